@@ -1,0 +1,3 @@
+//! Voicepost: a gateway that gives a Genesys Cloud web chat a microphone.
+
+pub mod domain;

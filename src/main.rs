@@ -1,0 +1,2 @@
+//! Voicepost
+fn main() {}
