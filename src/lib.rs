@@ -1,3 +1,5 @@
 //! Voicepost: a gateway that gives a Genesys Cloud web chat a microphone.
 
 pub mod domain;
+pub mod ledger;
+pub mod spool;

@@ -1,0 +1,167 @@
+//! The pieces of [`Record::apply`](super::Record::apply): what single events do to the fields.
+
+use super::{
+    Code, Copy, CopyKind, CopyState, Event, Intent, NewCopy, Private, Record, Retention, Stage,
+    Step, UnixMs,
+};
+
+impl Record {
+    pub(super) fn uploaded(&mut self, copies: &[NewCopy], post: Option<&Intent>, now: UnixMs) {
+        for copy in copies {
+            self.add_copy(copy.clone(), CopyState::Owed, now);
+        }
+        if !self.stage.is_open() {
+            // Cancelled while the upload was on the wire: the copy is due at once.
+            self.intent = None;
+            self.hasten(now);
+            return;
+        }
+        self.stage = Stage::Uploaded;
+        self.uploaded_at = Some(now);
+        self.intent = post.cloned();
+        self.attempts = u32::from(post.is_some());
+        self.next_attempt_at = None;
+    }
+
+    pub(super) fn orphan(&mut self, host: &str, client: &str, now: UnixMs) {
+        let lost = NewCopy {
+            kind: CopyKind::UploadedMedia,
+            host: host.to_owned(),
+            client: client.to_owned(),
+            private: Private::default(),
+        };
+        self.add_copy(lost, CopyState::Orphaned, now);
+    }
+
+    fn add_copy(&mut self, copy: NewCopy, state: CopyState, now: UnixMs) {
+        let ordinal = u32::try_from(self.copies.len()).unwrap_or(u32::MAX);
+        self.copies.push(Copy {
+            ordinal,
+            kind: copy.kind,
+            state,
+            due_at: None,
+            retention: Retention::None,
+            attempts: 0,
+            next_attempt_at: None,
+            last_error: None,
+            host: copy.host,
+            client: copy.client,
+            private: copy.private,
+            created_at: now,
+        });
+    }
+
+    pub(super) fn defer(&mut self, code: Code, next_attempt_at: UnixMs) {
+        self.intent = None;
+        self.next_attempt_at = self.stage.is_open().then_some(next_attempt_at);
+        self.last_error_code = Some(code);
+    }
+
+    pub(super) fn posted(
+        &mut self,
+        message_id: Option<&str>,
+        due_at: UnixMs,
+        retention: bool,
+        now: UnixMs,
+    ) {
+        self.stage = Stage::Sent;
+        self.intent = None;
+        self.next_attempt_at = None;
+        self.post_in_doubt = false;
+        self.message_id = message_id.map(str::to_owned);
+        self.posted_at = Some(now);
+        let current = self.current_copy().map(|copy| copy.ordinal);
+        for copy in self.copies.iter_mut().filter(|copy| copy.state == CopyState::Owed) {
+            if retention && Some(copy.ordinal) == current {
+                copy.retention = Retention::Owed;
+                copy.next_attempt_at = Some(now);
+            }
+        }
+        self.hasten(due_at);
+    }
+
+    pub(super) fn outdated(&mut self, now: UnixMs) {
+        self.stage = Stage::Accepted;
+        self.attempts = 0;
+        self.next_attempt_at = None;
+        self.hasten(now);
+    }
+
+    pub(super) fn end(&mut self, stage: Stage, due_at: UnixMs) {
+        self.stage = stage;
+        // An upload on the wire stays intended, so that its answer, or its loss, is recorded.
+        self.intent = self.intent.take().filter(|intent| intent.step == Step::Upload);
+        self.next_attempt_at = None;
+        self.hasten(due_at);
+    }
+
+    /// Makes every owed copy due at `due_at`, or leaves it where it is due earlier.
+    pub(super) fn hasten(&mut self, due_at: UnixMs) {
+        for copy in self.copies.iter_mut().filter(|copy| copy.state == CopyState::Owed) {
+            let earliest = copy.due_at.map_or(due_at, |at| at.min(due_at));
+            if copy.due_at != Some(earliest) {
+                copy.due_at = Some(earliest);
+                copy.next_attempt_at =
+                    Some(copy.next_attempt_at.map_or(earliest, |at| at.min(earliest)));
+            }
+        }
+    }
+
+    pub(super) fn change_copy(&mut self, event: &Event) {
+        let ordinal = match event {
+            Event::RetentionSettled { ordinal, .. }
+            | Event::PurgeDeferred { ordinal, .. }
+            | Event::CopyPurged { ordinal }
+            | Event::CopyNotPurgeable { ordinal, .. }
+            | Event::CopyGivenUp { ordinal, .. } => *ordinal,
+            _ => return,
+        };
+        let Some(copy) = self.copies.iter_mut().find(|copy| copy.ordinal == ordinal) else {
+            return;
+        };
+        match event {
+            Event::RetentionSettled { set, detail, next_at, .. } => {
+                copy.retention = if *set { Retention::Set } else { Retention::Refused };
+                copy.last_error = detail.clone();
+                copy.attempts = 0;
+                copy.next_attempt_at = Some(*next_at);
+            }
+            Event::PurgeDeferred { detail, next_at, .. } => {
+                copy.attempts = copy.attempts.saturating_add(1);
+                copy.last_error = Some(detail.clone());
+                copy.next_attempt_at = Some(*next_at);
+            }
+            Event::CopyPurged { .. } => copy.settle(CopyState::Gone, None),
+            Event::CopyNotPurgeable { detail, .. } => {
+                copy.settle(CopyState::NotPossible, Some(detail.clone()));
+            }
+            Event::CopyGivenUp { reason, .. } => {
+                copy.settle(CopyState::GivenUp, Some(reason.clone()));
+            }
+            _ => {}
+        }
+    }
+
+    /// Invariant 11: with the last purge, transcript and sender identity leave the ledger.
+    pub(super) fn forget_when_purged(&mut self) {
+        if !self.stage.is_open()
+            && self.stage != Stage::Held
+            && self.purges_done()
+            && self.intent.is_none()
+        {
+            self.transcript = None;
+            self.envelope = None;
+        }
+    }
+}
+
+impl Copy {
+    fn settle(&mut self, state: CopyState, detail: Option<String>) {
+        self.state = state;
+        self.next_attempt_at = None;
+        self.last_error = detail;
+        if state != CopyState::Orphaned {
+            self.private = Private::default();
+        }
+    }
+}

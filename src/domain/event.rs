@@ -1,0 +1,224 @@
+//! What can happen to a message, and what each event makes of its record.
+//!
+//! [`Record::apply`] is the only code that changes a record. It refuses an event that does not fit
+//! the state, so an impossible history stops at the commit that would have begun it.
+
+use super::{ClipPlace, Code, CopyState, Ending, Intent, NewCopy, Record, Stage, Step, UnixMs};
+
+/// One durable change of a message, named in the past tense. Each is one history row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the variants carry the contract; the fields say what they are")]
+pub enum Event {
+    /// A call is about to leave. `repeat`: after a post whose outcome nobody can tell.
+    Intended { intent: Intent, repeat: bool },
+    /// The upload was answered. `post`: the next intent, where the post can leave at once.
+    Uploaded { copies: Vec<NewCopy>, post: Option<Intent> },
+    /// The answer to an upload was lost: a copy may exist that nobody can name.
+    UploadLost { code: Code, host: String, client: String, next_attempt_at: UnixMs },
+    /// The call certainly had no effect and will be tried again.
+    Deferred { code: Code, next_attempt_at: UnixMs },
+    /// The answer to a post was lost.
+    PostLost { code: Code, next_attempt_at: UnixMs },
+    /// A look-up proved that the post in doubt did not happen.
+    PostDisproved,
+    /// The post was confirmed; `due_at` is when its copies must go.
+    Posted { message_id: Option<String>, due_at: UnixMs, retention: bool },
+    /// The pre-signed URL of the upload is too old to be posted: upload again.
+    UploadOutdated,
+    /// Our copy of the clip is synced to the spool.
+    ClipSpooled,
+    /// Our copy of the clip is gone.
+    ClipDropped,
+    /// Delivery was given up; copies are due at `due_at`.
+    Failed { ending: Ending, due_at: UnixMs },
+    /// The sender withdrew the message before it was posted.
+    Cancelled { due_at: UnixMs },
+    /// An operator has to decide.
+    Held { ending: Ending },
+    /// A start of the process found the message in flight.
+    CrashCounted,
+    /// Every copy still owed is due at `due_at`, or earlier if it was.
+    PurgeHastened { due_at: UnixMs },
+    /// The retention call of a copy was answered for good.
+    RetentionSettled { ordinal: u32, set: bool, detail: Option<String>, next_at: UnixMs },
+    /// A call owed for a copy did not succeed and will be tried again.
+    PurgeDeferred { ordinal: u32, detail: String, next_at: UnixMs },
+    /// A copy is proven gone.
+    CopyPurged { ordinal: u32 },
+    /// A copy cannot be deleted on this route.
+    CopyNotPurgeable { ordinal: u32, detail: String },
+    /// An operator decided to stop trying.
+    CopyGivenUp { ordinal: u32, reason: String },
+}
+
+/// An event that does not fit the record's state: a bug, not a circumstance.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("event {event} does not fit a message that is {stage}")]
+pub struct IllegalEvent {
+    /// Name of the event.
+    pub event: &'static str,
+    /// Stage of the record.
+    pub stage: &'static str,
+}
+
+impl Event {
+    /// The name under which the history keeps it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Event::Intended { intent, .. } => match intent.step {
+                Step::Upload => "upload-intended",
+                Step::Post => "post-intended",
+            },
+            Event::Uploaded { .. } => "uploaded",
+            Event::UploadLost { .. } => "upload-lost",
+            Event::Deferred { .. } => "deferred",
+            Event::PostLost { .. } => "post-lost",
+            Event::PostDisproved => "post-disproved",
+            Event::Posted { .. } => "posted",
+            Event::UploadOutdated => "upload-outdated",
+            Event::ClipSpooled => "clip-spooled",
+            Event::ClipDropped => "clip-dropped",
+            Event::Failed { .. } => "failed",
+            Event::Cancelled { .. } => "cancelled",
+            Event::Held { .. } => "held",
+            Event::CrashCounted => "crash-counted",
+            Event::PurgeHastened { .. } => "purge-hastened",
+            Event::RetentionSettled { .. } => "retention-settled",
+            Event::PurgeDeferred { .. } => "purge-deferred",
+            Event::CopyPurged { .. } => "copy-purged",
+            Event::CopyNotPurgeable { .. } => "copy-not-purgeable",
+            Event::CopyGivenUp { .. } => "copy-given-up",
+        }
+    }
+
+    /// What the history keeps beside the name: never a transcript, an identity or a signed URL.
+    pub fn detail(&self) -> Option<String> {
+        match self {
+            Event::UploadLost { code, next_attempt_at, .. }
+            | Event::Deferred { code, next_attempt_at }
+            | Event::PostLost { code, next_attempt_at } => {
+                Some(format!("{code}; next attempt at {next_attempt_at}"))
+            }
+            Event::Intended { repeat: true, .. } => Some("repeat: possible duplicate".to_owned()),
+            Event::Posted { due_at, .. } => Some(format!("purge due at {due_at}")),
+            Event::Failed { ending, .. } | Event::Held { ending } => {
+                Some(format!("{}: {}", ending.code, ending.detail))
+            }
+            Event::Cancelled { due_at } | Event::PurgeHastened { due_at } => {
+                Some(format!("purge due at {due_at}"))
+            }
+            Event::RetentionSettled { ordinal, set, detail, .. } => Some(match detail {
+                Some(detail) => format!("copy {ordinal}: {detail}"),
+                None if *set => format!("copy {ordinal}: set"),
+                None => format!("copy {ordinal}: refused"),
+            }),
+            Event::PurgeDeferred { ordinal, detail, next_at } => {
+                Some(format!("copy {ordinal}: {detail}; next attempt at {next_at}"))
+            }
+            Event::CopyPurged { ordinal } => Some(format!("copy {ordinal}")),
+            Event::CopyNotPurgeable { ordinal, detail } => {
+                Some(format!("copy {ordinal}: {detail}"))
+            }
+            Event::CopyGivenUp { ordinal, reason } => Some(format!("copy {ordinal}: {reason}")),
+            Event::Intended { .. }
+            | Event::Uploaded { .. }
+            | Event::PostDisproved
+            | Event::UploadOutdated
+            | Event::ClipSpooled
+            | Event::ClipDropped
+            | Event::CrashCounted => None,
+        }
+    }
+}
+
+impl Record {
+    /// Changes the record by one event at time `now`, or refuses and leaves it untouched.
+    /// Does not count the version: the ledger's commit does.
+    pub fn apply(&mut self, event: &Event, now: UnixMs) -> Result<(), IllegalEvent> {
+        if !self.fits(event) {
+            return Err(IllegalEvent { event: event.name(), stage: self.stage.as_str() });
+        }
+        match event {
+            Event::Intended { intent, repeat } => {
+                self.intent = Some(intent.clone());
+                self.attempts = self.attempts.saturating_add(1);
+                self.next_attempt_at = None;
+                self.possible_duplicate |= *repeat;
+                // From here on the earlier post is settled as "maybe twice"; this one counts.
+                self.post_in_doubt &= !*repeat;
+            }
+            Event::Uploaded { copies, post } => self.uploaded(copies, post.as_ref(), now),
+            Event::UploadLost { code, host, client, next_attempt_at } => {
+                self.orphan(host, client, now);
+                self.defer(*code, *next_attempt_at);
+            }
+            Event::Deferred { code, next_attempt_at } => self.defer(*code, *next_attempt_at),
+            Event::PostLost { code, next_attempt_at } => {
+                self.post_in_doubt = true;
+                self.defer(*code, *next_attempt_at);
+            }
+            Event::PostDisproved => self.post_in_doubt = false,
+            Event::Posted { message_id, due_at, retention } => {
+                self.posted(message_id.as_deref(), *due_at, *retention, now);
+            }
+            Event::UploadOutdated => self.outdated(now),
+            Event::ClipSpooled => self.clip = ClipPlace::Spooled,
+            Event::ClipDropped => self.clip = ClipPlace::Gone,
+            Event::Failed { ending, due_at } => {
+                self.end(Stage::Failed, *due_at);
+                self.last_error_code = Some(ending.code);
+                self.ending = Some(ending.clone());
+            }
+            Event::Cancelled { due_at } => self.end(Stage::Cancelled, *due_at),
+            Event::Held { ending } => {
+                self.stage = Stage::Held;
+                self.intent = None;
+                self.next_attempt_at = None;
+                self.ending = Some(ending.clone());
+            }
+            Event::CrashCounted => self.crashes = self.crashes.saturating_add(1),
+            Event::PurgeHastened { due_at } => self.hasten(*due_at),
+            Event::RetentionSettled { .. }
+            | Event::PurgeDeferred { .. }
+            | Event::CopyPurged { .. }
+            | Event::CopyNotPurgeable { .. }
+            | Event::CopyGivenUp { .. } => self.change_copy(event),
+        }
+        self.forget_when_purged();
+        Ok(())
+    }
+
+    fn fits(&self, event: &Event) -> bool {
+        let in_flight = |step| self.intent.as_ref().is_some_and(|intent| intent.step == step);
+        match event {
+            Event::Intended { intent, repeat } => match intent.step {
+                Step::Upload => self.stage == Stage::Accepted && !repeat,
+                Step::Post => self.stage == Stage::Uploaded && self.post_in_doubt == *repeat,
+            },
+            // Also after a cancellation: the call was on the wire and its copy must be owed for.
+            Event::Uploaded { .. } | Event::UploadLost { .. } => in_flight(Step::Upload),
+            Event::Deferred { .. } => self.stage.is_open() || in_flight(Step::Upload),
+            Event::PostLost { .. } => self.stage == Stage::Uploaded && in_flight(Step::Post),
+            Event::PostDisproved => self.stage == Stage::Uploaded && self.post_in_doubt,
+            Event::Posted { .. } => {
+                self.stage == Stage::Uploaded && (in_flight(Step::Post) || self.post_in_doubt)
+            }
+            Event::UploadOutdated => self.stage == Stage::Uploaded && self.intent.is_none(),
+            Event::ClipSpooled => self.clip == ClipPlace::Memory,
+            Event::ClipDropped => !self.stage.is_open() && self.clip != ClipPlace::Gone,
+            Event::Failed { .. } | Event::Held { .. } => self.stage.is_open(),
+            // Once a post is on the wire, or may have been, it cannot be called back.
+            Event::Cancelled { .. } => {
+                self.stage.is_open() && !in_flight(Step::Post) && !self.post_in_doubt
+            }
+            Event::CrashCounted | Event::PurgeHastened { .. } => true,
+            Event::RetentionSettled { ordinal, .. }
+            | Event::PurgeDeferred { ordinal, .. }
+            | Event::CopyPurged { ordinal }
+            | Event::CopyNotPurgeable { ordinal, .. }
+            | Event::CopyGivenUp { ordinal, .. } => {
+                self.copies.iter().any(|c| c.ordinal == *ordinal && c.state == CopyState::Owed)
+            }
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! What a call to the outside came to, and whether to try again. The decision is data; `retry`
+//! does the arithmetic and nobody else reads it.
+
+use super::Code;
+
+/// Whether a failed call is worth repeating.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retry {
+    /// Final: the same call can only fail again.
+    Never,
+    /// Again after the usual pause, and not before `not_before_ms` from now if that is later
+    /// (the server's `Retry-After`, a floor).
+    After {
+        /// Milliseconds the server asked for; 0 where it asked for none.
+        not_before_ms: u64,
+    },
+}
+
+impl Retry {
+    /// Again after the usual pause.
+    pub const BACKOFF: Retry = Retry::After { not_before_ms: 0 };
+}
+
+/// A call that did not do what it was for.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{code}: {detail}")]
+pub struct Failure {
+    /// What kind of failure.
+    pub code: Code,
+    /// For people; never holds secrets, transcripts or guest identities (invariant 8).
+    pub detail: String,
+    /// Whether to try again.
+    pub retry: Retry,
+}
+
+impl Failure {
+    /// A failure that no repetition mends.
+    pub fn last(code: Code, detail: impl Into<String>) -> Failure {
+        Failure { code, detail: detail.into(), retry: Retry::Never }
+    }
+
+    /// A failure that may pass by itself.
+    pub fn passing(code: Code, detail: impl Into<String>) -> Failure {
+        Failure { code, detail: detail.into(), retry: Retry::BACKOFF }
+    }
+}
+
+/// What became of one call that has an effect at Genesys.
+///
+/// The difference that matters is not success or failure but whether we *know*: an answer that was
+/// lost is `Unknown`, never `Refused` (invariant 3).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome<T> {
+    /// It happened.
+    Done(T),
+    /// It was answered and did not happen.
+    Refused(Failure),
+    /// It never left, or never reached the other side.
+    NotSent(Failure),
+    /// It may or may not have happened.
+    Unknown(Failure),
+}
+
+/// What a look-up says about a post whose answer was lost.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// It is there, under this id of Genesys where the answer names one.
+    Yes(Option<String>),
+    /// It is certainly not there.
+    No,
+    /// The route has no way to tell.
+    CannotTell,
+}
+
+/// What became of one attempt to purge a copy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PurgeOutcome {
+    /// Proven gone: a 2xx, or a 404 from the same host and client (invariant 4).
+    Gone,
+    /// Not yet: ask again after the usual pause or, where given, not before so many milliseconds.
+    Later(Failure),
+    /// The route has no way to delete it, and says why.
+    NotPossible(String),
+}

@@ -1,0 +1,218 @@
+//! The durable record of one voice message.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Code, Copy, CopyState, Lane, Media, MessageId, Principal, Private, RouteName, Transcript,
+    UnixMs,
+};
+
+/// How far a message has come. The names are those of `status` in the receipt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Stage {
+    /// Accepted; the clip is to be uploaded.
+    Accepted,
+    /// The clip lies at Genesys; the message is to be posted.
+    Uploaded,
+    /// Posted into the conversation.
+    Sent,
+    /// Given up, with a reason.
+    Failed,
+    /// Withdrawn by its sender before it was posted.
+    Cancelled,
+    /// Waiting for an operator.
+    Held,
+}
+
+impl Stage {
+    /// Every stage.
+    pub const ALL: [Stage; 6] = [
+        Stage::Accepted,
+        Stage::Uploaded,
+        Stage::Sent,
+        Stage::Failed,
+        Stage::Cancelled,
+        Stage::Held,
+    ];
+
+    /// The name in receipts and the ledger.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Stage::Accepted => "accepted",
+            Stage::Uploaded => "uploaded",
+            Stage::Sent => "sent",
+            Stage::Failed => "failed",
+            Stage::Cancelled => "cancelled",
+            Stage::Held => "held",
+        }
+    }
+
+    /// The stage of this name.
+    pub fn parse(text: &str) -> Option<Stage> {
+        Stage::ALL.into_iter().find(|stage| stage.as_str() == text)
+    }
+
+    /// Whether the message is still on its way by itself.
+    pub fn is_open(self) -> bool {
+        matches!(self, Stage::Accepted | Stage::Uploaded)
+    }
+}
+
+/// Where our own copy of the clip is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ClipPlace {
+    /// In the memory of the process that accepted it. Lost with that process.
+    Memory,
+    /// In the spool, synced: the message outlives a crash.
+    Spooled,
+    /// No longer with us.
+    Gone,
+}
+
+impl ClipPlace {
+    /// The name in the ledger.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ClipPlace::Memory => "memory",
+            ClipPlace::Spooled => "spooled",
+            ClipPlace::Gone => "gone",
+        }
+    }
+
+    /// The place of this name.
+    pub fn parse(text: &str) -> Option<ClipPlace> {
+        [ClipPlace::Memory, ClipPlace::Spooled, ClipPlace::Gone]
+            .into_iter()
+            .find(|place| place.as_str() == text)
+    }
+}
+
+/// A step of delivery that has an effect at Genesys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Step {
+    /// Bring the clip to Genesys.
+    Upload,
+    /// Post the message that references it.
+    Post,
+}
+
+/// A call that may be on the wire: durable before it leaves (invariant 2). A record that is read
+/// back with an intent in it belongs to a call whose outcome is unknown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Intent {
+    /// Which call.
+    pub step: Step,
+    /// What the route fixed for the wire: ids and times it chose.
+    pub private: Private,
+}
+
+/// Who speaks, to which conversation, and what came along. The identities in it leave the ledger
+/// with the last purge (invariant 11).
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Envelope {
+    /// The guest, as the route names them.
+    pub sender_id: Option<String>,
+    /// BCP 47 tag of the spoken language, if the sender knows it.
+    pub language: Option<String>,
+    /// Whatever the sender wants to go along: a flat JSON object of strings.
+    pub metadata: Option<String>,
+    /// The sender's file name, already reduced to what may go on the wire.
+    pub file_stem: Option<String>,
+}
+
+// Invariant 8: guest identities never reach a log through `Debug`.
+impl std::fmt::Debug for Envelope {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Envelope(redacted)")
+    }
+}
+
+/// Why a message ended, or waits for an operator.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ending {
+    /// The reason as programs know it.
+    pub code: Code,
+    /// The reason as people read it.
+    pub detail: String,
+}
+
+/// Everything durable about one voice message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// Its id.
+    pub id: MessageId,
+    /// Its place in the order of acceptance, given by the ledger's accepting commit; 0 before.
+    pub accepted_seq: u64,
+    /// Counts the commits that changed this record, from 1; a commit names the one it expects.
+    pub version: u64,
+    /// Who sent it.
+    pub principal: Principal,
+    /// The way it takes.
+    pub route: RouteName,
+    /// What it is ordered by.
+    pub lane: Lane,
+    /// How far it has come.
+    pub stage: Stage,
+    /// Where our copy of the clip is.
+    pub clip: ClipPlace,
+    /// What the clip is.
+    pub media: Media,
+    /// SHA-256 of the clip, in lower-case hex.
+    pub sha256: String,
+    /// Media type before conversion, where the clip was converted.
+    pub converted_from: Option<String>,
+    /// The conversation, where the route is told one.
+    pub conversation_id: Option<String>,
+    /// Identities and extras; `None` once the last purge is done.
+    pub envelope: Option<Envelope>,
+    /// The text; `None` once the last purge is done.
+    pub transcript: Option<Transcript>,
+    /// The call that may be on the wire now.
+    pub intent: Option<Intent>,
+    /// Tries of the step under way, or of the last one.
+    pub attempts: u32,
+    /// Not before this time, the next try of an open message.
+    pub next_attempt_at: Option<UnixMs>,
+    /// A post may have happened whose answer was lost.
+    pub post_in_doubt: bool,
+    /// The conversation may show the message twice.
+    pub possible_duplicate: bool,
+    /// Why the last try did not succeed.
+    pub last_error_code: Option<Code>,
+    /// Why it ended, or is held.
+    pub ending: Option<Ending>,
+    /// The id Genesys gave the message.
+    pub message_id: Option<String>,
+    /// Process starts that found this message in flight.
+    pub crashes: u32,
+    /// When it was accepted.
+    pub created_at: UnixMs,
+    /// When the clip in use was uploaded.
+    pub uploaded_at: Option<UnixMs>,
+    /// When the post was confirmed.
+    pub posted_at: Option<UnixMs>,
+    /// When delivery is given up.
+    pub expires_at: UnixMs,
+    /// Everything that lies, or may lie, outside.
+    pub copies: Vec<Copy>,
+}
+
+impl Record {
+    /// The uploaded copy that a post references: the youngest that is still there.
+    pub fn current_copy(&self) -> Option<&Copy> {
+        self.copies.iter().rev().find(|copy| copy.state == CopyState::Owed)
+    }
+
+    /// Whether a 2xx may be told for this message: it is at Genesys, or durable here (invariant 1).
+    pub fn is_durable(&self) -> bool {
+        self.stage == Stage::Sent || self.clip == ClipPlace::Spooled
+    }
+
+    /// Whether nothing outside is left to delete by us.
+    pub fn purges_done(&self) -> bool {
+        !self.copies.iter().any(|copy| copy.state == CopyState::Owed)
+    }
+}

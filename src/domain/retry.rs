@@ -1,0 +1,30 @@
+//! When to try again. Pure arithmetic over (attempt, what the server asked for, a random number).
+
+use super::Retry;
+
+/// The pauses between attempts of one kind: they double from `pause_ms_min` to `pause_ms_max`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Backoff {
+    /// Pause before the second attempt, in milliseconds.
+    pub pause_ms_min: u64,
+    /// Longest pause, in milliseconds.
+    pub pause_ms_max: u64,
+}
+
+/// How far a pause is moved at random, each way, so that many callers do not come back at once.
+const JITTER: f64 = 0.2;
+
+impl Backoff {
+    /// Milliseconds to wait before the next attempt, after `attempts` (≥ 1) have failed.
+    ///
+    /// `unit_random` lies in 0..1 and moves the pause by up to 20 % either way. A pause that the
+    /// server asked for is a floor: never shortened, not even by the jitter. `None` means never.
+    pub fn pause_ms(&self, attempts: u32, retry: Retry, unit_random: f64) -> Option<u64> {
+        let Retry::After { not_before_ms } = retry else { return None };
+        let doublings = attempts.saturating_sub(1).min(32);
+        let base = self.pause_ms_min.saturating_mul(1 << doublings).min(self.pause_ms_max);
+        let factor = 1.0 - JITTER + 2.0 * JITTER * unit_random.clamp(0.0, 1.0);
+        let jittered = (base as f64 * factor) as u64;
+        Some(jittered.max(not_before_ms))
+    }
+}
