@@ -8,7 +8,7 @@ use super::{
 impl Record {
     pub(super) fn uploaded(&mut self, copies: &[NewCopy], post: Option<&Intent>, now: UnixMs) {
         for copy in copies {
-            self.add_copy(copy.clone(), CopyState::Owed, now);
+            self.add_copy(copy.clone(), now);
         }
         if !self.stage.is_open() {
             // Cancelled while the upload was on the wire: the copy is due at once.
@@ -26,19 +26,20 @@ impl Record {
     pub(super) fn orphan(&mut self, host: &str, client: &str, now: UnixMs) {
         let lost = NewCopy {
             kind: CopyKind::UploadedMedia,
+            state: CopyState::Orphaned,
             host: host.to_owned(),
             client: client.to_owned(),
             private: Private::default(),
         };
-        self.add_copy(lost, CopyState::Orphaned, now);
+        self.add_copy(lost, now);
     }
 
-    fn add_copy(&mut self, copy: NewCopy, state: CopyState, now: UnixMs) {
+    fn add_copy(&mut self, copy: NewCopy, now: UnixMs) {
         let ordinal = u32::try_from(self.copies.len()).unwrap_or(u32::MAX);
         self.copies.push(Copy {
             ordinal,
             kind: copy.kind,
-            state,
+            state: copy.state,
             due_at: None,
             retention: Retention::None,
             attempts: 0,
@@ -107,7 +108,7 @@ impl Record {
         }
     }
 
-    pub(super) fn change_copy(&mut self, event: &Event) {
+    pub(super) fn change_copy(&mut self, event: &Event, now: UnixMs) {
         let ordinal = match event {
             Event::RetentionSettled { ordinal, .. }
             | Event::PurgeDeferred { ordinal, .. }
@@ -120,16 +121,18 @@ impl Record {
             return;
         };
         match event {
-            Event::RetentionSettled { set, detail, next_at, .. } => {
+            Event::RetentionSettled { set, detail, .. } => {
                 copy.retention = if *set { Retention::Set } else { Retention::Refused };
                 copy.last_error = detail.clone();
                 copy.attempts = 0;
-                copy.next_attempt_at = Some(*next_at);
+                copy.next_attempt_at = copy.due_at;
             }
             Event::PurgeDeferred { detail, next_at, .. } => {
                 copy.attempts = copy.attempts.saturating_add(1);
                 copy.last_error = Some(detail.clone());
-                copy.next_attempt_at = Some(*next_at);
+                // The delete is never delayed by a retention call that keeps failing.
+                let due_at = copy.due_at.filter(|due_at| now < *due_at);
+                copy.next_attempt_at = Some(due_at.map_or(*next_at, |at| at.min(*next_at)));
             }
             Event::CopyPurged { .. } => copy.settle(CopyState::Gone, None),
             Event::CopyNotPurgeable { detail, .. } => {

@@ -118,6 +118,8 @@ impl Retention {
 pub struct NewCopy {
     /// What kind of place.
     pub kind: CopyKind,
+    /// `Owed`, or `Orphaned` where the answer did not name it.
+    pub state: CopyState,
     /// The API host that made it. A purge is proven only by an answer of the same host.
     pub host: String,
     /// The OAuth client that made it; not a secret.

@@ -40,7 +40,7 @@ pub enum Event {
     /// Every copy still owed is due at `due_at`, or earlier if it was.
     PurgeHastened { due_at: UnixMs },
     /// The retention call of a copy was answered for good.
-    RetentionSettled { ordinal: u32, set: bool, detail: Option<String>, next_at: UnixMs },
+    RetentionSettled { ordinal: u32, set: bool, detail: Option<String> },
     /// A call owed for a copy did not succeed and will be tried again.
     PurgeDeferred { ordinal: u32, detail: String, next_at: UnixMs },
     /// A copy is proven gone.
@@ -107,7 +107,7 @@ impl Event {
             Event::Cancelled { due_at } | Event::PurgeHastened { due_at } => {
                 Some(format!("purge due at {due_at}"))
             }
-            Event::RetentionSettled { ordinal, set, detail, .. } => Some(match detail {
+            Event::RetentionSettled { ordinal, set, detail } => Some(match detail {
                 Some(detail) => format!("copy {ordinal}: {detail}"),
                 None if *set => format!("copy {ordinal}: set"),
                 None => format!("copy {ordinal}: refused"),
@@ -182,7 +182,7 @@ impl Record {
             | Event::PurgeDeferred { .. }
             | Event::CopyPurged { .. }
             | Event::CopyNotPurgeable { .. }
-            | Event::CopyGivenUp { .. } => self.change_copy(event),
+            | Event::CopyGivenUp { .. } => self.change_copy(event, now),
         }
         self.forget_when_purged();
         Ok(())

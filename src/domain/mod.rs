@@ -3,26 +3,37 @@
 //! - `code`, `media`, `failure`: the words for what can go wrong and for what a clip is
 //! - `ids`, `time`, `transcript`, `copy`, `record`: what the ledger knows of a message
 //! - `event`, `change`: what can happen to it, and what each event makes of its record
+//! - `request`, `receipt`, `problem`: what callers hand over and are told
 //! - `retry`: when to try again
 mod change;
 mod code;
 mod copy;
 mod event;
 mod failure;
+mod file_name;
 mod ids;
 mod media;
+mod problem;
+mod receipt;
 mod record;
+mod request;
 mod retry;
 mod time;
+mod token;
 mod transcript;
 
 pub use code::Code;
 pub use copy::{Copy, CopyKind, CopyState, Duty, NewCopy, Private, Retention};
 pub use event::{Event, IllegalEvent};
 pub use failure::{Failure, Found, Outcome, PurgeOutcome, Retry};
+pub use file_name::file_stem;
 pub use ids::{Lane, MessageId, Principal, RouteName};
 pub use media::{AudioLimits, ClipRefusal, Codec, Container, Media, Note};
+pub use problem::Problem;
+pub use receipt::{PurgeState, Receipt};
 pub use record::{ClipPlace, Ending, Envelope, Intent, Record, Stage, Step};
+pub use request::{NewMessage, Patience};
 pub use retry::Backoff;
 pub use time::UnixMs;
+pub use token::renew_after_ms;
 pub use transcript::{TRANSCRIPT_BYTES_MAX, Transcript, TranscriptSource};

@@ -13,6 +13,10 @@
 //! - A failed commit other than [`CommitError::StorageFull`] means that the ledger can no longer
 //!   be trusted in this process: the ledger calls its `fatal` hook, which ends the process.
 
+mod change;
+
+pub use change::{ChangeError, change};
+
 use std::path::PathBuf;
 
 use futures_util::future::BoxFuture;

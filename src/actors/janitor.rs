@@ -1,0 +1,325 @@
+//! JanitorActor owns every purge still owed: in-memory timers over the ledger's rows.
+//!
+//! Promises: a purge is done only when it is proven; it survives restarts, because the ledger
+//! holds what is owed and memory only the next part of it; a million owed purges cost megabytes
+//! and no timer each. It never deletes before a copy is due. When it dies, the process ends.
+
+use std::collections::{BTreeSet, HashSet};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::{Actor, AsyncContext, Context, Handler, Message, SpawnHandle};
+use serde::Serialize;
+
+use super::guard::Vigil;
+use super::handle::Handle;
+use super::purge_work::{PurgeRules, PurgeWork, Settled};
+use crate::clock::Clock;
+use crate::domain::UnixMs;
+use crate::genesys::Route;
+use crate::ledger::{DueCopy, Ledger};
+use crate::telemetry::Metrics;
+
+// 1 limits
+
+/// Due copies kept in memory; later ones wait in the ledger until these are worked off.
+const TIMERS_MAX: usize = 100_000;
+/// Due copies read from the ledger at once.
+const REFILL: u32 = 10_000;
+/// The timer is set no further ahead than this, so that a stepped clock is noticed.
+const TIMER_MS_MAX: i64 = 30_000;
+/// Pause after a ledger that could not be read.
+const REFILL_PAUSE: Duration = Duration::from_secs(1);
+
+// 2 state
+
+/// What JanitorActor works with.
+pub struct JanitorSeed {
+    /// Deletes copies.
+    pub route: Rc<dyn Route>,
+    /// Knows what is owed.
+    pub ledger: Arc<dyn Ledger>,
+    /// Time and chance.
+    pub clock: Clock,
+    /// Pauses and limits.
+    pub rules: PurgeRules,
+    /// Counters.
+    pub metrics: Metrics,
+    /// Watches over this actor.
+    pub vigil: Vigil,
+}
+
+/// Owner of the purges; see the module's head.
+pub struct JanitorActor {
+    work: Rc<PurgeWork>,
+    ledger: Arc<dyn Ledger>,
+    clock: Clock,
+    calls_max: usize,
+    metrics: Metrics,
+    /// One ordered set instead of a heap: it also gives up its last entry, and holds none twice.
+    timers: BTreeSet<DueCopy>,
+    in_flight: HashSet<DueCopy>,
+    horizon: Horizon,
+    refilling: bool,
+    timer: Option<SpawnHandle>,
+    observed: JanitorObserved,
+    _vigil: Vigil,
+}
+
+/// How much of the ledger's due copies is in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Horizon {
+    /// Nothing has been read yet.
+    Unread,
+    /// Everything up to and including this one.
+    UpTo(DueCopy),
+    /// Everything.
+    Everything,
+}
+
+// 3 observed
+
+/// JanitorActor as an operator sees it.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct JanitorObserved {
+    /// Due copies in memory.
+    pub timers: usize,
+    /// Whether memory holds every copy the ledger owes.
+    pub all_in_memory: bool,
+    /// Calls under way.
+    pub in_flight: usize,
+    /// When the next copy is looked at.
+    pub next_at: Option<UnixMs>,
+    /// Copies proven gone since the start.
+    pub purged: u64,
+    /// Retention calls answered for good since the start.
+    pub retentions: u64,
+    /// Calls that will be repeated, since the start.
+    pub deferred: u64,
+    /// Copies that cannot be deleted, since the start.
+    pub not_possible: u64,
+}
+
+// 4 messages
+
+/// Tells that these copies are owed a retention call or a purge. A hint: the ledger knows them.
+pub struct OwePurge(pub Vec<DueCopy>);
+
+/// Asks for the observable state.
+pub struct ObserveJanitor;
+
+struct Tick;
+struct WorkDone(DueCopy, Settled);
+struct Refilled(Option<Vec<DueCopy>>);
+
+impl Message for OwePurge {
+    type Result = ();
+}
+impl Message for ObserveJanitor {
+    type Result = Box<JanitorObserved>;
+}
+impl Message for Tick {
+    type Result = ();
+}
+impl Message for WorkDone {
+    type Result = ();
+}
+impl Message for Refilled {
+    type Result = ();
+}
+
+// 5 life-cycle
+
+impl JanitorActor {
+    /// An actor that works off what the ledger owes.
+    pub fn new(seed: JanitorSeed) -> JanitorActor {
+        let work = PurgeWork {
+            route: seed.route,
+            ledger: Arc::clone(&seed.ledger),
+            clock: seed.clock.clone(),
+            rules: seed.rules,
+            metrics: seed.metrics.clone(),
+        };
+        JanitorActor {
+            work: Rc::new(work),
+            ledger: seed.ledger,
+            clock: seed.clock,
+            calls_max: seed.rules.calls_max,
+            metrics: seed.metrics,
+            timers: BTreeSet::new(),
+            in_flight: HashSet::new(),
+            horizon: Horizon::Unread,
+            refilling: false,
+            timer: None,
+            observed: JanitorObserved::default(),
+            _vigil: seed.vigil,
+        }
+    }
+}
+
+impl Actor for JanitorActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        self.refill(ctx);
+    }
+}
+
+// 6 handlers
+
+impl Handler<OwePurge> for JanitorActor {
+    type Result = ();
+
+    fn handle(&mut self, OwePurge(due): OwePurge, ctx: &mut Self::Context) {
+        for copy in due {
+            self.insert(copy);
+        }
+        self.turn(ctx);
+    }
+}
+
+impl Handler<Tick> for JanitorActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Tick, ctx: &mut Self::Context) {
+        self.timer = None;
+        self.turn(ctx);
+    }
+}
+
+impl Handler<WorkDone> for JanitorActor {
+    type Result = ();
+
+    fn handle(&mut self, WorkDone(due, settled): WorkDone, ctx: &mut Self::Context) {
+        self.in_flight.remove(&due);
+        match settled {
+            Settled::Purged => self.observed.purged += 1,
+            Settled::Retained { .. } => self.observed.retentions += 1,
+            Settled::Deferred { .. } => self.observed.deferred += 1,
+            Settled::NotPossible => self.observed.not_possible += 1,
+            Settled::Nothing | Settled::Wait { .. } => {}
+        }
+        if let Some(at) = settled.next_at() {
+            self.insert(DueCopy { at, ..due });
+        }
+        self.turn(ctx);
+    }
+}
+
+impl Handler<Refilled> for JanitorActor {
+    type Result = ();
+
+    fn handle(&mut self, Refilled(page): Refilled, ctx: &mut Self::Context) {
+        self.refilling = false;
+        let Some(page) = page else {
+            ctx.notify_later(Tick, REFILL_PAUSE);
+            return;
+        };
+        self.horizon = match page.last() {
+            Some(last) if page.len() >= REFILL as usize => Horizon::UpTo(*last),
+            _ => Horizon::Everything,
+        };
+        self.timers.extend(page);
+        self.turn(ctx);
+    }
+}
+
+impl Handler<ObserveJanitor> for JanitorActor {
+    type Result = Box<JanitorObserved>;
+
+    fn handle(&mut self, _: ObserveJanitor, _: &mut Self::Context) -> Self::Result {
+        Box::new(JanitorObserved {
+            timers: self.timers.len(),
+            all_in_memory: self.horizon == Horizon::Everything,
+            in_flight: self.in_flight.len(),
+            next_at: self.timers.first().map(|due| due.at),
+            ..self.observed.clone()
+        })
+    }
+}
+
+// 7 private
+
+impl JanitorActor {
+    /// Keeps a due copy where it belongs to the part that memory holds. During a refill everything
+    /// is kept: the page that is being read may be older than this copy.
+    fn insert(&mut self, due: DueCopy) {
+        let within = match self.horizon {
+            Horizon::Everything => true,
+            Horizon::UpTo(last) => due <= last,
+            Horizon::Unread => false,
+        };
+        if within || self.refilling {
+            self.timers.insert(due);
+        }
+        while self.timers.len() > TIMERS_MAX {
+            self.timers.pop_last();
+            self.horizon = self.timers.last().copied().map_or(Horizon::Unread, Horizon::UpTo);
+        }
+    }
+
+    /// Starts what is due within the permits, reads on when memory runs out, sets the one timer.
+    fn turn(&mut self, ctx: &mut Context<Self>) {
+        let now = self.clock.now();
+        while self.in_flight.len() < self.calls_max {
+            let Some(due) = self.timers.first().copied().filter(|due| due.at <= now) else {
+                break;
+            };
+            self.timers.remove(&due);
+            let same = |other: &DueCopy| other.id == due.id && other.ordinal == due.ordinal;
+            // A second hint for a copy in work: its outcome says when to look again.
+            if !self.in_flight.iter().any(same) {
+                self.start(due, ctx);
+            }
+        }
+        if self.timers.is_empty() && self.horizon != Horizon::Everything {
+            self.refill(ctx);
+        }
+        self.metrics.set_purges_in_memory(self.timers.len());
+        self.arm(now, ctx);
+    }
+
+    fn start(&mut self, due: DueCopy, ctx: &mut Context<Self>) {
+        self.in_flight.insert(due);
+        let work = Rc::clone(&self.work);
+        let handle = Handle::new(ctx.address(), 1);
+        actix::spawn(async move {
+            let settled = work.carry_out(due).await;
+            handle.tell(WorkDone(due, settled));
+        });
+    }
+
+    fn refill(&mut self, ctx: &mut Context<Self>) {
+        if self.refilling {
+            return;
+        }
+        self.refilling = true;
+        let after = match self.horizon {
+            Horizon::UpTo(last) => Some(last),
+            Horizon::Unread | Horizon::Everything => None,
+        };
+        let page = self.ledger.due_copies(after, REFILL);
+        let handle = Handle::new(ctx.address(), 1);
+        actix::spawn(async move {
+            let page = page.await;
+            if let Err(error) = &page {
+                tracing::error!(%error, "owed purges cannot be read");
+            }
+            handle.tell(Refilled(page.ok()));
+        });
+    }
+
+    fn arm(&mut self, now: UnixMs, ctx: &mut Context<Self>) {
+        if let Some(timer) = self.timer.take() {
+            ctx.cancel_future(timer);
+        }
+        let Some(next) = self.timers.first().filter(|_| self.in_flight.len() < self.calls_max)
+        else {
+            return;
+        };
+        let pause_ms = (next.at.0 - now.0).clamp(1, TIMER_MS_MAX);
+        let pause = Duration::from_millis(u64::try_from(pause_ms).unwrap_or(1));
+        self.timer = Some(ctx.notify_later(Tick, pause));
+    }
+}

@@ -1,0 +1,189 @@
+//! What JanitorActor does for one due copy: look at the record, make the call that is owed, commit
+//! what came of it. Holds no state of its own.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use super::guard::contained;
+use crate::clock::Clock;
+use crate::domain::{
+    Backoff, Code, Copy, CopyState, Duty, Event, Failure, PurgeOutcome, Record, Retry, UnixMs,
+};
+use crate::genesys::Route;
+use crate::ledger::{ChangeError, DueCopy, Ledger, change};
+use crate::telemetry::Metrics;
+
+/// Pause after a ledger that did not commit or could not be read.
+const LEDGER_PAUSE_MS: i64 = 5_000;
+
+/// How purges are carried out.
+#[derive(Clone, Copy, Debug)]
+pub struct PurgeRules {
+    /// Pauses between attempts at one copy.
+    pub backoff: Backoff,
+    /// What the retention call asks for, in seconds.
+    pub ttl_seconds: u64,
+    /// Calls at once.
+    pub calls_max: usize,
+}
+
+/// Everything needed to work on a copy.
+pub struct PurgeWork {
+    /// Deletes copies.
+    pub route: Rc<dyn Route>,
+    /// Knows what is owed.
+    pub ledger: Arc<dyn Ledger>,
+    /// Time and chance.
+    pub clock: Clock,
+    /// Pauses and limits.
+    pub rules: PurgeRules,
+    /// Counters.
+    pub metrics: Metrics,
+}
+
+/// What came of one look at a copy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Settled {
+    /// Proven gone.
+    Purged,
+    /// The retention call is settled; look again when it is due.
+    Retained { next_at: UnixMs },
+    /// To be tried again.
+    Deferred { next_at: UnixMs },
+    /// Nothing to do before this time.
+    Wait { next_at: UnixMs },
+    /// It cannot be deleted on this route.
+    NotPossible,
+    /// Nothing is owed any more.
+    Nothing,
+}
+
+impl Settled {
+    /// When to look at the copy again.
+    pub fn next_at(self) -> Option<UnixMs> {
+        match self {
+            Settled::Retained { next_at }
+            | Settled::Deferred { next_at }
+            | Settled::Wait { next_at } => Some(next_at),
+            Settled::Purged | Settled::NotPossible | Settled::Nothing => None,
+        }
+    }
+}
+
+impl PurgeWork {
+    /// Does what is owed for the copy now. What it returns is durable, except that a failure of
+    /// the ledger itself is only logged and the copy looked at again.
+    pub async fn carry_out(&self, due: DueCopy) -> Settled {
+        match self.attempt(due).await {
+            Ok(settled) => settled,
+            // Somebody else settled the copy in between.
+            Err(ChangeError::Illegal(_) | ChangeError::Gone(_)) => Settled::Nothing,
+            Err(error) => {
+                tracing::error!(message.id = %due.id, %error, "a purge cannot be recorded");
+                Settled::Deferred { next_at: self.clock.now().plus_ms(LEDGER_PAUSE_MS) }
+            }
+        }
+    }
+
+    async fn attempt(&self, due: DueCopy) -> Result<Settled, ChangeError> {
+        let Some(mut record) = self.ledger.find(due.id).await? else {
+            return Ok(Settled::Nothing);
+        };
+        let Some(copy) = record.copies.iter().find(|copy| copy.ordinal == due.ordinal).cloned()
+        else {
+            return Ok(Settled::Nothing);
+        };
+        match copy.duty(self.clock.now()) {
+            Duty::Nothing => Ok(Settled::Nothing),
+            Duty::WaitUntil(next_at) => Ok(Settled::Wait { next_at }),
+            Duty::Retain => self.retain(&mut record, copy).await,
+            Duty::Delete => self.delete(&mut record, copy).await,
+        }
+    }
+
+    async fn retain(&self, record: &mut Record, copy: Copy) -> Result<Settled, ChangeError> {
+        let ordinal = copy.ordinal;
+        let attempts = copy.attempts;
+        let call = self.route.retain(copy, self.rules.ttl_seconds);
+        let answer = contained(call, || {
+            Err(Failure::passing(Code::Internal, "the retention call panicked"))
+        });
+        let (set, detail) = match answer.await {
+            Ok(()) => (true, None),
+            Err(failure) if failure.retry == Retry::Never => (false, Some(failure.detail)),
+            Err(failure) => {
+                let next_at = self.next_attempt(attempts + 1, failure.retry);
+                return self.defer(record, ordinal, failure.detail, next_at).await;
+            }
+        };
+        tracing::info!(message.id = %record.id, copy.ordinal = ordinal, set, detail, "retention settled");
+        let event = Event::RetentionSettled { ordinal, set, detail };
+        change(&*self.ledger, record, &[event], self.clock.now()).await?;
+        self.metrics.count_event("retention-settled");
+        Ok(match next_at(record, ordinal) {
+            Some(next_at) => Settled::Retained { next_at },
+            None => Settled::Nothing,
+        })
+    }
+
+    async fn delete(&self, record: &mut Record, copy: Copy) -> Result<Settled, ChangeError> {
+        let ordinal = copy.ordinal;
+        let due_at = copy.due_at.unwrap_or(self.clock.now());
+        let attempts = copy.attempts;
+        // Invariant 4: never sooner than due, and only what is still owed.
+        debug_assert!(copy.state == CopyState::Owed && due_at <= self.clock.now());
+        let outcome = contained(self.route.purge(copy), || {
+            PurgeOutcome::Later(Failure::passing(Code::Internal, "the delete panicked"))
+        });
+        match outcome.await {
+            PurgeOutcome::Gone => {
+                let now = self.clock.now();
+                change(&*self.ledger, record, &[Event::CopyPurged { ordinal }], now).await?;
+                let lag_ms = now.ms_since(due_at);
+                self.metrics.purged(lag_ms);
+                tracing::info!(message.id = %record.id, copy.ordinal = ordinal, purge.lag_ms = lag_ms, "copy purged");
+                Ok(Settled::Purged)
+            }
+            PurgeOutcome::NotPossible(detail) => {
+                tracing::error!(message.id = %record.id, copy.ordinal = ordinal, detail, "copy cannot be purged");
+                let event = Event::CopyNotPurgeable { ordinal, detail };
+                change(&*self.ledger, record, &[event], self.clock.now()).await?;
+                Ok(Settled::NotPossible)
+            }
+            PurgeOutcome::Later(failure) => {
+                let next_at = self.next_attempt(attempts + 1, failure.retry);
+                self.defer(record, ordinal, failure.detail, next_at).await
+            }
+        }
+    }
+
+    async fn defer(
+        &self,
+        record: &mut Record,
+        ordinal: u32,
+        detail: String,
+        next_at: UnixMs,
+    ) -> Result<Settled, ChangeError> {
+        tracing::warn!(message.id = %record.id, copy.ordinal = ordinal, detail, next_at = %next_at, "purge deferred");
+        let event = Event::PurgeDeferred { ordinal, detail, next_at };
+        change(&*self.ledger, record, &[event], self.clock.now()).await?;
+        self.metrics.count_event("purge-deferred");
+        Ok(match self::next_at(record, ordinal) {
+            Some(next_at) => Settled::Deferred { next_at },
+            None => Settled::Nothing,
+        })
+    }
+
+    fn next_attempt(&self, attempts: u32, retry: Retry) -> UnixMs {
+        // A purge has no final failure: it is owed until it is proven.
+        let retry = if retry == Retry::Never { Retry::BACKOFF } else { retry };
+        let pause_ms = self.rules.backoff.pause_ms(attempts, retry, self.clock.unit());
+        let pause_ms = pause_ms.unwrap_or(self.rules.backoff.pause_ms_max);
+        self.clock.now().plus_ms(i64::try_from(pause_ms).unwrap_or(i64::MAX))
+    }
+}
+
+/// When the record, as it is now, wants this copy looked at.
+fn next_at(record: &Record, ordinal: u32) -> Option<UnixMs> {
+    record.copies.iter().find(|copy| copy.ordinal == ordinal)?.next_attempt_at
+}

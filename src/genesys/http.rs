@@ -1,0 +1,107 @@
+//! The real transport: awc over rustls, with a deadline on every phase.
+//!
+//! awc's ways that matter here (measured): its client is bound to one thread; its own timeout
+//! covers only the time until the head of the answer; a body that stalls hangs for ever unless it
+//! has a timeout of its own; a keep-alive connection that the server closes during the request
+//! shows as `Connect(Disconnected)` although the server may have had the request; an answer whose
+//! body is not read costs a connection.
+
+use std::time::Duration;
+
+use awc::Connector;
+use awc::error::{ConnectError, SendRequestError};
+use futures_util::FutureExt;
+use futures_util::future::LocalBoxFuture;
+
+use super::transport::{
+    ANSWER_BYTES_MAX, Answer, Call, Called, Method, Transport, not_sent, parse_retry_after, unknown,
+};
+use crate::clock::Clock;
+
+/// Idle connections are closed after this, well before usual servers do, so that a request rarely
+/// meets a connection that is just being closed.
+const IDLE_KEPT: Duration = Duration::from_secs(5);
+
+/// Deadlines and limits of the client.
+#[derive(Clone, Copy, Debug)]
+pub struct HttpLimits {
+    /// Look-up, TCP and TLS together, each at most this.
+    pub connect_timeout: Duration,
+    /// The whole call, from the wait for a connection to the last byte of the answer.
+    pub call_timeout: Duration,
+    /// Connections at once, all hosts together.
+    pub connections_max: usize,
+}
+
+/// Makes calls over the network. Build it on the thread that will use it.
+pub struct HttpTransport {
+    client: awc::Client,
+    limits: HttpLimits,
+    clock: Clock,
+}
+
+impl HttpTransport {
+    /// A client with its own connection pool, bound to this thread.
+    pub fn new(limits: HttpLimits, clock: Clock) -> HttpTransport {
+        let connector = Connector::new()
+            .timeout(limits.connect_timeout)
+            .handshake_timeout(limits.connect_timeout)
+            .conn_keep_alive(IDLE_KEPT)
+            .limit(limits.connections_max);
+        let client = awc::Client::builder()
+            .connector(connector)
+            .timeout(limits.call_timeout)
+            .max_http_version(awc::http::Version::HTTP_11)
+            .disable_redirects()
+            .add_default_header(("user-agent", concat!("voicepost/", env!("CARGO_PKG_VERSION"))))
+            .finish();
+        HttpTransport { client, limits, clock }
+    }
+
+    async fn exchange(&self, call: Call) -> Called {
+        let mut request = match call.method {
+            Method::Post => self.client.post(&call.url),
+            Method::Delete => self.client.delete(&call.url),
+        };
+        for (name, value) in &call.headers {
+            request = request.insert_header((*name, value.as_str()));
+        }
+        let mut response = match request.send_body(call.body).await {
+            Ok(response) => response.timeout(self.limits.call_timeout),
+            Err(error) => return classify(&error),
+        };
+        let retry_after = response.headers().get("retry-after").and_then(|v| v.to_str().ok());
+        let retry_after_ms = retry_after.and_then(|v| parse_retry_after(v, self.clock.now()));
+        let status = response.status().as_u16();
+        match response.body().limit(ANSWER_BYTES_MAX).await {
+            Ok(body) => Called::Answered(Answer { status, retry_after_ms, body }),
+            Err(error) => unknown(format!("the body of the answer ({status}) was lost: {error}")),
+        }
+    }
+}
+
+impl Transport for HttpTransport {
+    fn call(&self, call: Call) -> LocalBoxFuture<'_, Called> {
+        async move {
+            let seconds = self.limits.call_timeout.as_secs();
+            match tokio::time::timeout(self.limits.call_timeout, self.exchange(call)).await {
+                Ok(called) => called,
+                Err(_) => unknown(format!("no whole answer within {seconds} s")),
+            }
+        }
+        .boxed_local()
+    }
+}
+
+/// Sorts awc's errors into "certainly not sent" and "may have arrived".
+fn classify(error: &SendRequestError) -> Called {
+    match error {
+        SendRequestError::Url(_) => not_sent(format!("the address is not usable: {error}")),
+        // Also the face of a reused connection that broke with the request on it.
+        SendRequestError::Connect(ConnectError::Disconnected) => {
+            unknown("the connection was closed before the answer")
+        }
+        SendRequestError::Connect(error) => not_sent(format!("cannot connect: {error}")),
+        other => unknown(other.to_string()),
+    }
+}

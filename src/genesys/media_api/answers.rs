@@ -1,0 +1,155 @@
+//! What the answers of this route mean. Pure: status, headers and body in, outcome out. The only
+//! place that knows what a status of these endpoints says, with the words of the contract.
+
+use serde::Deserialize;
+
+use super::super::transport::{Answer, Called};
+use super::UploadedMedia;
+use crate::domain::{Code, Failure, Outcome, PurgeOutcome, Retry};
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct UploadAnswer {
+    media_id: Option<String>,
+    media_url: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct PostAnswer {
+    #[serde(default)]
+    messages: Vec<PostedMessage>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct PostedMessage {
+    message_id: Option<String>,
+}
+
+/// An upload: 408 and 5xx may have stored the clip, so its id is lost with them. `Done(None)`: the
+/// clip was taken, but the answer names no media id.
+pub(super) fn upload(called: Called) -> Outcome<Option<UploadedMedia>> {
+    let answer = match called {
+        Called::NotSent(failure) => return Outcome::NotSent(failure),
+        Called::Unknown(failure) => return Outcome::Unknown(failure),
+        Called::Answered(answer) => answer,
+    };
+    let refused = |code, detail: &str| Outcome::Refused(Failure::last(code, detail));
+    match answer.status {
+        200..=299 => Outcome::Done(read_upload(&answer.body)),
+        400 => refused(
+            Code::ClipRefusedByGenesys,
+            "Invalid audio payload rejected by Genesys Cloud.",
+        ),
+        413 => refused(Code::ClipRefusedByGenesys, "the clip is too large for Genesys Cloud (413)"),
+        415 => refused(Code::ClipRefusedByGenesys, "Genesys Cloud does not take this type (415)"),
+        403 => refused(
+            Code::GenesysRefused,
+            "Missing required scopes. Verify media:upload and webchat:write are granted.",
+        ),
+        429 => Outcome::Refused(rate_limited(&answer)),
+        408 | 500..=599 => Outcome::Unknown(unavailable(&answer)),
+        status => refused(Code::GenesysRefused, &format!("the upload was answered {status}")),
+    }
+}
+
+fn read_upload(body: &[u8]) -> Option<UploadedMedia> {
+    let answer = serde_json::from_slice::<UploadAnswer>(body).ok()?;
+    let media_id = answer.media_id.filter(|id| !id.is_empty())?;
+    Some(UploadedMedia { media_id, media_url: answer.media_url.filter(|url| !url.is_empty()) })
+}
+
+/// A post: whatever is not a clear yes or no may have reached the conversation.
+pub(super) fn post(
+    called: Called,
+    conversation_id: &str,
+    batch_len: usize,
+) -> Outcome<Vec<Option<String>>> {
+    let answer = match called {
+        Called::NotSent(failure) => return Outcome::NotSent(failure),
+        Called::Unknown(failure) => return Outcome::Unknown(failure),
+        Called::Answered(answer) => answer,
+    };
+    let refused = |code, detail: String| Outcome::Refused(Failure::last(code, detail));
+    match answer.status {
+        200..=299 => Outcome::Done(read_post(&answer.body, batch_len)),
+        403 => refused(
+            Code::GenesysRefused,
+            "Missing webchat:write or conversations:write scope.".to_owned(),
+        ),
+        404 => refused(
+            Code::ConversationNotFound,
+            format!("Conversation {conversation_id} not found."),
+        ),
+        429 => Outcome::Refused(rate_limited(&answer)),
+        408 | 500..=599 => Outcome::Unknown(unavailable(&answer)),
+        status => refused(Code::GenesysRefused, format!("the message was answered {status}")),
+    }
+}
+
+/// Ids match by position; an empty or short list means sent, without an id.
+fn read_post(body: &[u8], batch_len: usize) -> Vec<Option<String>> {
+    let answer = serde_json::from_slice::<PostAnswer>(body);
+    let messages = answer.map(|answer| answer.messages).unwrap_or_default();
+    let mut ids: Vec<_> = messages.into_iter().map(|message| message.message_id).collect();
+    ids.resize(batch_len, None);
+    ids
+}
+
+/// A retention call: only a 2xx is a yes; 404 proves nothing about the copy.
+pub(super) fn retention(called: Called) -> Result<(), Failure> {
+    let answer = match called {
+        Called::NotSent(failure) | Called::Unknown(failure) => return Err(failure),
+        Called::Answered(answer) => answer,
+    };
+    let refused = |detail: String| Failure::last(Code::GenesysRefused, detail);
+    match answer.status {
+        200..=299 => Ok(()),
+        400 => Err(refused("Invalid retention duration format.".to_owned())),
+        429 => Err(rate_limited(&answer)),
+        408 | 500..=599 => Err(unavailable(&answer)),
+        status => Err(refused(format!("the retention call was answered {status}"))),
+    }
+}
+
+/// Pause after a 429 to a delete without `Retry-After` (contract, "Retention and deletion").
+const DELETE_PAUSE_MS: u64 = 5_000;
+
+/// A delete: 2xx or 404 is the proof; everything else is repeated.
+pub(super) fn delete(called: Called) -> PurgeOutcome {
+    let answer = match called {
+        Called::NotSent(failure) | Called::Unknown(failure) => {
+            return PurgeOutcome::Later(failure);
+        }
+        Called::Answered(answer) => answer,
+    };
+    match answer.status {
+        200..=299 | 404 => PurgeOutcome::Gone,
+        429 => {
+            let not_before_ms = answer.retry_after_ms.unwrap_or(DELETE_PAUSE_MS);
+            let retry = Retry::After { not_before_ms };
+            PurgeOutcome::Later(Failure { retry, ..rate_limited(&answer) })
+        }
+        status => PurgeOutcome::Later(Failure {
+            code: Code::GenesysUnavailable,
+            detail: format!("the delete was answered {status}"),
+            retry: answer.retry(),
+        }),
+    }
+}
+
+fn rate_limited(answer: &Answer) -> Failure {
+    let detail = match answer.retry_after_ms {
+        Some(ms) => format!("Genesys asks for a pause of {ms} ms (429)"),
+        None => "Genesys asks for a pause (429)".to_owned(),
+    };
+    Failure { code: Code::GenesysRateLimited, detail, retry: answer.retry() }
+}
+
+fn unavailable(answer: &Answer) -> Failure {
+    Failure {
+        code: Code::GenesysUnavailable,
+        detail: format!("Genesys answered {}", answer.status),
+        retry: answer.retry(),
+    }
+}

@@ -1,0 +1,43 @@
+//! The `media-api` route: upload the clip, post a message that references it, set its retention,
+//! delete it. Source: the media-api contract.
+//!
+//! The id of a copy is known only from the upload's answer, and there is no look-up: a lost upload
+//! leaves an orphan, a lost post stays in doubt.
+
+mod answers;
+mod calls;
+mod planner;
+
+pub use calls::MediaApiRoute;
+pub use planner::{MediaApiPlanner, MediaApiRules};
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::{Container, Private};
+
+/// What this route keeps about an uploaded copy.
+#[derive(Serialize, Deserialize)]
+struct UploadedMedia {
+    media_id: String,
+    /// Absent where the answer had an id but no URL: the copy can be deleted, not posted.
+    media_url: Option<String>,
+}
+
+impl UploadedMedia {
+    fn pack(&self) -> Private {
+        Private(serde_json::to_vec(self).unwrap_or_default())
+    }
+
+    fn unpack(private: &Private) -> Option<UploadedMedia> {
+        serde_json::from_slice(&private.0).ok()
+    }
+}
+
+/// The media type on this route, in the upload and in the message alike.
+fn wire_media_type(container: Container) -> &'static str {
+    match container {
+        Container::Mp3 => "audio/mp3",
+        Container::Wav => "audio/wav",
+        Container::Ogg => "audio/ogg",
+    }
+}

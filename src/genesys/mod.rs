@@ -1,0 +1,87 @@
+//! The outbound world: how a voice message gets into Genesys Cloud, and its audio out again.
+//!
+//! A route is one way in. It comes in two halves, because the pipeline plans on any thread while
+//! calls stay on the one outbound arbiter that owns the HTTP client: [`Planner`] is pure and
+//! shared, [`Route`] makes calls. A new route is one file here and one line in `app`.
+//!
+//! Contract every route implements:
+//! - What goes on the wire is fixed by the record and its intent: a repeat sends the same bytes.
+//! - An answer that was lost is `Unknown`, never `Refused` (invariant 3).
+//! - Values in [`Private`](crate::domain::Private) are the route's own; nobody else reads them.
+
+pub mod api;
+pub mod http;
+pub mod media_api;
+pub mod oauth;
+pub mod transport;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::future::LocalBoxFuture;
+
+use crate::domain::{
+    Copy, Failure, Found, Intent, Lane, NewCopy, NewMessage, Outcome, Problem, PurgeOutcome,
+    Record, RouteName, Step, Transcript, UnixMs,
+};
+
+/// What a route decides about a message before it is accepted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// The key its messages are ordered by.
+    pub lane: Lane,
+    /// What stands in for the audio; never blank.
+    pub transcript: Transcript,
+    /// Whether Genesys is asked to keep the copies only so long.
+    pub retention: bool,
+}
+
+/// The pure half of a route.
+pub trait Planner: Send + Sync {
+    /// Which route this is.
+    fn name(&self) -> RouteName;
+
+    /// Accepts the message's fields, or names the part and the limit that it breaks.
+    fn plan(&self, message: &NewMessage) -> Result<Plan, Problem>;
+
+    /// Fixes what will be on the wire for the next call of this record.
+    fn intend(&self, record: &Record, step: Step, now: UnixMs) -> Intent;
+
+    /// Whether the upload has become too old to be referenced by a post that starts at `now`.
+    fn upload_outdated(&self, record: &Record, now: UnixMs) -> bool;
+
+    /// Host and OAuth client of the copies this route makes now.
+    fn origin(&self) -> &Origin;
+}
+
+/// Where copies are made: proof of a purge comes from there and nowhere else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// Base URL of the API.
+    pub host: String,
+    /// OAuth client id; not a secret.
+    pub client: String,
+}
+
+/// The half of a route that calls. Lives on the outbound arbiter.
+pub trait Route {
+    /// Brings the clip to Genesys. The record carries the upload's intent.
+    fn upload(
+        &self,
+        record: Arc<Record>,
+        clip: Bytes,
+    ) -> LocalBoxFuture<'_, Outcome<Vec<NewCopy>>>;
+
+    /// Posts messages of one lane, in order. Each record carries its post's intent. Answers with
+    /// the ids Genesys gave, where it gave any, in the same order.
+    fn post(&self, batch: Vec<Arc<Record>>) -> LocalBoxFuture<'_, Outcome<Vec<Option<String>>>>;
+
+    /// Says whether a post whose answer was lost has happened.
+    fn look_up(&self, record: Arc<Record>) -> LocalBoxFuture<'_, Found>;
+
+    /// Asks Genesys to keep a copy for `ttl_seconds` only.
+    fn retain(&self, copy: Copy, ttl_seconds: u64) -> LocalBoxFuture<'_, Result<(), Failure>>;
+
+    /// Deletes a copy.
+    fn purge(&self, copy: Copy) -> LocalBoxFuture<'_, PurgeOutcome>;
+}

@@ -1,0 +1,81 @@
+//! The client-credentials exchange (RFC 6749 §4.4; media-api contract, "Hosts and sign-in").
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use serde::Deserialize;
+
+use super::transport::{Call, CallName, Called, Method, Transport};
+use crate::settings::Credentials;
+use crate::settings::secret::Secret;
+
+/// What the login host says to our credentials.
+pub enum Exchange {
+    /// A token, and how many seconds it lives where the answer says so.
+    Granted {
+        /// The access token.
+        token: Secret,
+        /// `expires_in`.
+        expires_in_seconds: Option<u64>,
+    },
+    /// 400 or 401: the credentials are wrong.
+    BadCredentials,
+    /// 403: the client lacks scopes.
+    MissingScopes,
+    /// Nobody there, or trouble on the other side; worth trying again.
+    Unavailable {
+        /// What happened, without secrets.
+        detail: String,
+        /// What `Retry-After` asks for.
+        retry_after_ms: u64,
+    },
+}
+
+#[derive(Deserialize)]
+struct TokenAnswer {
+    access_token: String,
+    expires_in: Option<u64>,
+}
+
+/// Exchanges the credentials for a token. One call, no retry.
+pub async fn exchange(
+    transport: &dyn Transport,
+    login_url: &str,
+    credentials: &Credentials,
+) -> Exchange {
+    let pair = format!("{}:{}", credentials.client_id, credentials.client_secret.expose());
+    let call = Call {
+        name: CallName::Token,
+        method: Method::Post,
+        url: format!("{login_url}/oauth/token"),
+        headers: vec![
+            ("authorization", format!("Basic {}", STANDARD.encode(pair))),
+            ("content-type", "application/x-www-form-urlencoded".to_owned()),
+        ],
+        body: Bytes::from_static(b"grant_type=client_credentials"),
+    };
+    let answer = match transport.call(call).await {
+        Called::Answered(answer) => answer,
+        Called::NotSent(failure) | Called::Unknown(failure) => {
+            return Exchange::Unavailable { detail: failure.detail, retry_after_ms: 0 };
+        }
+    };
+    match answer.status {
+        200..=299 => match serde_json::from_slice::<TokenAnswer>(&answer.body) {
+            Ok(token) => Exchange::Granted {
+                token: Secret::new(token.access_token),
+                expires_in_seconds: token.expires_in,
+            },
+            Err(_) => Exchange::Unavailable {
+                detail: "the token answer has no access_token".to_owned(),
+                retry_after_ms: 0,
+            },
+        },
+        400 | 401 => Exchange::BadCredentials,
+        403 => Exchange::MissingScopes,
+        status => Exchange::Unavailable {
+            detail: format!("the login host answered {status}"),
+            retry_after_ms: answer.retry_after_ms.unwrap_or(0),
+        },
+    }
+}

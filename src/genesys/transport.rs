@@ -1,0 +1,124 @@
+//! One HTTP call and what became of it. Routes are written against [`Transport`]; the real one is
+//! in `http`, the simulation's hands requests to the sandbox's core in memory.
+
+use bytes::Bytes;
+use futures_util::future::LocalBoxFuture;
+
+use crate::domain::{Code, Failure, Retry, UnixMs};
+
+/// Which call this is, for logs and metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum CallName {
+    /// OAuth token exchange.
+    Token,
+    /// Upload of a clip.
+    Upload,
+    /// Post of one or more messages.
+    Post,
+    /// Retention of an uploaded clip.
+    Retention,
+    /// Deletion of an uploaded clip.
+    Delete,
+}
+
+impl CallName {
+    /// The label in logs and metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            CallName::Token => "token",
+            CallName::Upload => "upload",
+            CallName::Post => "post",
+            CallName::Retention => "retention",
+            CallName::Delete => "delete",
+        }
+    }
+}
+
+/// The HTTP method of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// POST.
+    Post,
+    /// DELETE.
+    Delete,
+}
+
+/// A request. Cheap to clone: the body is shared.
+#[derive(Clone)]
+pub struct Call {
+    /// Which call it is.
+    pub name: CallName,
+    /// Its method.
+    pub method: Method,
+    /// Absolute URL.
+    pub url: String,
+    /// Header fields; names in lower case.
+    pub headers: Vec<(&'static str, String)>,
+    /// The whole body; sent with its `Content-Length`.
+    pub body: Bytes,
+}
+
+/// The answer to a call.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// HTTP status.
+    pub status: u16,
+    /// What `Retry-After` asks for, in milliseconds from now; an unreadable one counts as absent.
+    pub retry_after_ms: Option<u64>,
+    /// The whole body, at most [`ANSWER_BYTES_MAX`].
+    pub body: Bytes,
+}
+
+/// Largest answer read; a larger one counts as a lost answer.
+pub const ANSWER_BYTES_MAX: usize = 1024 * 1024;
+
+/// What became of a call.
+#[derive(Clone, Debug)]
+pub enum Called {
+    /// There is a whole answer.
+    Answered(Answer),
+    /// It certainly never reached the server.
+    NotSent(Failure),
+    /// It may have reached the server; why we do not know more.
+    Unknown(Failure),
+}
+
+/// Something that makes calls, each within its own deadlines.
+pub trait Transport {
+    /// Makes one call. Never waits longer than the configured whole-call timeout.
+    fn call(&self, call: Call) -> LocalBoxFuture<'_, Called>;
+}
+
+impl Answer {
+    /// Whether the status is 2xx.
+    pub fn is_success(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+
+    /// "After the usual pause, and not before `Retry-After`."
+    pub fn retry(&self) -> Retry {
+        Retry::After { not_before_ms: self.retry_after_ms.unwrap_or(0) }
+    }
+}
+
+/// A call that did not leave, and is worth repeating.
+pub fn not_sent(detail: impl Into<String>) -> Called {
+    Called::NotSent(Failure::passing(Code::GenesysUnavailable, detail))
+}
+
+/// A call whose answer was lost.
+pub fn unknown(detail: impl Into<String>) -> Called {
+    Called::Unknown(Failure::passing(Code::GenesysAnswerLost, detail))
+}
+
+/// Reads `Retry-After` (RFC 9110 §10.2.3), seconds or date, as milliseconds from `now`.
+/// A date in the past is 0; anything unreadable is `None`.
+pub fn parse_retry_after(value: &str, now: UnixMs) -> Option<u64> {
+    let value = value.trim();
+    if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
+        return value.parse::<u64>().ok().and_then(|seconds| seconds.checked_mul(1000));
+    }
+    let date = httpdate::parse_http_date(value).ok()?;
+    let at = date.duration_since(std::time::UNIX_EPOCH).ok()?.as_millis();
+    Some(UnixMs(i64::try_from(at).ok()?).ms_since(now))
+}
