@@ -1,2 +1,3 @@
-#[test]
-fn t() {}
+//! The one integration binary: real files, real sockets, the real program.
+
+mod settings;

@@ -1,0 +1,156 @@
+//! Everything that can be set, in typed sections: one file per section of `config.toml`.
+//!
+//! `config.toml` is compiled in: it is the default layer and the manual at once, and the list of
+//! the keys there are. Layers, each over the one before: `config.toml`, the file given with
+//! `--config`, the environment. Sections know their own ranges; what concerns two sections is
+//! checked here. Nothing here reads a clock, opens a socket, or knows what the values are used for.
+
+use std::path::Path;
+
+use serde::Deserialize;
+
+use crate::domain::RouteName;
+
+mod admin;
+mod check;
+mod credentials;
+mod delivery;
+mod environment;
+mod error;
+mod genesys;
+mod layers;
+mod ledger;
+mod limits;
+mod log;
+mod memory;
+mod parse;
+mod purge;
+mod secret;
+mod server;
+mod spool;
+mod transcript;
+
+pub use admin::Admin;
+pub use credentials::Credentials;
+pub use delivery::{Delivery, OnUnknown};
+pub use environment::Environment;
+pub use error::{Problem, SettingsError, Warning};
+pub use genesys::{Genesys, MediaApi, UploadBody};
+pub use layers::{Entry, Layers};
+pub use ledger::{Ledger, LedgerUrl};
+pub use limits::Limits;
+pub use log::{Log, LogFormat};
+pub use memory::Memory;
+pub use purge::Purge;
+pub use secret::Secret;
+pub use server::Server;
+pub use spool::Spool;
+pub use transcript::TranscriptSettings;
+
+use check::Check;
+
+/// All settings of one gateway. Holds no secret: those are in [`Credentials`].
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// Where senders reach the gateway.
+    pub server: Server,
+    /// Where operators reach it.
+    pub admin: Admin,
+    /// The Genesys Cloud organisation behind it.
+    pub genesys: Genesys,
+    /// What a clip may be.
+    pub limits: Limits,
+    /// How much memory clips may take.
+    pub memory: Memory,
+    /// How long and how often delivery is tried.
+    pub delivery: Delivery,
+    /// How uploaded audio is removed.
+    pub purge: Purge,
+    /// The text that stands in for the audio.
+    pub transcript: TranscriptSettings,
+    /// The durable record of every message.
+    pub ledger: Ledger,
+    /// Where clips wait on disk.
+    pub spool: Spool,
+    /// What the gateway says about itself.
+    pub log: Log,
+}
+
+impl Settings {
+    /// The settings in effect: `config.toml`, then `file`, then this process's environment; checked.
+    ///
+    /// # Errors
+    /// Every unknown key, wrong type and value out of range, each with its key and its layer.
+    pub fn load(file: Option<&Path>) -> Result<Settings, SettingsError> {
+        Settings::load_from(file, &Environment::of_process()?)
+    }
+
+    /// Like [`Settings::load`], over the given environment.
+    ///
+    /// # Errors
+    /// As for [`Settings::load`].
+    pub fn load_from(
+        file: Option<&Path>,
+        environment: &Environment,
+    ) -> Result<Settings, SettingsError> {
+        Layers::read(file, environment)?.settings()
+    }
+
+    /// The route to deliver by.
+    ///
+    /// # Errors
+    /// `NoRoute`, which names the routes there are, when none is set.
+    pub fn route(&self) -> Result<RouteName, SettingsError> {
+        self.genesys.route.ok_or(SettingsError::NoRoute)
+    }
+
+    /// Checks every range, and what has to hold between settings. Loading has done so already;
+    /// whoever changes a value afterwards asks again.
+    ///
+    /// # Errors
+    /// `Invalid`, with all that is wrong at once; each problem names its key, value and limit.
+    pub fn check(&self) -> Result<Vec<Warning>, SettingsError> {
+        let mut check = Check::default();
+        self.server.check(&mut check);
+        self.admin.check(&mut check);
+        self.genesys.check(&mut check);
+        self.limits.check(&mut check);
+        self.memory.check(&mut check);
+        self.delivery.check(&mut check);
+        self.purge.check(&mut check);
+        self.transcript.check(&mut check);
+        self.ledger.check(&mut check);
+        self.spool.check(&mut check);
+        self.log.check(&mut check);
+        self.check_across(&mut check);
+        check.finish()
+    }
+
+    fn check_across(&self, check: &mut Check) {
+        let (server, admin) = (self.server.listen, self.admin.listen);
+        if server == admin && server.port() != 0 {
+            check.problem("admin.listen", format!("is {admin}, where server.listen already is"));
+        }
+        let calls = self.genesys.uploads_max + self.genesys.posts_max + self.purge.calls_max;
+        let connections = self.genesys.connections_max;
+        if calls >= connections {
+            check.warning(
+                "genesys.connections_max",
+                format!(
+                    "is {connections}; uploads_max, posts_max and purge.calls_max together are \
+                     {calls}, and the token needs one more: calls may wait for a connection until \
+                     they time out"
+                ),
+            );
+        }
+    }
+}
+
+impl Default for Settings {
+    /// What `config.toml` says.
+    fn default() -> Settings {
+        Settings::load_from(None, &Environment::default())
+            .expect("config.toml is compiled in, and the test `defaults_load` loads it")
+    }
+}
