@@ -2,6 +2,7 @@
 
 pub mod clock;
 pub mod domain;
+pub mod genesys;
 pub mod ledger;
 pub mod settings;
 pub mod spool;

@@ -1,8 +1,8 @@
 //! The pieces of [`Record::apply`](super::Record::apply): what single events do to the fields.
 
 use super::{
-    Code, Copy, CopyKind, CopyState, Event, Intent, NewCopy, Private, Record, Retention, Stage,
-    Step, UnixMs,
+    ClipPlace, Code, Copy, CopyKind, CopyState, Event, Intent, NewCopy, Private, Record, Retention,
+    Stage, Step, UnixMs,
 };
 
 impl Record {
@@ -66,6 +66,7 @@ impl Record {
         now: UnixMs,
     ) {
         self.stage = Stage::Sent;
+        self.drop_memory();
         self.intent = None;
         self.next_attempt_at = None;
         self.post_in_doubt = false;
@@ -90,10 +91,18 @@ impl Record {
 
     pub(super) fn end(&mut self, stage: Stage, due_at: UnixMs) {
         self.stage = stage;
+        self.drop_memory();
         // An upload on the wire stays intended, so that its answer, or its loss, is recorded.
         self.intent = self.intent.take().filter(|intent| intent.step == Step::Upload);
         self.next_attempt_at = None;
         self.hasten(due_at);
+    }
+
+    /// A clip that was only in memory goes with the drive that ends here.
+    fn drop_memory(&mut self) {
+        if self.clip == ClipPlace::Memory {
+            self.clip = ClipPlace::Gone;
+        }
     }
 
     /// Makes every owed copy due at `due_at`, or leaves it where it is due earlier.

@@ -113,6 +113,15 @@ impl Retention {
     }
 }
 
+/// Where copies are made: proof of a purge comes from there and nowhere else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// Base URL of the API.
+    pub host: String,
+    /// OAuth client id; not a secret.
+    pub client: String,
+}
+
 /// A copy as a route reports it after an upload.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewCopy {

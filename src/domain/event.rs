@@ -33,6 +33,8 @@ pub enum Event {
     Failed { ending: Ending, due_at: UnixMs },
     /// The sender withdrew the message before it was posted.
     Cancelled { due_at: UnixMs },
+    /// The sender withdrew the message while its post was on the wire.
+    WithdrawalAsked,
     /// An operator has to decide.
     Held { ending: Ending },
     /// A start of the process found the message in flight.
@@ -80,6 +82,7 @@ impl Event {
             Event::ClipDropped => "clip-dropped",
             Event::Failed { .. } => "failed",
             Event::Cancelled { .. } => "cancelled",
+            Event::WithdrawalAsked => "withdrawal-asked",
             Event::Held { .. } => "held",
             Event::CrashCounted => "crash-counted",
             Event::PurgeHastened { .. } => "purge-hastened",
@@ -126,6 +129,7 @@ impl Event {
             | Event::UploadOutdated
             | Event::ClipSpooled
             | Event::ClipDropped
+            | Event::WithdrawalAsked
             | Event::CrashCounted => None,
         }
     }
@@ -165,11 +169,14 @@ impl Record {
             Event::ClipSpooled => self.clip = ClipPlace::Spooled,
             Event::ClipDropped => self.clip = ClipPlace::Gone,
             Event::Failed { ending, due_at } => {
+                // Given up with a post in doubt: it may stand in the conversation all the same.
+                self.possible_duplicate |= self.post_in_doubt;
                 self.end(Stage::Failed, *due_at);
                 self.last_error_code = Some(ending.code);
                 self.ending = Some(ending.clone());
             }
             Event::Cancelled { due_at } => self.end(Stage::Cancelled, *due_at),
+            Event::WithdrawalAsked => self.withdrawn = true,
             Event::Held { ending } => {
                 self.stage = Stage::Held;
                 self.intent = None;
@@ -206,7 +213,9 @@ impl Record {
             Event::UploadOutdated => self.stage == Stage::Uploaded && self.intent.is_none(),
             Event::ClipSpooled => self.clip == ClipPlace::Memory,
             Event::ClipDropped => !self.stage.is_open() && self.clip != ClipPlace::Gone,
-            Event::Failed { .. } | Event::Held { .. } => self.stage.is_open(),
+            Event::Failed { .. } | Event::Held { .. } | Event::WithdrawalAsked => {
+                self.stage.is_open()
+            }
             // Once a post is on the wire, or may have been, it cannot be called back.
             Event::Cancelled { .. } => {
                 self.stage.is_open() && !in_flight(Step::Post) && !self.post_in_doubt

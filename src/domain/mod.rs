@@ -4,7 +4,7 @@
 //! - `ids`, `time`, `transcript`, `copy`, `record`: what the ledger knows of a message
 //! - `event`, `change`: what can happen to it, and what each event makes of its record
 //! - `request`, `receipt`, `problem`: what callers hand over and are told
-//! - `retry`: when to try again
+//! - `next`, `retry`, `token`: what happens next, and when
 mod change;
 mod code;
 mod copy;
@@ -13,6 +13,7 @@ mod failure;
 mod file_name;
 mod ids;
 mod media;
+mod next;
 mod problem;
 mod receipt;
 mod record;
@@ -23,12 +24,13 @@ mod token;
 mod transcript;
 
 pub use code::Code;
-pub use copy::{Copy, CopyKind, CopyState, Duty, NewCopy, Private, Retention};
+pub use copy::{Copy, CopyKind, CopyState, Duty, NewCopy, Origin, Private, Retention};
 pub use event::{Event, IllegalEvent};
 pub use failure::{Failure, Found, Outcome, PurgeOutcome, Retry};
 pub use file_name::file_stem;
 pub use ids::{Lane, MessageId, Principal, RouteName};
 pub use media::{AudioLimits, ClipRefusal, Codec, Container, Media, Note};
+pub use next::{Keeping, NextStep, interrupted, next_step, recover};
 pub use problem::Problem;
 pub use receipt::{PurgeState, Receipt};
 pub use record::{ClipPlace, Ending, Envelope, Intent, Record, Stage, Step};

@@ -178,6 +178,9 @@ pub struct Record {
     pub next_attempt_at: Option<UnixMs>,
     /// A post may have happened whose answer was lost.
     pub post_in_doubt: bool,
+    /// The sender withdrew it while a post was on the wire: cancelled if that turns out not to
+    /// have happened, purged at the floor if it has.
+    pub withdrawn: bool,
     /// The conversation may show the message twice.
     pub possible_duplicate: bool,
     /// Why the last try did not succeed.

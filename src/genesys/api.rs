@@ -6,7 +6,7 @@ use futures_util::future::LocalBoxFuture;
 
 use super::transport::{Call, Called, Transport};
 use crate::domain::{Code, Failure};
-use crate::settings::secret::Secret;
+use crate::settings::Secret;
 
 /// An access token and which exchange it came from.
 #[derive(Clone)]

@@ -21,8 +21,8 @@ use bytes::Bytes;
 use futures_util::future::LocalBoxFuture;
 
 use crate::domain::{
-    Copy, Failure, Found, Intent, Lane, NewCopy, NewMessage, Outcome, Problem, PurgeOutcome,
-    Record, RouteName, Step, Transcript, UnixMs,
+    Copy, Failure, Found, Intent, Lane, NewCopy, NewMessage, Origin, Outcome, Problem,
+    PurgeOutcome, Record, RouteName, Step, Transcript, UnixMs,
 };
 
 /// What a route decides about a message before it is accepted.
@@ -54,23 +54,11 @@ pub trait Planner: Send + Sync {
     fn origin(&self) -> &Origin;
 }
 
-/// Where copies are made: proof of a purge comes from there and nowhere else.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Origin {
-    /// Base URL of the API.
-    pub host: String,
-    /// OAuth client id; not a secret.
-    pub client: String,
-}
-
 /// The half of a route that calls. Lives on the outbound arbiter.
 pub trait Route {
     /// Brings the clip to Genesys. The record carries the upload's intent.
-    fn upload(
-        &self,
-        record: Arc<Record>,
-        clip: Bytes,
-    ) -> LocalBoxFuture<'_, Outcome<Vec<NewCopy>>>;
+    fn upload(&self, record: Arc<Record>, clip: Bytes)
+    -> LocalBoxFuture<'_, Outcome<Vec<NewCopy>>>;
 
     /// Posts messages of one lane, in order. Each record carries its post's intent. Answers with
     /// the ids Genesys gave, where it gave any, in the same order.

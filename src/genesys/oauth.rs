@@ -6,8 +6,7 @@ use bytes::Bytes;
 use serde::Deserialize;
 
 use super::transport::{Call, CallName, Called, Method, Transport};
-use crate::settings::Credentials;
-use crate::settings::secret::Secret;
+use crate::settings::{Credentials, Secret};
 
 /// What the login host says to our credentials.
 pub enum Exchange {

@@ -57,11 +57,7 @@ pub async fn change(
     Err(CommitError::Conflict { id: record.id, expected_version }.into())
 }
 
-fn transition(
-    record: &Record,
-    events: &[Event],
-    now: UnixMs,
-) -> Result<Transition, IllegalEvent> {
+fn transition(record: &Record, events: &[Event], now: UnixMs) -> Result<Transition, IllegalEvent> {
     let mut changed = record.clone();
     let mut name = "";
     let mut details = Vec::new();

@@ -37,10 +37,9 @@ pub(super) fn upload(called: Called) -> Outcome<Option<UploadedMedia>> {
     let refused = |code, detail: &str| Outcome::Refused(Failure::last(code, detail));
     match answer.status {
         200..=299 => Outcome::Done(read_upload(&answer.body)),
-        400 => refused(
-            Code::ClipRefusedByGenesys,
-            "Invalid audio payload rejected by Genesys Cloud.",
-        ),
+        400 => {
+            refused(Code::ClipRefusedByGenesys, "Invalid audio payload rejected by Genesys Cloud.")
+        }
         413 => refused(Code::ClipRefusedByGenesys, "the clip is too large for Genesys Cloud (413)"),
         415 => refused(Code::ClipRefusedByGenesys, "Genesys Cloud does not take this type (415)"),
         403 => refused(

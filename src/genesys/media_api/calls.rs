@@ -9,19 +9,18 @@ use futures_util::future::LocalBoxFuture;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
+use super::super::Route;
 use super::super::api::Api;
 use super::super::transport::{Call, CallName, Method};
-use super::super::{Origin, Route};
 use super::answers;
 use super::{UploadedMedia, wire_media_type};
 use crate::domain::{
-    Code, Copy, CopyKind, CopyState, Failure, Found, NewCopy, Outcome, PurgeOutcome, Record,
+    Code, Copy, CopyKind, CopyState, Failure, Found, NewCopy, Origin, Outcome, PurgeOutcome, Record,
 };
 use crate::settings::UploadBody;
 
 /// Everything but the unreserved characters of RFC 3986: a media id is one path segment.
-const SEGMENT: &AsciiSet =
-    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// File name where the sender's gives nothing usable.
 const STEM_DEFAULT: &str = "voice-message";

@@ -1,8 +1,8 @@
 //! What the route asks of a message before it is accepted, and what it fixes for the wire.
 
-use super::super::{Origin, Plan, Planner};
+use super::super::{Plan, Planner};
 use crate::domain::{
-    Code, Intent, Lane, NewMessage, Private, Problem, Record, RouteName, Step,
+    Code, Intent, Lane, NewMessage, Origin, Private, Problem, Record, RouteName, Step,
     TRANSCRIPT_BYTES_MAX, Transcript, UnixMs,
 };
 
@@ -40,8 +40,7 @@ impl Planner for MediaApiPlanner {
     fn plan(&self, message: &NewMessage) -> Result<Plan, Problem> {
         let conversation_id = required("conversation_id", message.conversation_id.as_deref())?;
         required("sender_id", message.envelope.sender_id.as_deref())?;
-        let transcript =
-            Transcript::choose(message.transcript.clone(), &self.rules.placeholder);
+        let transcript = Transcript::choose(message.transcript.clone(), &self.rules.placeholder);
         let bytes = transcript.text.len();
         if bytes > TRANSCRIPT_BYTES_MAX {
             let detail = format!(

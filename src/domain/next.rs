@@ -1,0 +1,122 @@
+//! What happens next to a message, and when its audio must go. The same rules answer in the first
+//! second and after a restart: there is no second code path.
+
+use super::{ClipPlace, Code, Ending, Event, Origin, Record, Stage, Step, UnixMs};
+
+/// What a drive does next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NextStep {
+    /// Upload the clip.
+    Upload,
+    /// The upload is too old to be referenced: forget it and upload again.
+    UploadAgain,
+    /// Post the message.
+    Post,
+    /// Find out whether the post in doubt has happened.
+    Settle,
+    /// Nothing before this time.
+    WaitUntil(UnixMs),
+    /// Withdrawn while a post was on the wire that did not happen.
+    Cancel,
+    /// Its time is over.
+    Expire,
+    /// Nothing: the message has ended, or waits for an operator.
+    Nothing,
+}
+
+/// Decides the next step of a message. `upload_outdated` is the route's word on the age of the
+/// upload.
+pub fn next_step(record: &Record, upload_outdated: bool, now: UnixMs) -> NextStep {
+    if !record.stage.is_open() {
+        return NextStep::Nothing;
+    }
+    if record.withdrawn && !record.post_in_doubt {
+        return NextStep::Cancel;
+    }
+    if now >= record.expires_at {
+        return NextStep::Expire;
+    }
+    if let Some(at) = record.next_attempt_at.filter(|at| now < *at) {
+        return NextStep::WaitUntil(at.min(record.expires_at));
+    }
+    match record.stage {
+        Stage::Accepted => NextStep::Upload,
+        _ if record.post_in_doubt => NextStep::Settle,
+        _ if upload_outdated && record.clip != ClipPlace::Gone => NextStep::UploadAgain,
+        _ => NextStep::Post,
+    }
+}
+
+/// How long copies are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Keeping {
+    /// Time to live after the post.
+    pub ttl_seconds: u64,
+    /// Never sooner after the post than this (invariant 4).
+    pub delay_seconds_min: u64,
+}
+
+impl Keeping {
+    /// When the copies of a message posted at `posted_at` must go.
+    pub fn due_at(&self, posted_at: UnixMs, withdrawn: bool) -> UnixMs {
+        let ttl_seconds = if withdrawn { 0 } else { self.ttl_seconds };
+        posted_at.plus_seconds(ttl_seconds.max(self.delay_seconds_min))
+    }
+
+    /// When the copies of a message must go that ends unposted at `now`, or whose sender wants
+    /// them gone: at once, but not within the floor after a post that happened or may have.
+    pub fn due_early_at(&self, record: &Record, now: UnixMs) -> UnixMs {
+        let floor = |at: UnixMs| at.plus_seconds(self.delay_seconds_min);
+        match record.posted_at {
+            Some(posted_at) => floor(posted_at.min(now)).max(now),
+            None if record.post_in_doubt => floor(now),
+            None => now,
+        }
+    }
+}
+
+/// A message found in flight at so many starts of the process is held for an operator: it may be
+/// what ends the process.
+const CRASHES_MAX: u32 = 3;
+
+/// What the start of a process makes of a record that the last one left unfinished.
+///
+/// A call that was intended may have been on the wire: its outcome is unknown. A clip that was only
+/// in memory is lost, and so is its message, unless its post can be found: nobody was told a 2xx.
+/// One with a post in doubt is left for its drive, which looks it up first.
+pub fn recover(record: &Record, origin: &Origin, keeping: &Keeping, now: UnixMs) -> Vec<Event> {
+    let mut events = Vec::new();
+    let mut after = record.clone();
+    let mut push = |event: Event, after: &mut Record| {
+        if after.apply(&event, now).is_ok() {
+            events.push(event);
+        }
+    };
+    let in_flight = record.intent.as_ref().map(|intent| intent.step);
+    if in_flight.is_some() {
+        push(Event::CrashCounted, &mut after);
+    }
+    let code = Code::GenesysAnswerLost;
+    match in_flight {
+        Some(Step::Upload) => {
+            let Origin { host, client } = origin.clone();
+            push(Event::UploadLost { code, host, client, next_attempt_at: now }, &mut after);
+        }
+        Some(Step::Post) => push(Event::PostLost { code, next_attempt_at: now }, &mut after),
+        None => {}
+    }
+    if after.stage.is_open() && after.clip == ClipPlace::Memory && !after.post_in_doubt {
+        push(interrupted(&after, keeping, now), &mut after);
+    } else if after.stage.is_open() && in_flight.is_some() && after.crashes >= CRASHES_MAX {
+        let detail = format!("in flight when the gateway ended {CRASHES_MAX} times");
+        push(Event::Held { ending: Ending { code: Code::CrashLoop, detail } }, &mut after);
+    }
+    events
+}
+
+/// The end of a message whose clip went with the process that held it.
+pub fn interrupted(record: &Record, keeping: &Keeping, now: UnixMs) -> Event {
+    let detail = "the gateway ended while the clip was only in memory".to_owned();
+    let ending = Ending { code: Code::Interrupted, detail };
+    Event::Failed { ending, due_at: keeping.due_early_at(record, now) }
+}

@@ -1,0 +1,79 @@
+//! The read view: what is known of every message that is awake, without asking the ledger.
+//!
+//! Written by the drive that owns the message, after each durable change and never before; read by
+//! any thread. A message leaves the board when its drive ends; the ledger answers from then on.
+
+use std::sync::Arc;
+
+use dashmap::DashMap;
+use tokio::sync::{Notify, watch};
+
+use crate::domain::{MessageId, Record};
+
+/// The messages awake. Bounded by the number of drives.
+#[derive(Default)]
+pub struct Board {
+    awake: DashMap<MessageId, Awake>,
+}
+
+struct Awake {
+    record: watch::Sender<Arc<Record>>,
+    nudge: Arc<Notify>,
+}
+
+impl Board {
+    /// Puts a message on the board; the drive that owns it is woken through the returned notice.
+    pub(super) fn put(&self, record: &Record) -> Arc<Notify> {
+        let nudge = Arc::new(Notify::new());
+        let (sender, _) = watch::channel(Arc::new(record.clone()));
+        self.awake.insert(record.id, Awake { record: sender, nudge: Arc::clone(&nudge) });
+        nudge
+    }
+
+    /// Shows a newer record.
+    pub(super) fn show(&self, record: &Record) {
+        if let Some(awake) = self.awake.get(&record.id) {
+            awake.record.send_replace(Arc::new(record.clone()));
+        }
+    }
+
+    /// Takes a message off the board.
+    pub(super) fn remove(&self, id: MessageId) {
+        self.awake.remove(&id);
+    }
+
+    /// Tells the drive of this message that somebody else changed its record.
+    pub(super) fn nudge(&self, id: MessageId) {
+        if let Some(awake) = self.awake.get(&id) {
+            awake.nudge.notify_one();
+        }
+    }
+
+    /// The record as it was last committed by its drive.
+    pub fn find(&self, id: MessageId) -> Option<Arc<Record>> {
+        let awake = self.awake.get(&id)?;
+        let record = Arc::clone(&awake.record.borrow());
+        Some(record)
+    }
+
+    /// Follows the record until its drive ends.
+    pub fn follow(&self, id: MessageId) -> Option<watch::Receiver<Arc<Record>>> {
+        self.awake.get(&id).map(|awake| awake.record.subscribe())
+    }
+
+    /// The messages awake, at most `limit`, in no order.
+    pub fn list(&self, limit: usize) -> Vec<Arc<Record>> {
+        let records = self.awake.iter().take(limit);
+        records.map(|awake| Arc::clone(&awake.record.borrow())).collect()
+    }
+
+    /// How many messages are awake.
+    pub fn len(&self) -> usize {
+        self.awake.len()
+    }
+
+    /// Whether none is.
+    pub fn is_empty(&self) -> bool {
+        self.awake.is_empty()
+    }
+}
