@@ -6,3 +6,4 @@ pub mod genesys;
 pub mod ledger;
 pub mod settings;
 pub mod spool;
+pub mod telemetry;

@@ -203,7 +203,7 @@ impl Provider for Layer {
     }
 }
 
-/// Every value that is not a section, by its dotted key; a section without values stands for itself.
+/// Every value that is not a section, by its dotted key; an empty section stands for itself.
 fn leaves(dict: &Dict) -> BTreeMap<String, Value> {
     let mut found = BTreeMap::new();
     for (key, value) in dict {

@@ -1,3 +1,4 @@
 //! The one integration binary: real files, real sockets, the real program.
 
 mod settings;
+mod telemetry;

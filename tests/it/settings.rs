@@ -11,29 +11,31 @@ use voicepost::settings::{
     SettingsError, UploadBody,
 };
 
-fn environment(variables: &[(&str, &str)]) -> Environment {
+type Variables<'a> = &'a [(&'a str, &'a str)];
+
+fn environment(variables: Variables<'_>) -> Environment {
     variables.iter().copied().collect()
 }
 
 fn file(text: &str) -> tempfile::NamedTempFile {
-    let mut file = tempfile::NamedTempFile::new().unwrap();
-    file.write_all(text.as_bytes()).unwrap();
+    let mut file = tempfile::NamedTempFile::new().expect("a temporary file");
+    file.write_all(text.as_bytes()).expect("a temporary file can be written");
     file
 }
 
-fn with(variables: &[(&str, &str)]) -> Result<Settings, SettingsError> {
+fn with(variables: Variables<'_>) -> Result<Settings, SettingsError> {
     Settings::load_from(None, &environment(variables))
 }
 
 /// The message of the refusal that the given variables lead to.
-fn refusal(variables: &[(&str, &str)]) -> String {
-    with(variables).unwrap_err().to_string()
+fn refusal(variables: Variables<'_>) -> String {
+    with(variables).expect_err("a refusal").to_string()
 }
 
 fn refusal_of_file(text: &str) -> (String, PathBuf) {
     let file = file(text);
-    let error = Settings::load_from(Some(file.path()), &Environment::default()).unwrap_err();
-    (error.to_string(), file.path().to_owned())
+    let error = Settings::load_from(Some(file.path()), &Environment::default());
+    (error.expect_err("a refusal").to_string(), file.path().to_owned())
 }
 
 #[track_caller]
@@ -296,7 +298,7 @@ fn unusable_credentials_name_the_variable() {
     let empty = file("\n");
     let empty = empty.path().to_str().unwrap();
     let id = ("GENESYS_CLIENT_ID", "me");
-    let cases: [(&[(&str, &str)], &[&str]); 6] = [
+    let cases: [(Variables<'_>, &[&str]); 6] = [
         (&[], &["GENESYS_CLIENT_ID is not set", "GENESYS_CLIENT_ID_FILE"]),
         (&[id], &["GENESYS_CLIENT_SECRET is not set"]),
         (&[id, ("GENESYS_CLIENT_SECRET", "")], &["GENESYS_CLIENT_SECRET is empty"]),
