@@ -45,7 +45,7 @@ pub struct JanitorSeed {
     /// Pauses and limits.
     pub rules: PurgeRules,
     /// Counters.
-    pub metrics: Metrics,
+    pub metrics: Arc<Metrics>,
     /// Watches over this actor.
     pub vigil: Vigil,
 }
@@ -56,7 +56,7 @@ pub struct JanitorActor {
     ledger: Arc<dyn Ledger>,
     clock: Clock,
     calls_max: usize,
-    metrics: Metrics,
+    metrics: Arc<Metrics>,
     /// One ordered set instead of a heap: it also gives up its last entry, and holds none twice.
     timers: BTreeSet<DueCopy>,
     in_flight: HashSet<DueCopy>,
@@ -139,7 +139,7 @@ impl JanitorActor {
             ledger: Arc::clone(&seed.ledger),
             clock: seed.clock.clone(),
             rules: seed.rules,
-            metrics: seed.metrics.clone(),
+            metrics: Arc::clone(&seed.metrics),
         };
         JanitorActor {
             work: Rc::new(work),
@@ -276,7 +276,8 @@ impl JanitorActor {
         if self.timers.is_empty() && self.horizon != Horizon::Everything {
             self.refill(ctx);
         }
-        self.metrics.set_purges_in_memory(self.timers.len());
+        let timers = i64::try_from(self.timers.len()).unwrap_or(i64::MAX);
+        self.metrics.purges_in_heap.set(timers);
         self.arm(now, ctx);
     }
 

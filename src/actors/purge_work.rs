@@ -3,6 +3,7 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::guard::contained;
 use crate::clock::Clock;
@@ -38,7 +39,7 @@ pub struct PurgeWork {
     /// Pauses and limits.
     pub rules: PurgeRules,
     /// Counters.
-    pub metrics: Metrics,
+    pub metrics: Arc<Metrics>,
 }
 
 /// What came of one look at a copy.
@@ -118,8 +119,7 @@ impl PurgeWork {
         };
         tracing::info!(message.id = %record.id, copy.ordinal = ordinal, set, detail, "retention settled");
         let event = Event::RetentionSettled { ordinal, set, detail };
-        change(&*self.ledger, record, &[event], self.clock.now()).await?;
-        self.metrics.count_event("retention-settled");
+        self.change(record, event).await?;
         Ok(match next_at(record, ordinal) {
             Some(next_at) => Settled::Retained { next_at },
             None => Settled::Nothing,
@@ -137,17 +137,16 @@ impl PurgeWork {
         });
         match outcome.await {
             PurgeOutcome::Gone => {
-                let now = self.clock.now();
-                change(&*self.ledger, record, &[Event::CopyPurged { ordinal }], now).await?;
-                let lag_ms = now.ms_since(due_at);
-                self.metrics.purged(lag_ms);
+                self.change(record, Event::CopyPurged { ordinal }).await?;
+                let lag_ms = self.clock.now().ms_since(due_at);
+                self.metrics.purged(Duration::from_millis(lag_ms));
                 tracing::info!(message.id = %record.id, copy.ordinal = ordinal, purge.lag_ms = lag_ms, "copy purged");
                 Ok(Settled::Purged)
             }
             PurgeOutcome::NotPossible(detail) => {
                 tracing::error!(message.id = %record.id, copy.ordinal = ordinal, detail, "copy cannot be purged");
                 let event = Event::CopyNotPurgeable { ordinal, detail };
-                change(&*self.ledger, record, &[event], self.clock.now()).await?;
+                self.change(record, event).await?;
                 Ok(Settled::NotPossible)
             }
             PurgeOutcome::Later(failure) => {
@@ -166,12 +165,18 @@ impl PurgeWork {
     ) -> Result<Settled, ChangeError> {
         tracing::warn!(message.id = %record.id, copy.ordinal = ordinal, detail, next_at = %next_at, "purge deferred");
         let event = Event::PurgeDeferred { ordinal, detail, next_at };
-        change(&*self.ledger, record, &[event], self.clock.now()).await?;
-        self.metrics.count_event("purge-deferred");
+        self.change(record, event).await?;
         Ok(match self::next_at(record, ordinal) {
             Some(next_at) => Settled::Deferred { next_at },
             None => Settled::Nothing,
         })
+    }
+
+    async fn change(&self, record: &mut Record, event: Event) -> Result<(), ChangeError> {
+        let events = [event];
+        change(&*self.ledger, record, &events, self.clock.now()).await?;
+        self.metrics.happened(&events[0]);
+        Ok(())
     }
 
     fn next_attempt(&self, attempts: u32, retry: Retry) -> UnixMs {

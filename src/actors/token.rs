@@ -6,6 +6,7 @@
 //! or shows the token. When it dies, the process ends.
 
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Actor, AsyncContext, Context, Handler, Message, ResponseFuture, SpawnHandle};
@@ -49,7 +50,7 @@ pub struct TokenSeed {
     /// Time and chance.
     pub clock: Clock,
     /// Counters.
-    pub metrics: Metrics,
+    pub metrics: Arc<Metrics>,
     /// Watches over this actor.
     pub vigil: Vigil,
 }

@@ -6,6 +6,7 @@
 //! shows as `Connect(Disconnected)` although the server may have had the request; an answer whose
 //! body is not read costs a connection.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use awc::Connector;
@@ -17,6 +18,8 @@ use super::transport::{
     ANSWER_BYTES_MAX, Answer, Call, Called, Method, Transport, not_sent, parse_retry_after, unknown,
 };
 use crate::clock::Clock;
+use crate::telemetry::{CallOutcome, Metrics};
+use tokio::time::Instant;
 
 /// Idle connections are closed after this, well before usual servers do, so that a request rarely
 /// meets a connection that is just being closed.
@@ -38,11 +41,12 @@ pub struct HttpTransport {
     client: awc::Client,
     limits: HttpLimits,
     clock: Clock,
+    metrics: Arc<Metrics>,
 }
 
 impl HttpTransport {
     /// A client with its own connection pool, bound to this thread.
-    pub fn new(limits: HttpLimits, clock: Clock) -> HttpTransport {
+    pub fn new(limits: HttpLimits, clock: Clock, metrics: Arc<Metrics>) -> HttpTransport {
         let connector = Connector::new()
             .timeout(limits.connect_timeout)
             .handshake_timeout(limits.connect_timeout)
@@ -55,7 +59,7 @@ impl HttpTransport {
             .disable_redirects()
             .add_default_header(("user-agent", concat!("voicepost/", env!("CARGO_PKG_VERSION"))))
             .finish();
-        HttpTransport { client, limits, clock }
+        HttpTransport { client, limits, clock, metrics }
     }
 
     async fn exchange(&self, call: Call) -> Called {
@@ -84,12 +88,25 @@ impl Transport for HttpTransport {
     fn call(&self, call: Call) -> LocalBoxFuture<'_, Called> {
         async move {
             let seconds = self.limits.call_timeout.as_secs();
-            match tokio::time::timeout(self.limits.call_timeout, self.exchange(call)).await {
-                Ok(called) => called,
-                Err(_) => unknown(format!("no whole answer within {seconds} s")),
-            }
+            let name = call.name;
+            let started = Instant::now();
+            let whole = tokio::time::timeout(self.limits.call_timeout, self.exchange(call));
+            let called = whole
+                .await
+                .unwrap_or_else(|_| unknown(format!("no whole answer within {seconds} s")));
+            self.metrics.called(name, outcome(&called), started.elapsed());
+            called
         }
         .boxed_local()
+    }
+}
+
+fn outcome(called: &Called) -> CallOutcome {
+    match called {
+        Called::Answered(answer) if answer.is_success() => CallOutcome::Done,
+        Called::Answered(_) => CallOutcome::Refused,
+        Called::NotSent(_) => CallOutcome::NotSent,
+        Called::Unknown(_) => CallOutcome::Unknown,
     }
 }
 

@@ -5,34 +5,8 @@ use bytes::Bytes;
 use futures_util::future::LocalBoxFuture;
 
 use crate::domain::{Code, Failure, Retry, UnixMs};
-
 /// Which call this is, for logs and metrics.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum CallName {
-    /// OAuth token exchange.
-    Token,
-    /// Upload of a clip.
-    Upload,
-    /// Post of one or more messages.
-    Post,
-    /// Retention of an uploaded clip.
-    Retention,
-    /// Deletion of an uploaded clip.
-    Delete,
-}
-
-impl CallName {
-    /// The label in logs and metrics.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            CallName::Token => "token",
-            CallName::Upload => "upload",
-            CallName::Post => "post",
-            CallName::Retention => "retention",
-            CallName::Delete => "delete",
-        }
-    }
-}
+pub use crate::telemetry::Call as CallName;
 
 /// The HTTP method of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,0 +1,137 @@
+//! The five actors, and the one handle to reach them.
+//!
+//! | actor | owns |
+//! |---|---|
+//! | [`TokenActor`] | the OAuth token and its refresh cycle |
+//! | [`ValidatorActor`] | the small pool that looks inside finished clips |
+//! | [`UploaderActor`] | uploads in flight |
+//! | [`MessengerActor`] | posts in flight |
+//! | [`JanitorActor`] | every purge still owed |
+//!
+//! All files read alike: limits, state, observed, messages, life-cycle, handlers, private. An
+//! actor never awaits another one, except that routes ask TokenActor for tokens. All five live on
+//! one thread, the engine's, together with the HTTP client that cannot leave it.
+
+mod guard;
+mod handle;
+mod janitor;
+mod messenger;
+mod outcomes;
+mod purge_work;
+mod token;
+mod uploader;
+mod validator;
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use actix::Actor;
+use tokio::sync::watch;
+
+pub use guard::{Fatal, Vigil};
+pub use handle::{AskError, Handle, Order};
+pub use janitor::{JanitorActor, JanitorObserved, JanitorSeed, ObserveJanitor, OwePurge};
+pub use messenger::{
+    LookUpPost, MessengerActor, MessengerObserved, ObserveMessenger, PostMessages,
+};
+pub use outcomes::Outcomes;
+pub use purge_work::PurgeRules;
+pub use token::{
+    ObserveToken, RenewToken, TokenActor, TokenDesk, TokenObserved, TokenSeed, TokenTrouble,
+    TokenView,
+};
+pub use uploader::{ObserveUploader, UploadClip, UploaderActor, UploaderObserved};
+pub use validator::{
+    CheckClip, INSPECTIONS_MAX, ObserveValidator, ValidatorActor, ValidatorObserved,
+};
+
+use crate::clock::Clock;
+use crate::genesys::Route;
+use crate::genesys::api::TokenSource;
+use crate::genesys::transport::Transport;
+use crate::ledger::Ledger;
+use crate::settings::Credentials;
+use crate::telemetry::Metrics;
+
+/// Handles to all actors. Cheap to clone, and usable from any thread.
+#[derive(Clone)]
+pub struct Actors {
+    /// Owner of the token.
+    pub token: Handle<TokenActor>,
+    /// What readers see of the token.
+    pub token_view: watch::Receiver<TokenView>,
+    /// Owner of the inspections.
+    pub validator: Handle<ValidatorActor>,
+    /// Owner of the uploads.
+    pub uploader: Handle<UploaderActor>,
+    /// Owner of the posts.
+    pub messenger: Handle<MessengerActor>,
+    /// Owner of the purges.
+    pub janitor: Handle<JanitorActor>,
+}
+
+/// What the actors are made of. Can cross threads; what cannot is made by its two factories on the
+/// thread that will use it.
+pub struct Cast {
+    /// Makes the HTTP client.
+    pub transport: Box<dyn FnOnce() -> Rc<dyn Transport> + Send>,
+    /// Makes the route on top of it.
+    pub route: Box<dyn FnOnce(Rc<dyn Transport>, Rc<dyn TokenSource>) -> Rc<dyn Route> + Send>,
+    /// Where tokens are exchanged.
+    pub login_url: String,
+    /// Who we are there.
+    pub credentials: Credentials,
+    /// Knows what is owed.
+    pub ledger: Arc<dyn Ledger>,
+    /// Time and chance.
+    pub clock: Clock,
+    /// How purges are carried out.
+    pub purge_rules: PurgeRules,
+    /// Uploads at once.
+    pub uploads_max: usize,
+    /// Posts at once.
+    pub posts_max: usize,
+    /// Counters.
+    pub metrics: Arc<Metrics>,
+    /// Ends the process when an actor panics.
+    pub fatal: Fatal,
+}
+
+/// Starts the actors on the current thread, which must run an actix system or arbiter.
+pub fn start(cast: Cast) -> Actors {
+    let vigil = |name| Vigil::new(name, Arc::clone(&cast.fatal));
+    let transport = (cast.transport)();
+    let (token, token_view) = TokenActor::new(TokenSeed {
+        transport: Rc::clone(&transport),
+        login_url: cast.login_url,
+        credentials: Rc::new(cast.credentials),
+        clock: cast.clock.clone(),
+        metrics: Arc::clone(&cast.metrics),
+        vigil: vigil("TokenActor"),
+    });
+    let token = Handle::new(token.start(), 1);
+    let desk = TokenDesk {
+        view: token_view.clone(),
+        actor: token.clone(),
+        clock: cast.clock.clone(),
+    };
+    let route = (cast.route)(transport, Rc::new(desk));
+    let uploader = UploaderActor::new(Rc::clone(&route), vigil("UploaderActor"));
+    let messenger = MessengerActor::new(Rc::clone(&route), vigil("MessengerActor"));
+    let janitor = JanitorActor::new(JanitorSeed {
+        route,
+        ledger: cast.ledger,
+        clock: cast.clock,
+        rules: cast.purge_rules,
+        metrics: cast.metrics,
+        vigil: vigil("JanitorActor"),
+    });
+    Actors {
+        token,
+        token_view,
+        validator: Handle::new(ValidatorActor::new(vigil("ValidatorActor")).start(), INSPECTIONS_MAX),
+        uploader: Handle::new(uploader.start(), cast.uploads_max),
+        messenger: Handle::new(messenger.start(), cast.posts_max),
+        janitor: Handle::new(janitor.start(), 1),
+    }
+}
