@@ -1,1 +1,4 @@
-#[test] fn t(){}
+//! The integration tests, as one binary.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod audio;
