@@ -1,4 +1,5 @@
-//! The one integration binary: real files, real sockets, the real program.
+//! The integration tests: one binary, because each costs a link.
 
+mod audio;
 mod settings;
 mod telemetry;
