@@ -1,2 +1,5 @@
-#[test]
-fn t() {}
+//! Everything that is tested against real files and sockets, in one binary.
+
+mod ledger;
+mod samples;
+mod spool;
