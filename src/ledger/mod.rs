@@ -13,9 +13,13 @@
 //! - A failed commit other than [`CommitError::StorageFull`] means that the ledger can no longer
 //!   be trusted in this process: the ledger calls its `fatal` hook, which ends the process.
 
+<<<<<<< HEAD
 mod change;
 
 pub use change::{ChangeError, change};
+=======
+pub mod sqlite;
+>>>>>>> ledger
 
 use std::path::PathBuf;
 
@@ -27,18 +31,30 @@ use crate::domain::{MessageId, Principal, Record, UnixMs};
 #[derive(Clone, Debug)]
 pub struct Transition {
     /// The record as it is after the change. `version` and, for a new record, `accepted_seq` are
-    /// set by the ledger; what the caller put there is ignored.
+    /// set by the ledger; what the caller put there is ignored. What acceptance fixed (principal,
+    /// route, lane, `created_at`) does not change, nor does a copy's kind, host, client and
+    /// `created_at`; copies are added and settled, never taken out.
     pub record: Record,
     /// The version the record was read at; `None` inserts a new record.
     pub expected_version: Option<u64>,
-    /// Idempotency key claimed by a new record.
-    pub key: Option<KeyClaim>,
+    /// What becomes of the record's idempotency key; `None` leaves it as it is.
+    pub key: Option<KeyChange>,
     /// Name of the event, as history keeps it.
     pub event: &'static str,
     /// Detail of the event, as history keeps it.
     pub detail: Option<String>,
     /// When the event happened.
     pub at: UnixMs,
+}
+
+/// A change of an idempotency key, in the same commit as its record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeyChange {
+    /// Claimed by a new record. Has no meaning for one that is there already.
+    Claim(KeyClaim),
+    /// Set free, so that the sender's repeat is a new message: for a message that nobody was told
+    /// of. Does nothing where there is no key. Has no meaning for a new record.
+    Release,
 }
 
 /// An idempotency key with what it stands for.
@@ -71,7 +87,8 @@ pub struct Committed {
 /// Why a commit did not happen.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CommitError {
-    /// The record has changed since it was read, or is gone.
+    /// The record has changed since it was read, or is gone. For a new record: its id is taken,
+    /// and `expected_version` is 0.
     #[error("message {id} is no longer at version {expected_version}")]
     Conflict {
         /// The record.
@@ -182,8 +199,8 @@ pub trait Ledger: Send + Sync {
     ) -> BoxFuture<'static, Result<Option<KeyHolder>, ReadError>>;
 
     /// Records that the pipeline still has to work on: those on their way, and ended ones whose
-    /// clip is still with us or whose upload may still be on the wire. In order of acceptance,
-    /// after `after_seq`, at most `limit`.
+    /// clip is still in the spool or whose upload may still be on the wire; not those held for an
+    /// operator. In order of acceptance, after `after_seq`, at most `limit`.
     fn unfinished(
         &self,
         after_seq: u64,
@@ -209,7 +226,8 @@ pub trait Ledger: Send + Sync {
     fn totals(&self) -> BoxFuture<'static, Result<Totals, ReadError>>;
 
     /// Deletes idempotency keys made before `keys_before` and records without anything owed that
-    /// were made before `records_before`, at most `limit` of each; returns how many went.
+    /// were made before `records_before`, at most `limit` of each; returns how many went. No
+    /// record goes that is younger than `keys_before`, so a key never outlives its message.
     fn sweep(
         &self,
         keys_before: UnixMs,

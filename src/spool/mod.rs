@@ -5,6 +5,9 @@
 //!   clip outlives a crash and a power cut.
 //! - When [`Spool::remove`] resolves to `Ok`, the file is gone; a file that was not there is gone.
 
+pub mod disk;
+pub mod memory;
+
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 

@@ -1,5 +1,8 @@
 //! The integration tests: one binary, because each costs a link.
 
 mod audio;
+mod ledger;
+mod samples;
 mod settings;
+mod spool;
 mod telemetry;

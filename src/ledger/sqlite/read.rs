@@ -1,0 +1,176 @@
+//! The questions. Each runs in one short read transaction, so that a message and its copies
+//! belong together and the WAL can be checkpointed soon.
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::rows::{self, COPY_COLUMNS, MESSAGE_COLUMNS};
+use super::schema::live;
+use crate::domain::{Copy, MessageId, Principal, Record, UnixMs};
+use crate::ledger::{AfterDue, DueCopy, HistoryRow, KeyHolder, ReadError, Totals};
+
+/// One record with its copies.
+pub(super) fn find(connection: &Connection, id: MessageId) -> Result<Option<Record>, ReadError> {
+    let snapshot = connection.unchecked_transaction()?;
+    let sql = select(MESSAGE_COLUMNS, "FROM messages WHERE id = ?1");
+    let mut statement = snapshot.prepare_cached(&sql)?;
+    let mut found = statement.query(params![id.as_bytes()])?;
+    let Some(row) = found.next()? else { return Ok(None) };
+    let mut record = rows::message(row)?;
+    record.copies = copies(&snapshot, id)?;
+    Ok(Some(record))
+}
+
+fn copies(connection: &Connection, id: MessageId) -> Result<Vec<Copy>, ReadError> {
+    let sql = select(COPY_COLUMNS, "FROM copies WHERE message_id = ?1 ORDER BY ordinal");
+    let mut statement = connection.prepare_cached(&sql)?;
+    let mut found = statement.query(params![id.as_bytes()])?;
+    let mut copies = Vec::new();
+    while let Some(row) = found.next()? {
+        copies.push(rows::copy(row)?);
+    }
+    Ok(copies)
+}
+
+/// Who holds a key. Also asked by the writer, inside its transaction.
+pub(super) fn key_holder(
+    connection: &Connection,
+    principal: &Principal,
+    key: &str,
+) -> rusqlite::Result<Option<KeyHolder>> {
+    connection
+        .prepare_cached(
+            "SELECT message_id, fingerprint FROM keys WHERE principal = ?1 AND key = ?2",
+        )?
+        .query_row(params![principal.0, key], |row| {
+            Ok(KeyHolder { id: MessageId::from_bytes(row.get(0)?), fingerprint: row.get(1)? })
+        })
+        .optional()
+}
+
+/// Records the pipeline has to work on, in order of acceptance.
+pub(super) fn unfinished(
+    connection: &Connection,
+    after_seq: u64,
+    limit: u32,
+) -> Result<Vec<Record>, ReadError> {
+    let snapshot = connection.unchecked_transaction()?;
+    let rest = concat!(
+        "FROM messages INDEXED BY messages_live WHERE ",
+        live!(),
+        " AND stage <> 'held' AND accepted_seq > ?1 ORDER BY accepted_seq LIMIT ?2"
+    );
+    let mut statement = snapshot.prepare_cached(&select(MESSAGE_COLUMNS, rest))?;
+    let mut found = statement.query(params![rows::stored_count(after_seq), limit])?;
+    let mut records = Vec::new();
+    while let Some(row) = found.next()? {
+        let mut record = rows::message(row)?;
+        record.copies = copies(&snapshot, record.id)?;
+        records.push(record);
+    }
+    Ok(records)
+}
+
+/// A page of what is owed, in the order of [`DueCopy`].
+pub(super) fn due_copies(
+    connection: &Connection,
+    after: AfterDue,
+    limit: u32,
+) -> Result<Vec<DueCopy>, ReadError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT next_attempt_at, message_id, ordinal FROM copies INDEXED BY copies_due
+         WHERE state = 'owed' AND next_attempt_at IS NOT NULL
+           AND (next_attempt_at, message_id, ordinal) > (?1, ?2, ?3)
+         ORDER BY next_attempt_at, message_id, ordinal LIMIT ?4",
+    )?;
+    // Without a place to start from: before the first time and the first possible id.
+    let at = after.map_or(i64::MIN, |due| due.at.0);
+    let id = after.map_or(Vec::new(), |due| due.id.as_bytes().to_vec());
+    let ordinal = after.map_or(-1, |due| i64::from(due.ordinal));
+    let page = statement.query_map(params![at, id, ordinal, limit], |row| {
+        Ok(DueCopy {
+            at: UnixMs(row.get(0)?),
+            id: MessageId::from_bytes(row.get(1)?),
+            ordinal: row.get(2)?,
+        })
+    })?;
+    Ok(page.collect::<rusqlite::Result<_>>()?)
+}
+
+/// A page of history, of one message or of all.
+pub(super) fn history_after(
+    connection: &Connection,
+    id: Option<MessageId>,
+    after_seq: u64,
+    limit: u32,
+) -> Result<Vec<HistoryRow>, ReadError> {
+    let after_seq = rows::stored_count(after_seq);
+    let (mut statement, id_bytes) = match &id {
+        Some(id) => (
+            connection.prepare_cached(
+                "SELECT h.seq, m.id, h.at, h.event, h.detail
+                 FROM messages m CROSS JOIN history h ON h.message_seq = m.accepted_seq
+                 WHERE m.id = ?3 AND h.seq > ?1 ORDER BY h.seq LIMIT ?2",
+            )?,
+            id.as_bytes().as_slice(),
+        ),
+        None => (
+            connection.prepare_cached(
+                "SELECT h.seq, m.id, h.at, h.event, h.detail
+                 FROM history h CROSS JOIN messages m ON m.accepted_seq = h.message_seq
+                 WHERE h.seq > ?1 AND ?3 = x'' ORDER BY h.seq LIMIT ?2",
+            )?,
+            [].as_slice(),
+        ),
+    };
+    let mut found = statement.query(params![after_seq, limit, id_bytes])?;
+    let mut history = Vec::new();
+    while let Some(row) = found.next()? {
+        history.push(HistoryRow {
+            seq: rows::count(row.get(0)?)?,
+            message_id: MessageId::from_bytes(row.get(1)?),
+            at: UnixMs(row.get(2)?),
+            event: row.get(3)?,
+            detail: row.get(4)?,
+        });
+    }
+    Ok(history)
+}
+
+/// Counts from the partial indexes. An owed copy without a time belongs to a live message, so
+/// the few live messages are asked for theirs.
+pub(super) fn totals(connection: &Connection) -> Result<Totals, ReadError> {
+    let snapshot = connection.unchecked_transaction()?;
+    let count = |sql: &str| -> Result<u64, ReadError> {
+        rows::count(snapshot.prepare_cached(sql)?.query_row([], |row| row.get(0))?)
+    };
+    let timed = count(
+        "SELECT count(*) FROM copies INDEXED BY copies_due
+         WHERE state = 'owed' AND next_attempt_at IS NOT NULL",
+    )?;
+    let untimed = count(concat!(
+        "SELECT count(*) FROM messages m INDEXED BY messages_live
+         CROSS JOIN copies c ON c.message_id = m.id
+         WHERE c.state = 'owed' AND c.next_attempt_at IS NULL AND ",
+        live!()
+    ))?;
+    Ok(Totals {
+        open: count(concat!(
+            "SELECT count(*) FROM messages INDEXED BY messages_live
+             WHERE stage IN ('accepted','uploaded') AND ",
+            live!()
+        ))?,
+        held: count(concat!(
+            "SELECT count(*) FROM messages INDEXED BY messages_live
+             WHERE stage = 'held' AND ",
+            live!()
+        ))?,
+        purges_owed: timed + untimed,
+        orphaned: count(
+            "SELECT count(*) FROM copies INDEXED BY copies_orphaned WHERE state = 'orphaned'",
+        )?,
+    })
+}
+
+fn select(columns: &str, rest: &str) -> String {
+    format!("SELECT {columns} {rest}")
+}

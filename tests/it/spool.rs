@@ -1,0 +1,104 @@
+//! Clips survive what they must survive, and the spool touches nothing that is not its own.
+
+use std::os::unix::fs::PermissionsExt;
+
+use bytes::Bytes;
+use voicepost::domain::{MessageId, UnixMs};
+use voicepost::spool::disk::DiskSpool;
+use voicepost::spool::memory::MemorySpool;
+use voicepost::spool::{Spool, SpoolError};
+
+fn id(number: u8) -> MessageId {
+    MessageId::new(UnixMs(1_760_000_000_000), [number; 10])
+}
+
+async fn keeps_its_contract(spool: &dyn Spool) {
+    assert_eq!(spool.read(id(1)).await, Err(SpoolError::Missing(id(1))));
+    spool.keep(id(1), Bytes::from_static(b"first")).await.unwrap();
+    spool.keep(id(2), Bytes::from_static(b"")).await.unwrap();
+    assert_eq!(spool.read(id(1)).await.unwrap(), "first");
+    spool.keep(id(1), Bytes::from_static(b"again, longer")).await.unwrap();
+    assert_eq!(spool.read(id(1)).await.unwrap(), "again, longer");
+    assert_eq!(spool.read(id(2)).await.unwrap(), "");
+    let mut ids = spool.list().await.unwrap();
+    ids.sort();
+    assert_eq!(ids, [id(1), id(2)]);
+    spool.remove(id(1)).await.unwrap();
+    spool.remove(id(1)).await.unwrap();
+    assert_eq!(spool.read(id(1)).await, Err(SpoolError::Missing(id(1))));
+    assert_eq!(spool.list().await.unwrap(), [id(2)]);
+}
+
+#[tokio::test]
+async fn disk_keeps_the_contract() {
+    let directory = tempfile::tempdir().unwrap();
+    keeps_its_contract(&DiskSpool::open(&directory.path().join("a/b")).unwrap()).await;
+}
+
+#[tokio::test]
+async fn memory_keeps_the_contract() {
+    keeps_its_contract(&MemorySpool::new(1024)).await;
+}
+
+#[tokio::test]
+async fn clips_survive_reopening_and_are_private() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("spool");
+    let clip = Bytes::from(vec![7; 300_000]);
+    DiskSpool::open(&path).unwrap().keep(id(1), clip.clone()).await.unwrap();
+    let again = DiskSpool::open(&path).unwrap();
+    assert_eq!(again.read(id(1)).await.unwrap(), clip);
+    let mode = |path: &std::path::Path| path.metadata().unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&path), 0o700);
+    assert_eq!(mode(&path.join(format!("{}.clip", id(1)))), 0o600);
+}
+
+#[tokio::test]
+async fn unfinished_writes_go_at_start_and_foreign_files_stay() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path();
+    let unfinished = path.join(format!("{}.3.unfinished", id(9)));
+    std::fs::write(&unfinished, "half a cl").unwrap();
+    let foreign = ["README", "notes.clip", "x.unfinished", "lost+found.3.unfinished"];
+    for name in foreign {
+        std::fs::write(path.join(name), "not ours").unwrap();
+    }
+    let spool = DiskSpool::open(path).unwrap();
+    assert!(!unfinished.exists());
+    assert_eq!(spool.list().await.unwrap(), []);
+    assert!(foreign.iter().all(|name| path.join(name).exists()));
+}
+
+#[tokio::test]
+async fn writes_at_the_same_time_leave_one_whole_clip() {
+    let directory = tempfile::tempdir().unwrap();
+    let spool = DiskSpool::open(directory.path()).unwrap();
+    let writes: Vec<_> = (0..16u8).map(|n| spool.keep(id(1), vec![n; 50_000].into())).collect();
+    for written in futures_util::future::join_all(writes).await {
+        written.unwrap();
+    }
+    let clip = spool.read(id(1)).await.unwrap();
+    assert_eq!(clip.len(), 50_000);
+    assert!(clip.iter().all(|byte| *byte == clip[0]));
+    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
+}
+
+#[tokio::test]
+async fn a_spool_without_room_says_full_and_takes_the_next_that_fits() {
+    let spool = MemorySpool::new(10);
+    spool.keep(id(1), Bytes::from_static(b"12345678")).await.unwrap();
+    assert_eq!(spool.keep(id(2), Bytes::from_static(b"123")).await, Err(SpoolError::Full));
+    spool.keep(id(1), Bytes::from_static(b"0123456789")).await.unwrap();
+    spool.remove(id(1)).await.unwrap();
+    spool.keep(id(2), Bytes::from_static(b"123")).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_disk_that_fails_says_what_it_was_doing() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("spool");
+    let spool = DiskSpool::open(&path).unwrap();
+    std::fs::remove_dir(&path).unwrap();
+    let error = spool.keep(id(1), Bytes::from_static(b"x")).await.unwrap_err();
+    assert!(error.to_string().starts_with("the spool failed to write a clip"), "{error}");
+}
