@@ -1,1 +1,3 @@
-#[test] fn t(){}
+//! What a caller sees, over real sockets.
+
+mod sandbox;
