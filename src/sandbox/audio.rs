@@ -18,8 +18,8 @@ impl Sandbox {
         format!("{base_url}/media/{segment}?expires={expires_at_ms}&signature={signature}")
     }
 
-    /// `GET` and `HEAD` of a clip: 403 for a damaged address, 410 once expired or deleted, 404 where
-    /// the audio is not kept.
+    /// `GET` and `HEAD` of a clip: 403 for a damaged address, 410 once expired or deleted, 404
+    /// where the audio is not kept.
     pub(super) fn play(&mut self, request: &Request, now_ms: i64) -> Reply {
         match self.find_audio(request, now_ms) {
             Ok(reply) => reply

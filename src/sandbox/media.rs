@@ -44,7 +44,7 @@ struct Clip {
 }
 
 impl Sandbox {
-    /// `POST /api/v2/media/attachments/upload`: the clip is kept, its id and signed address go back.
+    /// `POST /api/v2/media/attachments/upload`: keeps the clip, answers its id and signed address.
     pub(super) fn upload(&mut self, call: &Call<'_>) -> Result<Reply, Problem> {
         let clip = read_clip(call.request, self.settings.upload_bytes_max)?;
         let media_id = self.next_media_id();

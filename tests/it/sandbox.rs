@@ -5,6 +5,7 @@
 mod contract;
 mod faults;
 mod media_url;
+mod page;
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
