@@ -5,6 +5,7 @@ pub mod clock;
 pub mod domain;
 pub mod genesys;
 pub mod ledger;
+pub mod sandbox;
 pub mod settings;
 pub mod spool;
 pub mod telemetry;

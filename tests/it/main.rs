@@ -3,6 +3,7 @@
 mod audio;
 mod ledger;
 mod samples;
+mod sandbox;
 mod settings;
 mod spool;
 mod telemetry;

@@ -1,0 +1,73 @@
+//! The sandbox's own paths: the account, the levers of a test, the page. No part of the contract.
+
+use serde::Deserialize;
+use serde_json::json;
+
+use super::audio::query_value;
+use super::core::Sandbox;
+use super::faults::FaultRule;
+use super::page;
+use super::wire::{Reply, Request};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CloseCall {
+    conversation_id: String,
+}
+
+impl Sandbox {
+    /// Answers the page and the paths under `/sandbox/`:
+    /// - `GET account` (`?latest=N` for the last N of each list), `GET account/summary`
+    /// - `GET`, `POST`, `DELETE faults`: a JSON list of rules
+    /// - `POST tokens/revoke`, `POST conversations/close` `{"conversation_id":…}`, `POST reset`
+    pub(super) fn control(&mut self, request: &Request, now_ms: i64) -> Reply {
+        let path = request.path.as_str();
+        match (request.method.as_str(), path) {
+            ("GET", "/sandbox/account") => {
+                let latest = query_value(&request.query, "latest").and_then(|v| v.parse().ok());
+                fresh(&self.account.view(latest.unwrap_or(usize::MAX), now_ms))
+            }
+            ("GET", "/sandbox/account/summary") => fresh(&self.account.summary()),
+            ("GET", "/sandbox/faults") => fresh(&self.faults.rules()),
+            ("POST", "/sandbox/faults") => self.read_faults(&request.body),
+            ("DELETE", "/sandbox/faults") => {
+                self.clear_faults();
+                Reply::new(204)
+            }
+            ("POST", "/sandbox/tokens/revoke") => fresh(&json!({"revoked": self.revoke_tokens()})),
+            ("POST", "/sandbox/conversations/close") => match serde_json::from_slice(&request.body)
+            {
+                Ok(CloseCall { conversation_id }) => {
+                    self.close_conversation(&conversation_id);
+                    Reply::new(204)
+                }
+                Err(error) => refusal(400, &error.to_string()),
+            },
+            ("POST", "/sandbox/reset") => {
+                self.reset();
+                Reply::new(204)
+            }
+            ("GET" | "HEAD", _) => page::find(path).unwrap_or_else(|| refusal(404, "no such path")),
+            _ => refusal(404, "no such method and path"),
+        }
+    }
+
+    fn read_faults(&mut self, body: &[u8]) -> Reply {
+        let rules: Vec<FaultRule> = match serde_json::from_slice(body) {
+            Ok(rules) => rules,
+            Err(error) => return refusal(400, &error.to_string()),
+        };
+        match self.set_faults(rules) {
+            Ok(()) => fresh(&self.faults.rules()),
+            Err(error) => refusal(400, &error.to_string()),
+        }
+    }
+}
+
+fn fresh(value: &impl serde::Serialize) -> Reply {
+    Reply::json(200, value).with("cache-control", "no-store")
+}
+
+fn refusal(status: u16, detail: &str) -> Reply {
+    Reply::json(status, &json!({"detail": detail}))
+}

@@ -1,0 +1,36 @@
+//! The stand-in for Genesys Cloud that the demo, the tests and the benches talk to.
+//!
+//! It serves the `media-api` contract to the letter, keeps an account of all that reached it, and
+//! fails on request: late, with a status, or with a cut connection before or after the effect.
+//!
+//! A pure core, `Sandbox::handle(request, now_ms) -> Reply`, reads no clock and opens no socket, so
+//! that a simulation can call it in memory; `SandboxServer` puts it behind HTTP.
+//!
+//! It imports nothing of the rest of the crate. Client and stand-in are written from the contract
+//! each for itself: sharing types would let both agree on a wrong wire.
+//!
+//! - `wire`: a request, a reply, how a reply is delivered; Genesys' error body
+//! - `core`: state and dispatch · `oauth`, `media`, `messages`: the endpoints · `audio`: `mediaUrl`
+//! - `faults`: seeded trouble · `rate`: the limit a minute · `account`: what happened
+//! - `shell`: the HTTP server · `page`: the page to watch conversations and hear clips
+mod account;
+mod audio;
+mod control;
+mod core;
+mod faults;
+mod media;
+mod messages;
+mod multipart;
+mod oauth;
+mod page;
+mod rate;
+mod settings;
+mod shell;
+mod wire;
+
+pub use account::{Account, Post, Retention, Summary, Upload};
+pub use core::{Endpoint, Sandbox};
+pub use faults::{Cut, FaultAction, FaultError, FaultRule, Latency};
+pub use settings::{MediaIds, SandboxSettings};
+pub use shell::SandboxServer;
+pub use wire::{Delivery, Ending, Reply, Request};

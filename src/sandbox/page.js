@@ -1,0 +1,224 @@
+// Shows the account of the sandbox, once a second. What came over the wire is set as text only.
+// Elements are kept from one turn to the next: a clip that plays is not interrupted.
+"use strict";
+
+const LATEST = 200;
+const TURN_MS = 1000;
+const byId = (id) => document.getElementById(id);
+const conversations = new Map();
+const messages = new Map();
+const loose = new Map();
+let turns = 0;
+
+function element(name, className, text) {
+  const made = document.createElement(name);
+  if (className) made.className = className;
+  if (text !== undefined) made.textContent = text;
+  return made;
+}
+
+function setText(node, text) {
+  if (node.textContent !== text) node.textContent = text;
+}
+
+function clock(time) {
+  return new Date(time).toLocaleTimeString([], {
+    hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false,
+  });
+}
+
+function size(bytes) {
+  return bytes < 1000 ? `${bytes} B`
+    : bytes < 1e6 ? `${(bytes / 1e3).toFixed(1)} kB` : `${(bytes / 1e6).toFixed(2)} MB`;
+}
+
+// Only the path: the page plays from its own origin, whatever base address the sandbox hands out.
+function playable(mediaUrl) {
+  const url = new URL(mediaUrl, location.href);
+  return url.pathname + url.search;
+}
+
+function newMessage(sender, at, transcript, mediaId) {
+  const root = element("li", "message");
+  const top = element("div", "top");
+  const time = element("time", "quiet", clock(at));
+  time.dateTime = at;
+  const badge = element("span", "badge");
+  top.append(element("span", "sender", sender), time, badge);
+  root.append(top);
+  if (transcript) root.append(element("p", "transcript", transcript));
+  const slot = element("div", "slot");
+  const gone = element("p", "gone");
+  const meta = element("p", "quiet meta");
+  root.append(slot, gone, meta);
+  return { root, slot, gone, meta, badge, mediaId, audio: null };
+}
+
+function silence(message, why) {
+  if (message.audio) {
+    message.audio.pause();
+    message.audio.removeAttribute("src");
+    message.audio.load();
+    message.audio.remove();
+    message.audio = null;
+  }
+  setText(message.gone, why);
+}
+
+function showClip(message, upload, now) {
+  if (!upload) {
+    silence(message, "clip unknown here");
+    return;
+  }
+  message.root.classList.toggle("deleted", upload.deleted_at !== null);
+  setText(message.badge, upload.posts > 1 ? `posted ${upload.posts} times` : "");
+  const hash = upload.sha256 ? ` · sha256 ${upload.sha256.slice(0, 12)}…` : "";
+  const bytes = size(upload.bytes);
+  setText(message.meta, `${upload.file_name} · ${upload.media_type} · ${bytes}${hash}`);
+  message.meta.title = `media ${upload.media_id}`;
+  if (upload.deleted_at !== null) {
+    silence(message, `deleted at ${clock(upload.deleted_at)}`);
+  } else if (Date.parse(upload.url_expires_at) <= now) {
+    silence(message, `its address expired at ${clock(upload.url_expires_at)}; not deleted yet`);
+  } else if (!message.audio) {
+    message.audio = element("audio");
+    message.audio.controls = true;
+    message.audio.preload = "metadata";
+    message.audio.src = playable(upload.media_url);
+    message.slot.append(message.audio);
+  }
+}
+
+function conversation(id) {
+  let known = conversations.get(id);
+  if (!known) {
+    const root = element("article", "conversation card");
+    const title = element("h3", "", id);
+    const count = element("span");
+    title.append(" ", count);
+    const list = element("ul", "messages");
+    root.append(title, list);
+    byId("conversations").append(root);
+    known = { root, list, count };
+    conversations.set(id, known);
+  }
+  return known;
+}
+
+function showPosts(posts, uploads, now) {
+  const seen = new Set();
+  posts.forEach((post) => {
+    const key = `${post.message_id} ${post.media_id}`;
+    seen.add(key);
+    let message = messages.get(key);
+    if (!message) {
+      message = newMessage(post.sender_id, post.arrived_at, post.transcript, post.media_id);
+      message.conversation = conversation(post.conversation_id);
+      message.conversation.list.append(message.root);
+      // The conversation that was active last stands first. By style: moving the element would
+      // silence a clip that plays in it.
+      turns -= 1;
+      message.conversation.root.style.order = String(turns);
+      messages.set(key, message);
+    }
+    showClip(message, uploads.get(post.media_id), now);
+  });
+  forget(messages, seen);
+  for (const [id, { root, list, count }] of conversations) {
+    const length = list.childElementCount;
+    setText(count, length === 1 ? "· 1 message" : `· ${length} messages`);
+    if (length === 0) {
+      root.remove();
+      conversations.delete(id);
+    }
+  }
+}
+
+function showLoose(uploads, now) {
+  const seen = new Set();
+  uploads.filter((upload) => upload.posts === 0).forEach((upload) => {
+    seen.add(upload.media_id);
+    let message = loose.get(upload.media_id);
+    if (!message) {
+      message = newMessage(upload.media_id, upload.arrived_at, "", upload.media_id);
+      loose.set(upload.media_id, message);
+      byId("loose-list").append(message.root);
+    }
+    showClip(message, upload, now);
+  });
+  forget(loose, seen);
+  byId("loose").hidden = seen.size === 0;
+}
+
+function forget(known, seen) {
+  for (const [key, message] of known) {
+    if (!seen.has(key)) {
+      silence(message, "");
+      message.root.remove();
+      known.delete(key);
+    }
+  }
+}
+
+function showCounts(summary) {
+  const rows = [
+    ["messages posted", summary.posts, false],
+    ["clips uploaded", summary.uploads, false],
+    ["clips alive", summary.uploads_alive, false],
+    ["clips deleted", summary.deleted, false],
+    ["repeated posts", summary.posts_repeated, summary.posts_repeated > 0],
+    ["tokens issued", summary.tokens_issued, false],
+  ];
+  byId("counts").replaceChildren(...rows.map(([name, count, attention]) => {
+    const row = element("div", attention ? "attention" : "");
+    row.append(element("dt", "", name), element("dd", "", count.toLocaleString("en")));
+    return row;
+  }));
+}
+
+function showCalls(calls) {
+  const rows = Object.entries(calls).map(([endpoint, statuses]) => {
+    const row = element("tr");
+    const cell = element("td");
+    for (const [status, count] of Object.entries(statuses)) {
+      const entry = element("span", status.startsWith("2") ? "fine" : "trouble");
+      entry.textContent = `${status} × ${count.toLocaleString("en")}`;
+      cell.append(entry);
+    }
+    const name = element("th", "", endpoint);
+    name.scope = "row";
+    row.append(name, cell);
+    return row;
+  });
+  byId("calls-body").replaceChildren(...rows);
+  byId("calls").hidden = rows.length === 0;
+}
+
+function show(account) {
+  const now = Date.parse(account.now);
+  const uploads = new Map(account.uploads.map((upload) => [upload.media_id, upload]));
+  showCounts(account.summary);
+  showPosts(account.posts, uploads, now);
+  showLoose(account.uploads, now);
+  showCalls(account.summary.calls);
+  byId("empty").hidden = account.posts.length > 0;
+}
+
+async function turn() {
+  const link = byId("link");
+  try {
+    const answer = await fetch(`/sandbox/account?latest=${LATEST}`, { cache: "no-store" });
+    if (!answer.ok) throw new Error(`status ${answer.status}`);
+    show(await answer.json());
+    link.className = "link live";
+    setText(link, "live");
+  } catch (error) {
+    link.className = "link lost";
+    setText(link, `no answer since ${link.dataset.at || "the start"}`);
+    console.error(error);
+  }
+  if (link.classList.contains("live")) link.dataset.at = clock(Date.now());
+  setTimeout(turn, TURN_MS);
+}
+
+turn();
