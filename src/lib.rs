@@ -1,10 +1,12 @@
 //! Voicepost: a gateway that gives a Genesys Cloud web chat a microphone.
 
+pub mod actors;
 pub mod audio;
 pub mod clock;
 pub mod domain;
 pub mod genesys;
 pub mod ledger;
+pub mod pipeline;
 pub mod sandbox;
 pub mod settings;
 pub mod spool;

@@ -82,8 +82,7 @@ impl<A: Actor> Handle<A> {
         W: Message + Send + 'static,
         W::Result: Send,
     {
-        let permit =
-            Arc::clone(&self.permits).try_acquire_owned().map_err(|_| AskError::Busy)?;
+        let permit = Arc::clone(&self.permits).try_acquire_owned().map_err(|_| AskError::Busy)?;
         self.send(Order { work, permit }).await
     }
 

@@ -9,7 +9,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::{Actor, AsyncContext, Context, Handler, Message, SpawnHandle};
+use actix::{Actor, AsyncContext, Context, Handler, Message, MessageResult, SpawnHandle};
 use serde::Serialize;
 
 use super::guard::Vigil;
@@ -117,7 +117,7 @@ impl Message for OwePurge {
     type Result = ();
 }
 impl Message for ObserveJanitor {
-    type Result = Box<JanitorObserved>;
+    type Result = JanitorObserved;
 }
 impl Message for Tick {
     type Result = ();
@@ -226,10 +226,10 @@ impl Handler<Refilled> for JanitorActor {
 }
 
 impl Handler<ObserveJanitor> for JanitorActor {
-    type Result = Box<JanitorObserved>;
+    type Result = MessageResult<ObserveJanitor>;
 
     fn handle(&mut self, _: ObserveJanitor, _: &mut Self::Context) -> Self::Result {
-        Box::new(JanitorObserved {
+        MessageResult(JanitorObserved {
             timers: self.timers.len(),
             all_in_memory: self.horizon == Horizon::Everything,
             in_flight: self.in_flight.len(),

@@ -9,7 +9,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use actix::{Actor, Context, Handler, Message, ResponseFuture};
+use actix::{Actor, Context, Handler, Message, MessageResult, ResponseFuture};
 use futures_util::FutureExt;
 use serde::Serialize;
 
@@ -69,7 +69,7 @@ impl Message for LookUpPost {
     type Result = Found;
 }
 impl Message for ObserveMessenger {
-    type Result = Box<MessengerObserved>;
+    type Result = MessengerObserved;
 }
 
 // 5 life-cycle
@@ -121,9 +121,9 @@ impl Handler<Order<LookUpPost>> for MessengerActor {
 }
 
 impl Handler<ObserveMessenger> for MessengerActor {
-    type Result = Box<MessengerObserved>;
+    type Result = MessageResult<ObserveMessenger>;
 
     fn handle(&mut self, _: ObserveMessenger, _: &mut Self::Context) -> Self::Result {
-        Box::new(self.observed.borrow().clone())
+        MessageResult(self.observed.borrow().clone())
     }
 }

@@ -110,11 +110,8 @@ pub fn start(cast: Cast) -> Actors {
         vigil: vigil("TokenActor"),
     });
     let token = Handle::new(token.start(), 1);
-    let desk = TokenDesk {
-        view: token_view.clone(),
-        actor: token.clone(),
-        clock: cast.clock.clone(),
-    };
+    let desk =
+        TokenDesk { view: token_view.clone(), actor: token.clone(), clock: cast.clock.clone() };
     let route = (cast.route)(transport, Rc::new(desk));
     let uploader = UploaderActor::new(Rc::clone(&route), vigil("UploaderActor"));
     let messenger = MessengerActor::new(Rc::clone(&route), vigil("MessengerActor"));
@@ -129,7 +126,10 @@ pub fn start(cast: Cast) -> Actors {
     Actors {
         token,
         token_view,
-        validator: Handle::new(ValidatorActor::new(vigil("ValidatorActor")).start(), INSPECTIONS_MAX),
+        validator: Handle::new(
+            ValidatorActor::new(vigil("ValidatorActor")).start(),
+            INSPECTIONS_MAX,
+        ),
         uploader: Handle::new(uploader.start(), cast.uploads_max),
         messenger: Handle::new(messenger.start(), cast.posts_max),
         janitor: Handle::new(janitor.start(), 1),

@@ -9,7 +9,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::{Actor, AsyncContext, Context, Handler, Message, ResponseFuture, SpawnHandle};
+use actix::{
+    Actor, AsyncContext, Context, Handler, Message, MessageResult, ResponseFuture, SpawnHandle,
+};
 use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
 use serde::Serialize;
@@ -135,7 +137,7 @@ impl Message for RejectToken {
     type Result = ();
 }
 impl Message for ObserveToken {
-    type Result = Box<TokenObserved>;
+    type Result = TokenObserved;
 }
 impl Message for ExchangeNow {
     type Result = ();
@@ -185,7 +187,8 @@ impl Handler<RenewToken> for TokenActor {
         let (answer, answered) = oneshot::channel();
         self.waiters.push(answer);
         self.start_exchange(ctx);
-        async move { answered.await.unwrap_or_else(|_| Err(unavailable("no answer"))) }.boxed_local()
+        async move { answered.await.unwrap_or_else(|_| Err(unavailable("no answer"))) }
+            .boxed_local()
     }
 }
 
@@ -201,10 +204,10 @@ impl Handler<RejectToken> for TokenActor {
 }
 
 impl Handler<ObserveToken> for TokenActor {
-    type Result = Box<TokenObserved>;
+    type Result = MessageResult<ObserveToken>;
 
     fn handle(&mut self, _: ObserveToken, _: &mut Self::Context) -> Self::Result {
-        Box::new(self.observed.clone())
+        MessageResult(self.observed.clone())
     }
 }
 

@@ -8,7 +8,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use actix::{Actor, Context, Handler, Message, ResponseFuture};
+use actix::{Actor, Context, Handler, Message, MessageResult, ResponseFuture};
 use bytes::Bytes;
 use futures_util::FutureExt;
 use serde::Serialize;
@@ -61,7 +61,7 @@ impl Message for UploadClip {
     type Result = Outcome<Vec<NewCopy>>;
 }
 impl Message for ObserveUploader {
-    type Result = Box<UploaderObserved>;
+    type Result = UploaderObserved;
 }
 
 // 5 life-cycle
@@ -98,10 +98,10 @@ impl Handler<Order<UploadClip>> for UploaderActor {
 }
 
 impl Handler<ObserveUploader> for UploaderActor {
-    type Result = Box<UploaderObserved>;
+    type Result = MessageResult<ObserveUploader>;
 
     fn handle(&mut self, _: ObserveUploader, _: &mut Self::Context) -> Self::Result {
-        Box::new(self.observed.borrow().clone())
+        MessageResult(self.observed.borrow().clone())
     }
 }
 

@@ -7,7 +7,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use actix::{Actor, Context, Handler, Message, ResponseFuture};
+use actix::{Actor, Context, Handler, Message, MessageResult, ResponseFuture};
 use bytes::Bytes;
 use futures_util::FutureExt;
 use serde::Serialize;
@@ -58,7 +58,7 @@ impl Message for CheckClip {
     type Result = Result<Media, ClipRefusal>;
 }
 impl Message for ObserveValidator {
-    type Result = Box<ValidatorObserved>;
+    type Result = ValidatorObserved;
 }
 
 // 5 life-cycle
@@ -94,10 +94,10 @@ impl Handler<Order<CheckClip>> for ValidatorActor {
 }
 
 impl Handler<ObserveValidator> for ValidatorActor {
-    type Result = Box<ValidatorObserved>;
+    type Result = MessageResult<ObserveValidator>;
 
     fn handle(&mut self, _: ObserveValidator, _: &mut Self::Context) -> Self::Result {
-        Box::new(self.observed.borrow().clone())
+        MessageResult(self.observed.borrow().clone())
     }
 }
 

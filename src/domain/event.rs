@@ -94,6 +94,12 @@ impl Event {
         }
     }
 
+    /// Whether the sender may use the message's idempotency key anew: nobody was told that the
+    /// message was accepted.
+    pub fn releases_key(&self) -> bool {
+        matches!(self, Event::Failed { ending, .. } if ending.code == Code::Interrupted)
+    }
+
     /// What the history keeps beside the name: never a transcript, an identity or a signed URL.
     pub fn detail(&self) -> Option<String> {
         match self {

@@ -1,7 +1,7 @@
 //! Changing one record durably: apply the event, commit, and start over on a newer record when
 //! somebody else was faster. Drives, JanitorActor and operators all change records this way.
 
-use super::{CommitError, Ledger, ReadError, Transition};
+use super::{CommitError, KeyChange, Ledger, ReadError, Transition};
 use crate::domain::{Event, IllegalEvent, MessageId, Record, UnixMs};
 
 /// How often a change starts over because others changed the record in between. Two writers at
@@ -69,7 +69,7 @@ fn transition(record: &Record, events: &[Event], now: UnixMs) -> Result<Transiti
     Ok(Transition {
         record: changed,
         expected_version: Some(record.version),
-        key: None,
+        key: events.iter().any(Event::releases_key).then_some(KeyChange::Release),
         event: name,
         detail: (!details.is_empty()).then(|| details.join("; ")),
         at: now,

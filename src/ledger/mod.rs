@@ -13,13 +13,10 @@
 //! - A failed commit other than [`CommitError::StorageFull`] means that the ledger can no longer
 //!   be trusted in this process: the ledger calls its `fatal` hook, which ends the process.
 
-<<<<<<< HEAD
 mod change;
+pub mod sqlite;
 
 pub use change::{ChangeError, change};
-=======
-pub mod sqlite;
->>>>>>> ledger
 
 use std::path::PathBuf;
 

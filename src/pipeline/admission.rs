@@ -65,8 +65,7 @@ impl Admission {
                 .retry_after(RETRY_AFTER_STORAGE_SECONDS));
         }
         let request = Arc::clone(&self.requests).try_acquire_owned();
-        let request =
-            request.map_err(|_| busy("requests under way", self.requests_max as u64))?;
+        let request = request.map_err(|_| busy("requests under way", self.requests_max as u64))?;
         let drive = Arc::clone(&self.drives).try_acquire_owned();
         let drive = drive.map_err(|_| busy("messages under way", self.drives_max as u64))?;
         Ok(Ticket { _request: request, drive })

@@ -33,8 +33,11 @@ pub(super) struct Announced {
     lane: Lane,
 }
 
-/// A message's place in its lane; left when dropped.
-pub(super) struct Seat {
+/// A message's place in its lane; left when the last clone is dropped.
+#[derive(Clone)]
+pub(super) struct Seat(Arc<Place>);
+
+struct Place {
     lanes: Lanes,
     lane: Lane,
     accepted_seq: u64,
@@ -69,7 +72,7 @@ impl Announced {
         if let Some(state) = self.lanes.lock().get_mut(&self.lane) {
             state.seated.insert(accepted_seq);
         }
-        Seat { lanes: self.lanes.clone(), lane: self.lane.clone(), accepted_seq }
+        Seat(Arc::new(Place { lanes: self.lanes.clone(), lane: self.lane.clone(), accepted_seq }))
     }
 }
 
@@ -79,7 +82,7 @@ impl Drop for Announced {
     }
 }
 
-impl Drop for Seat {
+impl Drop for Place {
     fn drop(&mut self) {
         self.lanes.leave(&self.lane, |state| {
             state.seated.remove(&self.accepted_seq);
@@ -93,6 +96,11 @@ impl Seat {
         self.ahead().is_some_and(|ahead| ahead == 0)
     }
 
+    /// Whether the clip may be uploaded, close enough to its turn to post.
+    pub(super) fn is_near_head(&self) -> bool {
+        near_head(self.ahead())
+    }
+
     /// Waits for this message's turn to post.
     pub(super) async fn head(&self) {
         self.wait_until(|ahead| ahead == Some(0)).await;
@@ -100,21 +108,21 @@ impl Seat {
 
     /// Waits until the clip may be uploaded, close enough to its turn.
     pub(super) async fn near_head(&self) {
-        self.wait_until(|ahead| ahead.is_none_or(|ahead| ahead <= UPLOADS_AHEAD_MAX)).await;
+        self.wait_until(near_head).await;
     }
 
     /// Messages before this one; `None` while an announced one may turn out to be older.
     fn ahead(&self) -> Option<usize> {
-        let lanes = self.lanes.lock();
-        let state = lanes.get(&self.lane)?;
-        (state.announced == 0).then(|| state.seated.range(..self.accepted_seq).count())
+        let lanes = self.0.lanes.lock();
+        let state = lanes.get(&self.0.lane)?;
+        (state.announced == 0).then(|| state.seated.range(..self.0.accepted_seq).count())
     }
 
     async fn wait_until(&self, ready: impl Fn(Option<usize>) -> bool) {
         loop {
             let moved = {
-                let lanes = self.lanes.lock();
-                let Some(state) = lanes.get(&self.lane) else { return };
+                let lanes = self.0.lanes.lock();
+                let Some(state) = lanes.get(&self.0.lane) else { return };
                 Arc::clone(&state.moved)
             };
             // Listening starts before looking, so that no move is missed in between.
@@ -127,4 +135,8 @@ impl Seat {
             moved.await;
         }
     }
+}
+
+fn near_head(ahead: Option<usize>) -> bool {
+    ahead.is_none_or(|ahead| ahead <= UPLOADS_AHEAD_MAX)
 }

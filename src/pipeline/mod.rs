@@ -35,6 +35,7 @@ pub use admission::{Admission, ClipBudget, Drain, Reserved, Ticket};
 pub use board::Board;
 pub use commands::PurgeOwed;
 pub use engine::Engine;
+pub use recovery::{Recovered, RecoveryError};
 
 use crate::actors::Actors;
 use crate::actors::Fatal;
@@ -81,7 +82,7 @@ pub struct Parts {
     /// What bounds it all.
     pub admission: Admission,
     /// Counters.
-    pub metrics: Metrics,
+    pub metrics: Arc<Metrics>,
     /// Ends the process.
     pub fatal: Fatal,
 }
@@ -154,7 +155,7 @@ impl Pipeline {
     }
 
     /// Counters.
-    pub fn metrics(&self) -> &Metrics {
+    pub fn metrics(&self) -> &Arc<Metrics> {
         &self.parts.metrics
     }
 }

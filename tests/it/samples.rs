@@ -52,6 +52,7 @@ pub fn plain(number: u64) -> Record {
         attempts: 1,
         next_attempt_at: None,
         post_in_doubt: false,
+        withdrawn: false,
         possible_duplicate: false,
         last_error_code: None,
         ending: None,

@@ -1,0 +1,200 @@
+//! What senders and operators may ask of a message, once it is accepted.
+
+use serde::Serialize;
+
+use super::Pipeline;
+use crate::actors::RenewToken;
+use crate::domain::{
+    Code, CopyKind, CopyState, Event, MessageId, Principal, Problem, PurgeState, Receipt, Record,
+    Retention, Stage, UnixMs,
+};
+use crate::ledger::{AfterDue, ChangeError, DueCopy, HistoryRow, change};
+
+/// A purge that is still owed, as an operator sees it.
+#[derive(Clone, Debug, Serialize)]
+pub struct PurgeOwed {
+    /// The message.
+    pub id: MessageId,
+    /// The copy's number within it.
+    pub ordinal: u32,
+    /// What kind of place it is.
+    pub kind: CopyKind,
+    /// When it must be deleted.
+    pub due_at: Option<UnixMs>,
+    /// When JanitorActor looks at it next.
+    pub next_attempt_at: Option<UnixMs>,
+    /// Failed tries of the call that is owed next.
+    pub attempts: u32,
+    /// Where its retention call stands.
+    pub retention: Retention,
+    /// Why the last try did not succeed.
+    pub last_error: Option<String>,
+}
+
+impl Pipeline {
+    /// The record of a message, if it is this principal's; `None` asks as an operator.
+    pub async fn find(
+        &self,
+        id: MessageId,
+        principal: Option<&Principal>,
+    ) -> Result<Record, Problem> {
+        let shown = self.board.find(id).map(|record| Record::clone(&record));
+        let record = match shown {
+            Some(record) => Some(record),
+            None => self.parts.ledger.find(id).await.map_err(internal)?,
+        };
+        let theirs = |record: &Record| principal.is_none_or(|who| *who == record.principal);
+        record.filter(theirs).ok_or_else(|| not_found(id))
+    }
+
+    /// What a caller may know of a record now.
+    pub fn receipt(&self, record: &Record) -> Receipt {
+        record.receipt(self.parts.clock.now())
+    }
+
+    /// Withdraws a message: never posted where that can still be, and its audio deleted as soon as
+    /// it may be. `true`: everything is proven gone already.
+    pub async fn withdraw(
+        &self,
+        id: MessageId,
+        principal: &Principal,
+    ) -> Result<(Receipt, bool), Problem> {
+        // The board may be a commit behind; what is changed is read from the ledger.
+        let mut record = self.from_ledger(id).await?;
+        if record.principal != *principal {
+            return Err(not_found(id));
+        }
+        let now = self.parts.clock.now();
+        let due_at = self.parts.rules.keeping.due_early_at(&record, now);
+        let cancel = Event::Cancelled { due_at };
+        if record.stage.is_open() {
+            match self.change(&mut record, cancel).await {
+                Ok(()) => {}
+                // A post is on the wire, or may have been: it cannot be called back.
+                Err(ChangeError::Illegal(_)) if record.stage.is_open() => {
+                    self.change(&mut record, Event::WithdrawalAsked).await.map_err(refused)?;
+                }
+                Err(ChangeError::Illegal(_)) => self.hasten(&mut record).await?,
+                Err(error) => return Err(refused(error)),
+            }
+        } else {
+            self.hasten(&mut record).await?;
+        }
+        self.board.nudge(id);
+        let now = self.parts.clock.now();
+        let purged = record.purge_state(now) == PurgeState::Purged && record.intent.is_none();
+        Ok((record.receipt(now), purged))
+    }
+
+    /// Purges a message's copies as soon as they may be.
+    pub async fn purge_now(&self, id: MessageId) -> Result<Receipt, Problem> {
+        let mut record = self.from_ledger(id).await?;
+        if record.stage.is_open() {
+            let detail =
+                format!("message {id} is {}; its copies are in use", record.stage.as_str());
+            return Err(Problem::new(Code::WrongState, detail).about(id));
+        }
+        self.hasten(&mut record).await?;
+        Ok(self.receipt(&record))
+    }
+
+    /// Stops trying to purge a copy, by an operator's recorded decision.
+    pub async fn give_up(
+        &self,
+        id: MessageId,
+        ordinal: u32,
+        reason: String,
+    ) -> Result<Receipt, Problem> {
+        let mut record = self.from_ledger(id).await?;
+        let owed = record.copies.iter().any(|c| c.ordinal == ordinal && c.state == CopyState::Owed);
+        if !owed || record.stage.is_open() {
+            let detail = format!("message {id} has no copy {ordinal} whose purge can be given up");
+            return Err(Problem::new(Code::WrongState, detail).about(id));
+        }
+        let event = Event::CopyGivenUp { ordinal, reason };
+        self.change(&mut record, event).await.map_err(refused)?;
+        tracing::warn!(message.id = %id, copy.ordinal = ordinal, "purge given up by an operator");
+        Ok(self.receipt(&record))
+    }
+
+    /// Purges still owed, the earliest first.
+    pub async fn purges_owed(
+        &self,
+        after: AfterDue,
+        limit: u32,
+    ) -> Result<Vec<PurgeOwed>, Problem> {
+        let due = self.parts.ledger.due_copies(after, limit).await.map_err(internal)?;
+        let mut owed = Vec::with_capacity(due.len());
+        for DueCopy { id, ordinal, .. } in due {
+            let Some(record) = self.parts.ledger.find(id).await.map_err(internal)? else {
+                continue;
+            };
+            let Some(copy) = record.copies.iter().find(|copy| copy.ordinal == ordinal) else {
+                continue;
+            };
+            owed.push(PurgeOwed {
+                id,
+                ordinal,
+                kind: copy.kind,
+                due_at: copy.due_at,
+                next_attempt_at: copy.next_attempt_at,
+                attempts: copy.attempts,
+                retention: copy.retention,
+                last_error: copy.last_error.clone(),
+            });
+        }
+        Ok(owed)
+    }
+
+    /// The history of one message, oldest first.
+    pub async fn history(&self, id: MessageId, limit: u32) -> Result<Vec<HistoryRow>, Problem> {
+        self.from_ledger(id).await?;
+        self.parts.ledger.history_after(Some(id), 0, limit).await.map_err(internal)
+    }
+
+    /// Exchanges the credentials for a new token now; `Err` says why there is none.
+    pub async fn refresh_token(&self) -> Result<u64, Problem> {
+        let view = self.parts.actors.token_view.borrow().clone();
+        let stale_version = view.token.map_or(0, |token| token.version);
+        let renewed = self.parts.actors.token.send(RenewToken { stale_version }).await;
+        match renewed.map_err(internal)? {
+            Ok(token) => Ok(token.version),
+            Err(failure) => Err(Problem::new(failure.code, failure.detail).retry_after(5)),
+        }
+    }
+
+    async fn hasten(&self, record: &mut Record) -> Result<(), Problem> {
+        if record.purges_done() || record.stage == Stage::Held {
+            return Ok(());
+        }
+        let now = self.parts.clock.now();
+        let due_at = self.parts.rules.keeping.due_early_at(record, now);
+        self.change(record, Event::PurgeHastened { due_at }).await.map_err(refused)
+    }
+
+    async fn change(&self, record: &mut Record, event: Event) -> Result<(), ChangeError> {
+        let events = [event];
+        let now = self.parts.clock.now();
+        change(&*self.parts.ledger, record, &events, now).await?;
+        self.parts.metrics.happened(&events[0]);
+        self.owe(record);
+        Ok(())
+    }
+
+    async fn from_ledger(&self, id: MessageId) -> Result<Record, Problem> {
+        let record = self.parts.ledger.find(id).await.map_err(internal)?;
+        record.ok_or_else(|| not_found(id))
+    }
+}
+
+fn not_found(id: MessageId) -> Problem {
+    Problem::new(Code::MessageNotFound, format!("there is no voice message {id}"))
+}
+
+fn internal(error: impl std::fmt::Display) -> Problem {
+    Problem::new(Code::Internal, error.to_string())
+}
+
+fn refused(error: ChangeError) -> Problem {
+    Problem::new(Code::Internal, error.to_string())
+}

@@ -1,0 +1,288 @@
+//! One loop drives every message: what is next → ask an actor → commit what happened. After a
+//! restart the same loop goes on where the rows say; there is no second code path.
+//!
+//! A drive owns its message: nobody else moves it along. Others may still change the record (a
+//! withdrawal, JanitorActor with older copies); the drive meets that as a conflict, reads again and
+//! decides anew.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::{Notify, OwnedSemaphorePermit, oneshot};
+use tokio::time::Instant;
+
+use super::lanes::Seat;
+use super::{Answer, Pipeline};
+use crate::actors::{OwePurge, Vigil};
+use crate::domain::{
+    ClipPlace, Code, Ending, Event, NextStep, Patience, Problem, Record, Stage, UnixMs, next_step,
+};
+use crate::ledger::{ChangeError, CommitError, DueCopy, change};
+
+/// Pause after a ledger that had no room, before the same change is tried again.
+const STORAGE_PAUSE: Duration = Duration::from_secs(5);
+
+/// The sender of a message, as long as they wait for an answer.
+pub(super) struct Sender {
+    answer: oneshot::Sender<Answer>,
+    respond_async: bool,
+    until: Instant,
+}
+
+impl Sender {
+    pub(super) fn new(
+        answer: oneshot::Sender<Answer>,
+        patience: Patience,
+        started: Instant,
+    ) -> Sender {
+        let until = started + Duration::from_millis(patience.wait_ms);
+        Sender { answer, respond_async: patience.respond_async, until }
+    }
+}
+
+/// One message on its way.
+pub(super) struct Drive {
+    pub(super) pipeline: Arc<Pipeline>,
+    pub(super) record: Record,
+    pub(super) seat: Seat,
+    /// The clip, as long as it is needed and in memory.
+    pub(super) clip: Option<Bytes>,
+    pub(super) sender: Option<Sender>,
+    nudge: Arc<Notify>,
+    _permit: OwnedSemaphorePermit,
+    _vigil: Vigil,
+}
+
+/// Why a drive stops before its message has ended.
+pub(super) enum Stop {
+    /// The gateway shuts down; the message is durable and goes on after the next start.
+    Draining,
+    /// The ledger is closed; the process is about to end.
+    Ledger(ChangeError),
+}
+
+/// Drives a message to its end, or to the shutdown.
+pub(super) async fn run(mut drive: Drive) {
+    let id = drive.record.id;
+    match drive.steps().await {
+        Ok(()) => drive.finish().await,
+        Err(Stop::Draining) => tracing::info!(message.id = %id, "message left for the next start"),
+        Err(Stop::Ledger(error)) => tracing::error!(message.id = %id, %error, "drive stopped"),
+    }
+    drive.pipeline.board.remove(id);
+}
+
+impl Drive {
+    pub(super) fn new(
+        pipeline: Arc<Pipeline>,
+        record: Record,
+        seat: Seat,
+        clip: Option<Bytes>,
+        sender: Option<Sender>,
+        permit: OwnedSemaphorePermit,
+    ) -> Drive {
+        let nudge = pipeline.board.put(&record);
+        let vigil = Vigil::new("a drive", Arc::clone(&pipeline.parts.fatal));
+        Drive { pipeline, record, seat, clip, sender, nudge, _permit: permit, _vigil: vigil }
+    }
+
+    async fn steps(&mut self) -> Result<(), Stop> {
+        if self.sender.as_ref().is_some_and(|sender| sender.respond_async) {
+            self.promise().await?;
+        }
+        loop {
+            if self.pipeline.parts.admission.drain().is_draining() {
+                self.promise().await?;
+                if self.record.is_durable() || !self.record.stage.is_open() {
+                    return self.stop_unless_ended();
+                }
+            }
+            let now = self.now();
+            let outdated = self.pipeline.parts.planner.upload_outdated(&self.record, now);
+            match next_step(&self.record, outdated, now) {
+                NextStep::Upload => self.upload().await?,
+                NextStep::UploadAgain => self.commit(Event::UploadOutdated).await?,
+                NextStep::Post => self.post().await?,
+                NextStep::Settle => self.settle().await?,
+                NextStep::WaitUntil(at) => self.wait_until(at).await?,
+                NextStep::Cancel => {
+                    let due_at = self.due_early_at();
+                    self.commit(Event::Cancelled { due_at }).await?;
+                }
+                NextStep::Expire => {
+                    let seconds = self.pipeline.parts.rules.expires_after_seconds;
+                    let detail = format!("not delivered within {seconds} s of its acceptance");
+                    self.fail(Code::Expired, detail).await?;
+                }
+                NextStep::Nothing => return Ok(()),
+            }
+        }
+    }
+
+    fn stop_unless_ended(&self) -> Result<(), Stop> {
+        if self.record.stage.is_open() { Err(Stop::Draining) } else { Ok(()) }
+    }
+
+    /// Ends the message for good.
+    pub(super) async fn fail(&mut self, code: Code, detail: String) -> Result<(), Stop> {
+        let due_at = self.due_early_at();
+        self.commit(Event::Failed { ending: Ending { code, detail }, due_at }).await
+    }
+
+    /// Commits one event. An event that no longer fits, because somebody else changed the record
+    /// in between, is dropped: the loop then decides by the newer record.
+    pub(super) async fn commit(&mut self, event: Event) -> Result<(), Stop> {
+        let events = [event];
+        loop {
+            let version = self.record.version;
+            let now = self.now();
+            let ledger = &*self.pipeline.parts.ledger;
+            match change(ledger, &mut self.record, &events, now).await {
+                Ok(()) => {
+                    self.committed(&events[0]);
+                    return Ok(());
+                }
+                Err(ChangeError::Illegal(_)) if self.record.version != version => {
+                    self.pipeline.board.show(&self.record);
+                    return Ok(());
+                }
+                Err(ChangeError::Commit(CommitError::StorageFull)) => {
+                    tracing::error!(message.id = %self.record.id, "the ledger's disk is full");
+                    tokio::time::sleep(STORAGE_PAUSE).await;
+                }
+                Err(error) => return Err(Stop::Ledger(error)),
+            }
+        }
+    }
+
+    fn committed(&mut self, event: &Event) {
+        let record = &self.record;
+        self.pipeline.parts.metrics.happened(event);
+        tracing::info!(
+            message.id = %record.id,
+            event = event.name(),
+            status = record.stage.as_str(),
+            detail = event.detail(),
+            "message changed"
+        );
+        self.pipeline.board.show(record);
+        self.pipeline.owe(record);
+        if !record.stage.is_open() {
+            self.clip = None;
+            self.answer();
+        }
+    }
+
+    /// Tells the sender, if one still waits, what has become of the message.
+    pub(super) fn answer(&mut self) {
+        let now = self.now();
+        if let Some(sender) = self.sender.take() {
+            // A sender that hung up changes nothing: the message goes on.
+            let _ = sender.answer.send(answer_of(&self.record, now));
+        }
+    }
+
+    /// Waits for something on the wire or in a queue, but lets the sender go with a 202 when their
+    /// wait is over.
+    pub(super) async fn patiently<T>(&mut self, work: impl Future<Output = T>) -> Result<T, Stop> {
+        let mut work = std::pin::pin!(work);
+        if let Some(until) = self.sender.as_ref().map(|sender| sender.until) {
+            tokio::select! {
+                biased;
+                done = &mut work => return Ok(done),
+                () = tokio::time::sleep_until(until) => {}
+            }
+            self.promise().await?;
+        }
+        Ok(work.await)
+    }
+
+    async fn wait_until(&mut self, at: UnixMs) -> Result<(), Stop> {
+        let pause = Duration::from_millis(at.ms_since(self.now()).max(1));
+        let next_attempt = Instant::now() + pause;
+        if self.sender.as_ref().is_some_and(|sender| next_attempt > sender.until) {
+            // The next attempt lies after the wait: there is nothing to wait for.
+            self.promise().await?;
+        }
+        let nudge = Arc::clone(&self.nudge);
+        let drain = self.pipeline.parts.admission.drain().clone();
+        tokio::select! {
+            () = tokio::time::sleep_until(next_attempt) => Ok(()),
+            () = drain.begun() => Ok(()),
+            () = nudge.notified() => self.refresh().await,
+        }
+    }
+
+    /// Reads the record again, after somebody else changed it.
+    pub(super) async fn refresh(&mut self) -> Result<(), Stop> {
+        match self.pipeline.parts.ledger.find(self.record.id).await {
+            Ok(Some(record)) => {
+                self.record = record;
+                self.pipeline.board.show(&self.record);
+                Ok(())
+            }
+            Ok(None) => Err(Stop::Ledger(ChangeError::Gone(self.record.id))),
+            Err(error) => Err(Stop::Ledger(error.into())),
+        }
+    }
+
+    /// The message has ended, or is held: the sender is told, and our own copy of the clip goes.
+    async fn finish(&mut self) {
+        self.answer();
+        let ended = !self.record.stage.is_open() && self.record.stage != Stage::Held;
+        if !ended || self.record.clip != ClipPlace::Spooled {
+            return;
+        }
+        if let Err(error) = self.pipeline.parts.spool.remove(self.record.id).await {
+            // The next start finds the row that still says "spooled" and tries again.
+            tracing::error!(message.id = %self.record.id, %error, "spooled clip not removed");
+            return;
+        }
+        if let Err(Stop::Ledger(error)) = self.commit(Event::ClipDropped).await {
+            tracing::error!(message.id = %self.record.id, %error, "removal not recorded");
+        }
+    }
+
+    pub(super) fn nudge(&self) -> Arc<Notify> {
+        Arc::clone(&self.nudge)
+    }
+
+    pub(super) fn now(&self) -> UnixMs {
+        self.pipeline.parts.clock.now()
+    }
+
+    fn due_early_at(&self) -> UnixMs {
+        self.pipeline.parts.rules.keeping.due_early_at(&self.record, self.now())
+    }
+}
+
+impl Pipeline {
+    /// Tells JanitorActor what this record owes.
+    pub(super) fn owe(&self, record: &Record) {
+        let due: Vec<DueCopy> = record
+            .copies
+            .iter()
+            .filter_map(|copy| {
+                let at = copy.next_attempt_at?;
+                Some(DueCopy { at, id: record.id, ordinal: copy.ordinal })
+            })
+            .collect();
+        if !due.is_empty() {
+            self.parts.actors.janitor.tell(OwePurge(due));
+        }
+    }
+}
+
+/// What a sender is told of a message that has ended or is durable.
+pub(super) fn answer_of(record: &Record, now: UnixMs) -> Answer {
+    let receipt = Box::new(record.receipt(now));
+    match (&record.stage, &record.ending) {
+        (Stage::Sent, _) => Answer::Delivered(receipt),
+        (Stage::Failed, Some(ending)) => {
+            let problem = Problem::new(ending.code, ending.detail.clone());
+            Answer::Refused(Box::new(problem.about(record.id)))
+        }
+        _ => Answer::Accepted(receipt),
+    }
+}

@@ -1,0 +1,98 @@
+//! Going on after a start: the rows say where.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use super::Pipeline;
+use super::drive::{self, Drive};
+use super::lanes::Seat;
+use crate::domain::{MessageId, recover};
+use crate::ledger::{ChangeError, change};
+use crate::spool::SpoolError;
+
+/// Records read from the ledger at once.
+const PAGE: u32 = 256;
+
+/// Why recovery did not come to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum RecoveryError {
+    /// A record could not be read or settled.
+    #[error(transparent)]
+    Ledger(#[from] ChangeError),
+    /// The spool could not be read.
+    #[error(transparent)]
+    Spool(#[from] SpoolError),
+}
+
+/// What the start found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Recovered {
+    /// Messages that the pipeline goes on with.
+    pub unfinished: usize,
+    /// Spool files without a message, deleted.
+    pub spool_strays: usize,
+}
+
+impl Pipeline {
+    /// Settles what the last process left unfinished and queues it. When it returns, every
+    /// message has its place in its lane, and new messages of the lane come after it. Must run on
+    /// the engine.
+    pub async fn recover(self: &Arc<Self>) -> Result<Recovered, RecoveryError> {
+        let mut queue: Vec<(MessageId, Seat)> = Vec::new();
+        let mut after_seq = 0;
+        loop {
+            let page = self.parts.ledger.unfinished(after_seq, PAGE).await;
+            let page = page.map_err(ChangeError::from)?;
+            let Some(last) = page.last() else { break };
+            after_seq = last.accepted_seq;
+            for mut record in page {
+                let now = self.parts.clock.now();
+                let keeping = &self.parts.rules.keeping;
+                let events = recover(&record, self.parts.planner.origin(), keeping, now);
+                if !events.is_empty() {
+                    change(&*self.parts.ledger, &mut record, &events, now).await?;
+                    events.iter().for_each(|event| self.parts.metrics.happened(event));
+                    self.owe(&record);
+                }
+                let seat = self.lanes.announce(&record.lane).seat(record.accepted_seq);
+                queue.push((record.id, seat));
+            }
+        }
+        let kept: HashSet<MessageId> = queue.iter().map(|(id, _)| *id).collect();
+        let recovered =
+            Recovered { unfinished: queue.len(), spool_strays: self.delete_strays(&kept).await? };
+        let pipeline = Arc::clone(self);
+        self.engine.spawn(move || pipeline.resume(queue));
+        Ok(recovered)
+    }
+
+    async fn delete_strays(&self, kept: &HashSet<MessageId>) -> Result<usize, SpoolError> {
+        let mut strays = 0;
+        for id in self.parts.spool.list().await? {
+            if !kept.contains(&id) {
+                self.parts.spool.remove(id).await?;
+                strays += 1;
+            }
+        }
+        Ok(strays)
+    }
+
+    /// Drives what was found, as many at once as there are places.
+    async fn resume(self: Arc<Self>, queue: Vec<(MessageId, Seat)>) {
+        for (id, seat) in queue {
+            let Some(permit) = self.parts.admission.drive().await else { return };
+            if self.parts.admission.drain().is_draining() {
+                return;
+            }
+            match self.parts.ledger.find(id).await {
+                Ok(Some(record)) => {
+                    let pipeline = Arc::clone(&self);
+                    let drive = Drive::new(pipeline, record, seat, None, None, permit);
+                    actix::spawn(drive::run(drive));
+                }
+                Ok(None) => {}
+                Err(error) => tracing::error!(message.id = %id, %error, "message not resumed"),
+            }
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! The steps of a drive that have an effect at Genesys, and what their outcomes make of a message.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::drive::{Drive, Stop};
+use crate::actors::{AskError, LookUpPost, PostMessages, UploadClip};
+use crate::domain::{
+    ClipPlace, Code, Ending, Event, Failure, Found, Intent, Origin, Outcome, Retry, Step, UnixMs,
+};
+use crate::settings::OnUnknown;
+
+/// Pause of a drive that waits for its turn while the gateway shuts down.
+const DRAIN_PAUSE: Duration = Duration::from_millis(50);
+
+impl Drive {
+    /// Uploads the clip. The intent is durable before the call leaves (invariant 2).
+    pub(super) async fn upload(&mut self) -> Result<(), Stop> {
+        if !self.seat.is_near_head() {
+            return self.turn_to_upload().await;
+        }
+        let Some(clip) = self.clip().await? else {
+            let detail = "the clip is no longer there to be uploaded".to_owned();
+            return self.fail(Code::Internal, detail).await;
+        };
+        if !self.has_intent(Step::Upload) {
+            let intent = self.intend(Step::Upload);
+            self.commit(Event::Intended { intent, repeat: false }).await?;
+            if !self.has_intent(Step::Upload) {
+                return Ok(());
+            }
+        }
+        let order = UploadClip { record: Arc::new(self.record.clone()), clip };
+        let uploader = self.pipeline.parts.actors.uploader.clone();
+        let outcome = self.patiently(async move { uploader.ask(order).await }).await?;
+        match outcome.unwrap_or_else(gone) {
+            Outcome::Done(copies) => {
+                let post = self.seat.is_head().then(|| self.intend(Step::Post));
+                self.commit(Event::Uploaded { copies, post }).await
+            }
+            Outcome::Refused(failure) | Outcome::NotSent(failure) => self.deferred(failure).await,
+            Outcome::Unknown(failure) => {
+                let Origin { host, client } = self.pipeline.parts.planner.origin().clone();
+                let next_attempt_at = self.next_attempt_at(failure.retry);
+                let code = failure.code;
+                self.commit(Event::UploadLost { code, host, client, next_attempt_at }).await
+            }
+        }
+    }
+
+    /// Posts the message when its turn has come.
+    pub(super) async fn post(&mut self) -> Result<(), Stop> {
+        if !self.has_intent(Step::Post) {
+            if !self.seat.is_head() {
+                return self.turn_to_post().await;
+            }
+            let intent = self.intend(Step::Post);
+            self.commit(Event::Intended { intent, repeat: false }).await?;
+        }
+        self.send_post().await
+    }
+
+    /// A post's answer was lost: look it up, then go by what is found (invariant 3).
+    pub(super) async fn settle(&mut self) -> Result<(), Stop> {
+        if !self.seat.is_head() {
+            return self.turn_to_post().await;
+        }
+        let order = LookUpPost { record: Arc::new(self.record.clone()) };
+        let messenger = self.pipeline.parts.actors.messenger.clone();
+        let found = self.patiently(async move { messenger.ask(order).await }).await?;
+        match found.unwrap_or(Found::CannotTell) {
+            Found::Yes(message_id) => self.posted(message_id).await,
+            Found::No => self.commit(Event::PostDisproved).await,
+            // The clip went with the process that held it, and nobody was told a 2xx: repeating
+            // could double what the sender will send again.
+            Found::CannotTell if self.clip_is_lost() => {
+                let keeping = self.pipeline.parts.rules.keeping;
+                let event = crate::domain::interrupted(&self.record, &keeping, self.now());
+                self.commit(event).await
+            }
+            Found::CannotTell => match self.pipeline.parts.rules.on_unknown {
+                OnUnknown::Repeat => {
+                    let intent = self.intend(Step::Post);
+                    self.commit(Event::Intended { intent, repeat: true }).await?;
+                    self.send_post().await
+                }
+                OnUnknown::Hold => {
+                    let detail = "the answer to its post was lost".to_owned();
+                    let ending = Ending { code: Code::GenesysAnswerLost, detail };
+                    self.commit(Event::Held { ending }).await
+                }
+            },
+        }
+    }
+
+    async fn send_post(&mut self) -> Result<(), Stop> {
+        if !self.has_intent(Step::Post) {
+            return Ok(());
+        }
+        let order = PostMessages { batch: vec![Arc::new(self.record.clone())] };
+        let messenger = self.pipeline.parts.actors.messenger.clone();
+        let outcome = self.patiently(async move { messenger.ask(order).await }).await?;
+        match outcome.unwrap_or_else(gone) {
+            Outcome::Done(ids) => self.posted(ids.into_iter().next().flatten()).await,
+            Outcome::Refused(failure) | Outcome::NotSent(failure) => self.deferred(failure).await,
+            Outcome::Unknown(failure) => {
+                let next_attempt_at = self.next_attempt_at(failure.retry);
+                self.commit(Event::PostLost { code: failure.code, next_attempt_at }).await
+            }
+        }
+    }
+
+    async fn posted(&mut self, message_id: Option<String>) -> Result<(), Stop> {
+        let keeping = self.pipeline.parts.rules.keeping;
+        let due_at = keeping.due_at(self.now(), self.record.withdrawn);
+        self.commit(Event::Posted { message_id, due_at, retention: true }).await
+    }
+
+    /// A call that certainly had no effect: try again, or end the message.
+    async fn deferred(&mut self, failure: Failure) -> Result<(), Stop> {
+        match failure.retry {
+            Retry::Never => self.fail(failure.code, failure.detail).await,
+            retry => {
+                let next_attempt_at = self.next_attempt_at(retry);
+                self.commit(Event::Deferred { code: failure.code, next_attempt_at }).await
+            }
+        }
+    }
+
+    /// While the sender waits a step is tried `attempts` times at the quick pace; then the same
+    /// step goes on at the slow one.
+    fn next_attempt_at(&self, retry: Retry) -> UnixMs {
+        let rules = &self.pipeline.parts.rules;
+        let quick = self.sender.is_some() && self.record.attempts < rules.attempts;
+        let backoff = if quick { rules.backoff } else { rules.later_backoff };
+        let unit_random = self.pipeline.parts.clock.unit();
+        let pause_ms = backoff.pause_ms(self.record.attempts, retry, unit_random);
+        let pause_ms = pause_ms.unwrap_or(backoff.pause_ms_max);
+        self.now().plus_ms(i64::try_from(pause_ms).unwrap_or(i64::MAX))
+    }
+
+    async fn turn_to_upload(&mut self) -> Result<(), Stop> {
+        let seat = self.seat.clone();
+        self.await_turn(async move { seat.near_head().await }).await
+    }
+
+    async fn turn_to_post(&mut self) -> Result<(), Stop> {
+        let seat = self.seat.clone();
+        self.await_turn(async move { seat.head().await }).await
+    }
+
+    /// Waits for a turn in the lane; a shutdown, a nudge and the message's own expiry end the wait.
+    async fn await_turn(&mut self, turn: impl Future<Output = ()>) -> Result<(), Stop> {
+        let nudge = self.nudge();
+        let drain = self.pipeline.parts.admission.drain().clone();
+        let expiry_ms = self.record.expires_at.ms_since(self.now());
+        let expiry = tokio::time::sleep(Duration::from_millis(expiry_ms));
+        let nudged = self
+            .patiently(async move {
+                tokio::select! {
+                    biased;
+                    () = turn => false,
+                    () = drain.begun() => {
+                        // The loop looks at the shutdown; where it cannot stop, it must not spin.
+                        tokio::time::sleep(DRAIN_PAUSE).await;
+                        false
+                    }
+                    () = expiry => false,
+                    () = nudge.notified() => true,
+                }
+            })
+            .await?;
+        if nudged { self.refresh().await } else { Ok(()) }
+    }
+
+    async fn clip(&mut self) -> Result<Option<Bytes>, Stop> {
+        if self.clip.is_none() && self.record.clip == ClipPlace::Spooled {
+            match self.pipeline.parts.spool.read(self.record.id).await {
+                Ok(clip) => return Ok(Some(clip)),
+                Err(error) => {
+                    tracing::error!(message.id = %self.record.id, %error, "clip not readable");
+                }
+            }
+        }
+        Ok(self.clip.clone())
+    }
+
+    fn clip_is_lost(&self) -> bool {
+        self.record.clip == ClipPlace::Memory && self.clip.is_none()
+    }
+
+    pub(super) fn has_intent(&self, step: Step) -> bool {
+        self.record.intent.as_ref().is_some_and(|intent| intent.step == step)
+    }
+
+    fn intend(&self, step: Step) -> Intent {
+        self.pipeline.parts.planner.intend(&self.record, step, self.now())
+    }
+}
+
+fn gone<T>(error: AskError) -> Outcome<T> {
+    // The order was not carried out, or its answer went down with the actor: nobody knows.
+    Outcome::Unknown(Failure::passing(Code::Internal, error.to_string()))
+}
