@@ -1,4 +1,5 @@
 //! The one integration binary: real files, real sockets, the real program.
 
+mod cli;
 mod settings;
 mod telemetry;
