@@ -1,5 +1,6 @@
 //! Voicepost: a gateway that gives a Genesys Cloud web chat a microphone.
 
+pub mod audio;
 pub mod cli;
 pub mod domain;
 pub mod ledger;

@@ -1,0 +1,196 @@
+//! The gate: judges a clip while it arrives, one piece after the other.
+
+use crate::domain::{AudioLimits, ClipRefusal, Container, Media};
+
+use super::mp3::Mp3Walk;
+use super::ogg::OggWalk;
+use super::playtime::{Found, PlaytimeLimit, corrupted, milliseconds};
+use super::sniff::{self, Sniffed};
+use super::wav::WavWalk;
+
+/// ID3 tags that may stand in front of an MP3, and their size together.
+const TAGS_MAX: u8 = 2;
+const TAG_BYTES_MAX: u64 = 1024 * 1024;
+
+/// Judges one clip as its bytes arrive.
+///
+/// A plain value of less than 2 KiB that holds no audio. The only memory it ever takes besides is
+/// for the setup header of a Vorbis stream, at most 64 KiB and given back at once. How the clip is
+/// cut into pieces makes no difference to the verdict.
+#[derive(Debug)]
+pub struct Gate {
+    limits: AudioLimits,
+    playtime: PlaytimeLimit,
+    bytes: u64,
+    stage: Stage,
+}
+
+#[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one a clip, never moved in bulk; a box would be one more allocation"
+)]
+enum Stage {
+    /// The first bytes, or those behind a tag.
+    Head(Head),
+    /// Within an ID3 tag.
+    Tag {
+        bytes_left: u64,
+        head: Head,
+    },
+    Mp3(Mp3Walk),
+    Wav(WavWalk),
+    Ogg(OggWalk),
+    Refused(ClipRefusal),
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Head {
+    bytes: [u8; sniff::HEAD_BYTES],
+    count: usize,
+    tags: u8,
+    tag_bytes: u64,
+}
+
+impl Gate {
+    /// A gate for one clip.
+    pub fn new(limits: AudioLimits) -> Gate {
+        let playtime = PlaytimeLimit::new(&limits);
+        Gate { limits, playtime, bytes: 0, stage: Stage::Head(Head::default()) }
+    }
+
+    /// Takes the next piece of the clip, of any size.
+    ///
+    /// Refuses as soon as the bytes so far leave no doubt: a wrong format at its sixteenth byte, a
+    /// clip that is too long or too large at the byte that makes it so. A refusal is final: every
+    /// later call repeats it.
+    pub fn feed(&mut self, bytes: &[u8]) -> Result<(), ClipRefusal> {
+        let room = self.limits.bytes_max - self.bytes;
+        let fitting = usize::try_from(room).map_or(bytes, |room| &bytes[..room.min(bytes.len())]);
+        self.bytes += fitting.len() as u64;
+        let mut verdict = self.stage.feed(fitting, &self.limits, self.playtime);
+        if verdict.is_ok() && fitting.len() < bytes.len() {
+            verdict = Err(ClipRefusal::TooLarge {
+                at_least_bytes: self.limits.bytes_max.saturating_add(1),
+                bytes_max: self.limits.bytes_max,
+            });
+        }
+        if let Err(refusal) = &verdict {
+            self.stage = Stage::Refused(refusal.clone());
+        }
+        verdict
+    }
+
+    /// The clip is over: what it is, or why it is turned away.
+    pub fn finish(mut self) -> Result<Media, ClipRefusal> {
+        if self.bytes == 0 && !matches!(self.stage, Stage::Refused(_)) {
+            return Err(ClipRefusal::Empty);
+        }
+        if let Stage::Head(head) = &self.stage {
+            self.stage = head.decide(&self.limits, self.playtime)?;
+        }
+        let (container, found) = match self.stage {
+            Stage::Head(_) | Stage::Tag { .. } => {
+                return Err(corrupted("the clip ends within its ID3 tag"));
+            }
+            Stage::Refused(refusal) => return Err(refusal),
+            Stage::Mp3(walk) => (Container::Mp3, walk.finish()?),
+            Stage::Wav(walk) => (Container::Wav, walk.finish()?),
+            Stage::Ogg(walk) => (Container::Ogg, walk.finish()?),
+        };
+        self.playtime.check_whole(found.played_us)?;
+        let Found { codec, played_us, sample_rate_hz, channels, notes } = found;
+        Ok(Media {
+            container,
+            codec,
+            duration_ms: milliseconds(played_us),
+            sample_rate_hz,
+            channels,
+            bytes: self.bytes,
+            notes,
+        })
+    }
+}
+
+impl Stage {
+    fn feed(
+        &mut self,
+        mut bytes: &[u8],
+        limits: &AudioLimits,
+        playtime: PlaytimeLimit,
+    ) -> Result<(), ClipRefusal> {
+        while !bytes.is_empty() {
+            match self {
+                Stage::Head(head) => {
+                    bytes = head.take(bytes);
+                    if head.count == sniff::HEAD_BYTES {
+                        *self = head.decide(limits, playtime)?;
+                    }
+                }
+                Stage::Tag { bytes_left, head } => {
+                    let count = (*bytes_left).min(bytes.len() as u64);
+                    *bytes_left -= count;
+                    bytes = &bytes[count as usize..];
+                    if *bytes_left == 0 {
+                        *self = Stage::Head(*head);
+                    }
+                }
+                Stage::Mp3(walk) => return walk.feed(bytes),
+                Stage::Wav(walk) => return walk.feed(bytes),
+                Stage::Ogg(walk) => return walk.feed(bytes),
+                Stage::Refused(refusal) => return Err(refusal.clone()),
+            }
+        }
+        match self {
+            Stage::Refused(refusal) => Err(refusal.clone()),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Head {
+    fn take<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
+        let room = &mut self.bytes[self.count..];
+        let (part, rest) = bytes.split_at(bytes.len().min(room.len()));
+        room[..part.len()].copy_from_slice(part);
+        self.count += part.len();
+        rest
+    }
+
+    /// The stage that the bytes at hand call for, with those bytes already fed to it.
+    fn decide(&self, limits: &AudioLimits, playtime: PlaytimeLimit) -> Result<Stage, ClipRefusal> {
+        let head = &self.bytes[..self.count];
+        let mut stage = match sniff::sniff(head, self.tags > 0)? {
+            Sniffed::Mp3 => {
+                let headers_to_lock = if self.tags > 0 { 2 } else { 3 };
+                Stage::Mp3(Mp3Walk::new(playtime, headers_to_lock, limits.bytes_max))
+            }
+            Sniffed::Wav => Stage::Wav(WavWalk::new(playtime)),
+            Sniffed::Ogg => Stage::Ogg(OggWalk::new(playtime)),
+            Sniffed::Id3 { tag_bytes } => {
+                let head = Head {
+                    tags: self.tags + 1,
+                    tag_bytes: self.tag_bytes + tag_bytes,
+                    ..Head::default()
+                };
+                head.check_tags()?;
+                Stage::Tag { bytes_left: tag_bytes, head }
+            }
+        };
+        stage.feed(head, limits, playtime)?;
+        Ok(stage)
+    }
+
+    fn check_tags(&self) -> Result<(), ClipRefusal> {
+        if self.tags > TAGS_MAX {
+            return Err(corrupted(format!("more than {TAGS_MAX} ID3 tags")));
+        }
+        if self.tag_bytes > TAG_BYTES_MAX {
+            let bytes = self.tag_bytes;
+            return Err(corrupted(format!(
+                "the ID3 tags have {bytes} bytes, more than {TAG_BYTES_MAX}"
+            )));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,69 @@
+//! From bytes to a verdict: what a clip is, how long it plays, and why it is turned away.
+//!
+//! - `gate` judges the bytes as they arrive, in memory that does not grow with the clip
+//! - `sniff` names a format from its first bytes; `mp3`, `wav`, `ogg` walk one format each
+//! - `inspect` takes a bounded second look at a finished clip
+//!
+//! Duration is always what a player would play, found by counting frames and samples; what a
+//! header claims is only compared with it. Pure CPU work: nothing here waits, and nothing here
+//! knows HTTP, actors or files.
+
+mod bits;
+mod gate;
+mod inspect;
+mod mp3;
+mod mpeg;
+mod ogg;
+mod ogg_crc;
+mod ogg_link;
+mod ogg_packets;
+mod opus;
+mod playtime;
+mod sniff;
+mod vorbis;
+mod vorbis_setup;
+mod wav;
+mod wav_format;
+mod xing;
+
+use std::io::{self, Read};
+
+pub use gate::Gate;
+pub use inspect::inspect;
+
+use crate::domain::{AudioLimits, ClipRefusal, Media};
+
+/// The whole verdict on a finished clip: the gate, then the second look.
+pub fn judge(clip: &[u8], limits: &AudioLimits) -> Result<Media, ClipRefusal> {
+    let mut gate = Gate::new(*limits);
+    gate.feed(clip)?;
+    let media = gate.finish()?;
+    inspect(clip, &media)?;
+    Ok(media)
+}
+
+/// [`judge`] for a clip that is read from somewhere. Stops reading at the refusal, so at most
+/// `limits.bytes_max` plus one read buffer is ever taken.
+///
+/// The outer error is that of the reader.
+pub fn judge_reader(
+    clip: &mut impl Read,
+    limits: &AudioLimits,
+) -> io::Result<Result<Media, ClipRefusal>> {
+    let mut gate = Gate::new(*limits);
+    let mut bytes = Vec::new();
+    let mut buffer = vec![0; 64 * 1024];
+    loop {
+        let count = match clip.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(count) => count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        };
+        if let Err(refusal) = gate.feed(&buffer[..count]) {
+            return Ok(Err(refusal));
+        }
+        bytes.extend_from_slice(&buffer[..count]);
+    }
+    Ok(gate.finish().and_then(|media| inspect(&bytes, &media).map(|()| media)))
+}

@@ -1,0 +1,245 @@
+//! The walk over an Ogg bitstream (RFC 3533): page after page, with the checksum of each verified,
+//! exactly one audio stream at a time. Streams may follow each other ("chained"); streams side by
+//! side ("multiplexed") are refused.
+//!
+//! A page counts when it is whole and its checksum is right, never before.
+
+use crate::domain::{ClipRefusal, Note};
+
+use super::ogg_crc;
+use super::ogg_link::Link;
+use super::playtime::{Found, PlaytimeLimit, corrupted, unsupported};
+
+/// A page header without its segment table.
+const HEADER_BYTES: usize = 27;
+/// A page header with the longest segment table.
+const HEADER_BYTES_MAX: usize = HEADER_BYTES + 255;
+
+/// The state between two pieces of an Ogg bitstream.
+#[derive(Debug)]
+pub(super) struct OggWalk {
+    limit: PlaytimeLimit,
+    /// Offset of the page under way.
+    page_at: u64,
+    header: [u8; HEADER_BYTES_MAX],
+    header_bytes: usize,
+    crc: u32,
+    /// The next entry of the segment table.
+    segment: usize,
+    /// What is left of the run of segments that belong to one packet, and whether it ends there.
+    run_bytes: usize,
+    run_ends_packet: bool,
+    /// Bytes of a packet whose beginning is missing are stepped over.
+    skips_packet: bool,
+    in_body: bool,
+    link: Option<Link>,
+    link_pages: u64,
+    /// The streams before the one under way.
+    links_before: u32,
+    played_before_us: u64,
+    has_audio: bool,
+    is_wrong: bool,
+    is_cut: bool,
+    format: Option<Format>,
+}
+
+type Format = (crate::domain::Codec, u32, u16);
+
+impl OggWalk {
+    pub(super) fn new(limit: PlaytimeLimit) -> OggWalk {
+        OggWalk {
+            limit,
+            page_at: 0,
+            header: [0; HEADER_BYTES_MAX],
+            header_bytes: 0,
+            crc: 0,
+            segment: 0,
+            run_bytes: 0,
+            run_ends_packet: false,
+            skips_packet: false,
+            in_body: false,
+            link: None,
+            link_pages: 0,
+            links_before: 0,
+            played_before_us: 0,
+            has_audio: false,
+            is_wrong: false,
+            is_cut: false,
+            format: None,
+        }
+    }
+
+    pub(super) fn feed(&mut self, mut bytes: &[u8]) -> Result<(), ClipRefusal> {
+        while !bytes.is_empty() {
+            bytes = if self.in_body { self.in_body(bytes)? } else { self.in_header(bytes)? };
+        }
+        Ok(())
+    }
+
+    fn in_header<'a>(&mut self, bytes: &'a [u8]) -> Result<&'a [u8], ClipRefusal> {
+        let wanted = if self.header_bytes < HEADER_BYTES {
+            HEADER_BYTES
+        } else {
+            HEADER_BYTES + usize::from(self.header[26])
+        };
+        let count = bytes.len().min(wanted - self.header_bytes);
+        let (part, rest) = bytes.split_at(count);
+        self.header[self.header_bytes..][..count].copy_from_slice(part);
+        self.header_bytes += count;
+        let magic = self.header_bytes.min(4);
+        if self.header[..magic] != b"OggS"[..magic] {
+            return Err(corrupted(format!("no Ogg page begins at byte {}", self.page_at)));
+        }
+        if self.header_bytes >= HEADER_BYTES
+            && self.header_bytes == HEADER_BYTES + usize::from(self.header[26])
+        {
+            self.page_begins()?;
+        }
+        Ok(rest)
+    }
+
+    fn page_begins(&mut self) -> Result<(), ClipRefusal> {
+        let header = &mut self.header[..self.header_bytes];
+        if header[4] != 0 {
+            let version = header[4];
+            return Err(corrupted(format!("Ogg version {version} is unknown")));
+        }
+        self.crc = ogg_crc::update(0, &header[..22]);
+        self.crc = ogg_crc::update(self.crc, &[0; 4]);
+        self.crc = ogg_crc::update(self.crc, &header[26..]);
+        let serial = u32::from_le_bytes([header[14], header[15], header[16], header[17]]);
+        let (continues, begins_stream) = (header[5] & 1 != 0, header[5] & 2 != 0);
+        if begins_stream {
+            self.link_begins(serial)?;
+        }
+        let Some(link) = self.link.as_mut() else {
+            return Err(corrupted("the first Ogg page does not begin a stream"));
+        };
+        if link.serial != serial {
+            return Err(corrupted(format!(
+                "the Ogg page at byte {} belongs to a stream that never began",
+                self.page_at
+            )));
+        }
+        if !continues && link.is_in_packet() {
+            link.drop_packet();
+            self.is_cut = true;
+        }
+        self.skips_packet = continues && !link.is_in_packet();
+        self.link_pages += 1;
+        self.segment = 0;
+        self.in_body = true;
+        self.next_run()
+    }
+
+    fn link_begins(&mut self, serial: u32) -> Result<(), ClipRefusal> {
+        if self.link.is_some() && self.link_pages == 1 {
+            return Err(unsupported("Ogg with several streams side by side"));
+        }
+        self.close_link();
+        self.link = Some(Link::new(serial));
+        self.link_pages = 0;
+        Ok(())
+    }
+
+    /// Adds the stream that has ended to those before.
+    fn close_link(&mut self) {
+        let Some(link) = self.link.take() else { return };
+        self.links_before += 1;
+        self.played_before_us = self.played_before_us.saturating_add(link.played_us());
+        self.has_audio |= link.has_audio();
+        self.is_wrong |= link.granules_are_wrong();
+        self.is_cut |= link.is_in_packet();
+        self.format = self.format.or(link.format());
+    }
+
+    fn in_body<'a>(&mut self, bytes: &'a [u8]) -> Result<&'a [u8], ClipRefusal> {
+        let count = bytes.len().min(self.run_bytes);
+        let (part, rest) = bytes.split_at(count);
+        self.crc = ogg_crc::update(self.crc, part);
+        if let Some(link) = self.link.as_mut().filter(|_| !self.skips_packet) {
+            link.packet_part(part)?;
+        }
+        self.run_bytes -= count;
+        if self.run_bytes == 0 {
+            self.run_ends()?;
+            self.next_run()?;
+        }
+        Ok(rest)
+    }
+
+    /// Finds the next run of segments that has bytes; the page ends when there is none.
+    fn next_run(&mut self) -> Result<(), ClipRefusal> {
+        loop {
+            let table = &self.header[HEADER_BYTES..self.header_bytes];
+            if self.segment >= table.len() {
+                return self.page_ends();
+            }
+            self.run_bytes = 0;
+            self.run_ends_packet = false;
+            for lacing in &table[self.segment..] {
+                self.segment += 1;
+                self.run_bytes += usize::from(*lacing);
+                if *lacing < 255 {
+                    self.run_ends_packet = true;
+                    break;
+                }
+            }
+            if self.run_bytes > 0 {
+                return Ok(());
+            }
+            self.run_ends()?;
+        }
+    }
+
+    fn run_ends(&mut self) -> Result<(), ClipRefusal> {
+        if !self.run_ends_packet {
+            return Ok(());
+        }
+        if std::mem::take(&mut self.skips_packet) {
+            return Ok(());
+        }
+        self.link.as_mut().map_or(Ok(()), Link::packet_ends)
+    }
+
+    fn page_ends(&mut self) -> Result<(), ClipRefusal> {
+        let header = &self.header;
+        let stated = u32::from_le_bytes([header[22], header[23], header[24], header[25]]);
+        if stated != self.crc {
+            return Err(corrupted(format!(
+                "the Ogg page at byte {} has a wrong checksum",
+                self.page_at
+            )));
+        }
+        let (granule, _) = header[6..].split_first_chunk::<8>().unwrap_or((&[0xFF; 8], &[]));
+        let granule = i64::from_le_bytes(*granule);
+        let is_last = header[5] & 4 != 0;
+        let body: u64 =
+            header[HEADER_BYTES..self.header_bytes].iter().map(|lacing| u64::from(*lacing)).sum();
+        self.page_at += self.header_bytes as u64 + body;
+        self.header_bytes = 0;
+        self.in_body = false;
+        let Some(link) = self.link.as_mut() else { return Ok(()) };
+        link.page_ends(granule, is_last);
+        self.limit.check_long(self.played_before_us.saturating_add(link.played_us()))
+    }
+
+    pub(super) fn finish(mut self) -> Result<Found, ClipRefusal> {
+        let is_cut = self.in_body || self.header_bytes > 0;
+        self.close_link();
+        let Some((codec, sample_rate_hz, channels)) = self.format.filter(|_| self.has_audio) else {
+            return Err(corrupted("no whole Ogg page with audio"));
+        };
+        let mut notes = Vec::new();
+        if is_cut || self.is_cut {
+            notes.push(Note::Truncated);
+        }
+        if self.is_wrong {
+            notes.push(Note::HeaderDurationWrong);
+        }
+        if self.links_before > 1 {
+            notes.push(Note::Chained);
+        }
+        Ok(Found { codec, played_us: self.played_before_us, sample_rate_hz, channels, notes })
+    }
+}

@@ -1,0 +1,78 @@
+//! Whole packets out of an Ogg clip that lies in memory and has passed the gate.
+
+/// The longest packet that is put together; longer ones end the reading.
+const PACKET_BYTES_MAX: usize = 64 * 1024;
+
+/// Reads the packets of the stream that the first page met belongs to.
+#[derive(Debug)]
+pub(super) struct OggPackets<'a> {
+    rest: &'a [u8],
+    serial: Option<[u8; 4]>,
+    /// Segment lengths of the page under way that are still to come, and its body.
+    lacing: &'a [u8],
+    body: &'a [u8],
+    packet: Vec<u8>,
+    skips_packet: bool,
+}
+
+impl<'a> OggPackets<'a> {
+    /// From the beginning.
+    pub(super) fn new(clip: &'a [u8]) -> OggPackets<'a> {
+        OggPackets {
+            rest: clip,
+            serial: None,
+            lacing: &[],
+            body: &[],
+            packet: Vec::new(),
+            skips_packet: false,
+        }
+    }
+
+    /// From the first page that begins at or behind `offset`; a packet that began before it is
+    /// left out.
+    pub(super) fn from_offset(clip: &'a [u8], offset: usize) -> OggPackets<'a> {
+        let tail = clip.get(offset..).unwrap_or_default();
+        let page = tail.windows(5).position(|five| five == b"OggS\0");
+        OggPackets::new(page.and_then(|at| tail.get(at..)).unwrap_or_default())
+    }
+
+    /// The next packet; `None` at the end of the stream or of what can be read of it.
+    pub(super) fn next(&mut self) -> Option<&[u8]> {
+        self.packet.clear();
+        loop {
+            let Some((&length, lacing)) = self.lacing.split_first() else {
+                self.next_page()?;
+                continue;
+            };
+            let (part, body) = self.body.split_at_checked(usize::from(length))?;
+            (self.lacing, self.body) = (lacing, body);
+            if !self.skips_packet {
+                self.packet.extend_from_slice(part);
+            }
+            if self.packet.len() > PACKET_BYTES_MAX {
+                return None;
+            }
+            if length < 255 && !std::mem::take(&mut self.skips_packet) {
+                return Some(&self.packet);
+            }
+        }
+    }
+
+    fn next_page(&mut self) -> Option<()> {
+        let (header, rest) = self.rest.split_first_chunk::<27>()?;
+        let serial = [header[14], header[15], header[16], header[17]];
+        if &header[..4] != b"OggS" || *self.serial.get_or_insert(serial) != serial {
+            return None;
+        }
+        let (lacing, rest) = rest.split_at_checked(usize::from(header[26]))?;
+        let body_bytes = lacing.iter().map(|length| usize::from(*length)).sum();
+        (self.body, self.rest) = rest.split_at_checked(body_bytes)?;
+        self.lacing = lacing;
+        let continues = header[5] & 1 != 0;
+        if !continues {
+            self.packet.clear();
+        }
+        self.skips_packet = continues && self.packet.is_empty();
+        Some(())
+    }
+}

@@ -1,0 +1,129 @@
+//! Opus in Ogg: the identification header (RFC 7845 §5.1) and the length of packets (RFC 6716 §3).
+
+/// Granules and packet lengths of Opus always count at this rate.
+pub(super) const RATE_HZ: u32 = 48_000;
+/// The longest packet there may be: 120 ms.
+const PACKET_SAMPLES_MAX: u32 = 5_760;
+/// Bytes of the identification header that matter here.
+pub(super) const HEAD_BYTES: usize = 19;
+
+/// The identification header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct OpusHead {
+    pub(super) channels: u16,
+    /// Samples that a player drops at the start.
+    pub(super) pre_skip: u16,
+}
+
+/// Reads the packet that begins with `OpusHead`.
+pub(super) fn parse_head(packet: &[u8]) -> Result<OpusHead, String> {
+    let Some(head) = packet.first_chunk::<HEAD_BYTES>() else {
+        return Err(format!("the Opus header has {} bytes, less than {HEAD_BYTES}", packet.len()));
+    };
+    let (version, channels) = (head[8], head[9]);
+    if version & 0xF0 != 0 {
+        return Err(format!("Opus mapping version {version} is unknown"));
+    }
+    if channels == 0 || channels > 8 {
+        return Err(format!("the Opus header has {channels} channels, not 1 to 8"));
+    }
+    Ok(OpusHead {
+        channels: u16::from(channels),
+        pre_skip: u16::from_le_bytes([head[10], head[11]]),
+    })
+}
+
+/// Samples that a packet decodes to, from its first two bytes; `None` for a packet that breaks
+/// the rules. All six bits of the frame count of code 3 are read.
+pub(super) fn packet_samples(packet: &[u8]) -> Option<u32> {
+    let toc = *packet.first()?;
+    let frames = match toc & 3 {
+        0 => 1,
+        1 | 2 => 2,
+        _ => u32::from(packet.get(1)? & 0x3F),
+    };
+    let samples = frames * frame_samples(toc >> 3);
+    (1..=PACKET_SAMPLES_MAX).contains(&samples).then_some(samples)
+}
+
+/// Samples of one frame in one of the 32 configurations (RFC 6716, table 2).
+fn frame_samples(config: u8) -> u32 {
+    match config {
+        0..12 => [480, 960, 1_920, 2_880][usize::from(config & 3)],
+        12..16 => [480, 960][usize::from(config & 1)],
+        _ => [120, 240, 480, 960][usize::from(config & 3)],
+    }
+}
+
+/// Whether the frames inside a whole packet of a one-stream clip add up to its size (RFC 6716
+/// §3.2, rules R1 to R7).
+pub(super) fn is_well_formed(packet: &[u8]) -> bool {
+    if packet_samples(packet).is_none() {
+        return false;
+    }
+    let (toc, frames) = (packet[0], &packet[1..]);
+    match toc & 3 {
+        0 => frames.len() <= FRAME_BYTES_MAX,
+        1 => frames.len() % 2 == 0 && frames.len() / 2 <= FRAME_BYTES_MAX,
+        2 => frame_length(frames).is_some_and(|(first, rest)| first <= rest.len()),
+        _ => is_well_formed_code_3(frames),
+    }
+}
+
+const FRAME_BYTES_MAX: usize = 1_275;
+
+fn is_well_formed_code_3(bytes: &[u8]) -> bool {
+    let Some((&count_byte, mut rest)) = bytes.split_first() else { return false };
+    let count = usize::from(count_byte & 0x3F);
+    let mut padding = 0;
+    if count_byte & 0x40 != 0 {
+        loop {
+            let Some((&length, after)) = rest.split_first() else { return false };
+            rest = after;
+            padding += usize::from(length.min(254));
+            if length != 255 {
+                break;
+            }
+        }
+    }
+    let mut coded = 0;
+    if count_byte & 0x80 != 0 {
+        for _ in 1..count {
+            let Some((length, after)) = frame_length(rest) else { return false };
+            coded += length;
+            rest = after;
+        }
+    }
+    let Some(left) = rest.len().checked_sub(padding + coded) else { return false };
+    if count_byte & 0x80 != 0 {
+        left <= FRAME_BYTES_MAX
+    } else {
+        left % count == 0 && left / count <= FRAME_BYTES_MAX
+    }
+}
+
+/// A frame length in one or two bytes (RFC 6716 §3.2.1), and what follows it.
+fn frame_length(bytes: &[u8]) -> Option<(usize, &[u8])> {
+    let (&first, rest) = bytes.split_first()?;
+    if first < 252 {
+        return Some((usize::from(first), rest));
+    }
+    let (&second, rest) = rest.split_first()?;
+    Some((usize::from(first) + 4 * usize::from(second), rest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::packet_samples;
+
+    #[test]
+    fn code_3_frame_counts_have_six_bits() {
+        assert_eq!(packet_samples(&[16 << 3 | 3, 48]), Some(48 * 120));
+        assert_eq!(packet_samples(&[16 << 3 | 3, 49]), None);
+        assert_eq!(packet_samples(&[16 << 3 | 3, 0]), None);
+        assert_eq!(packet_samples(&[3 << 3]), Some(2_880));
+        assert_eq!(packet_samples(&[13 << 3 | 1]), Some(1_920));
+        assert_eq!(packet_samples(&[3]), None);
+        assert_eq!(packet_samples(&[]), None);
+    }
+}

@@ -1,0 +1,231 @@
+//! The walk over a WAVE file, RIFF or RF64: chunk after chunk; the bytes of data chunks are
+//! counted, not read.
+//!
+//! A declared data size is honoured as an upper bound when it can be meant. Live recorders write 0,
+//! 0xFFFFFFFF or about 0x7FFFFFFF because they do not know it yet: then the audio goes to the end.
+
+use crate::domain::{ClipRefusal, Note};
+
+use super::playtime::{Found, PlaytimeLimit, corrupted, microseconds};
+use super::wav_format::{self, FORMAT_BYTES, WavFormat};
+
+/// Sizes from here on are placeholders.
+const UNKNOWN_SIZE_MIN: u32 = 0x7FFF_0000;
+
+/// The state between two pieces of a WAVE file.
+#[derive(Debug)]
+pub(super) struct WavWalk {
+    limit: PlaytimeLimit,
+    at: At,
+    head: [u8; FORMAT_BYTES],
+    head_bytes: usize,
+    /// The size that a `ds64` chunk gives for the data of an RF64 file.
+    long_data_bytes: Option<u64>,
+    format: Option<WavFormat>,
+    has_data: bool,
+    data_bytes: u64,
+    /// Data bytes that make the clip too long.
+    data_bytes_refused: u64,
+    size_is_unknown: bool,
+    has_junk: bool,
+}
+
+/// What the next byte belongs to.
+#[derive(Clone, Copy, Debug)]
+enum At {
+    FileHeader,
+    ChunkHeader,
+    Format { chunk_bytes: u32 },
+    LongSizes { chunk_bytes: u32 },
+    Data { bytes_left: u64, is_odd: bool },
+    DataToEnd,
+    Skip { bytes_left: u64 },
+    Junk,
+}
+
+impl WavWalk {
+    pub(super) fn new(limit: PlaytimeLimit) -> WavWalk {
+        WavWalk {
+            limit,
+            at: At::FileHeader,
+            head: [0; FORMAT_BYTES],
+            head_bytes: 0,
+            long_data_bytes: None,
+            format: None,
+            has_data: false,
+            data_bytes: 0,
+            data_bytes_refused: u64::MAX,
+            size_is_unknown: false,
+            has_junk: false,
+        }
+    }
+
+    pub(super) fn feed(&mut self, mut bytes: &[u8]) -> Result<(), ClipRefusal> {
+        while !bytes.is_empty() {
+            bytes = match self.at {
+                At::FileHeader => self.gather(bytes, 12, |walk| {
+                    walk.at = At::ChunkHeader;
+                    Ok(())
+                })?,
+                At::ChunkHeader => self.gather(bytes, 8, WavWalk::chunk_begins)?,
+                At::Format { chunk_bytes } => {
+                    let wanted = FORMAT_BYTES.min(chunk_bytes as usize);
+                    self.gather(bytes, wanted, |walk| walk.format_ends(chunk_bytes, wanted))?
+                }
+                At::LongSizes { chunk_bytes } => {
+                    self.gather(bytes, 16, |walk| walk.long_sizes_end(chunk_bytes))?
+                }
+                At::Skip { bytes_left } => self.skip(bytes, bytes_left),
+                At::Data { bytes_left, is_odd } => self.data(bytes, bytes_left, is_odd)?,
+                At::DataToEnd => {
+                    self.add_data(bytes.len() as u64)?;
+                    &[]
+                }
+                At::Junk => &[],
+            };
+        }
+        Ok(())
+    }
+
+    /// Collects `wanted` bytes of a header, then goes on with `then`.
+    fn gather<'a>(
+        &mut self,
+        bytes: &'a [u8],
+        wanted: usize,
+        then: impl FnOnce(&mut WavWalk) -> Result<(), ClipRefusal>,
+    ) -> Result<&'a [u8], ClipRefusal> {
+        let (part, rest) = bytes.split_at(bytes.len().min(wanted - self.head_bytes));
+        self.head[self.head_bytes..][..part.len()].copy_from_slice(part);
+        self.head_bytes += part.len();
+        if self.head_bytes == wanted {
+            self.head_bytes = 0;
+            then(self)?;
+        }
+        Ok(rest)
+    }
+
+    fn chunk_begins(&mut self) -> Result<(), ClipRefusal> {
+        let [a, b, c, d, e, f, g, h, ..] = self.head;
+        let id = [a, b, c, d];
+        let chunk_bytes = u32::from_le_bytes([e, f, g, h]);
+        let padded = u64::from(chunk_bytes) + u64::from(chunk_bytes & 1);
+        self.at = match &id {
+            b"fmt " if self.format.is_none() => {
+                if chunk_bytes < 16 {
+                    return Err(corrupted(format!(
+                        "the WAV format chunk has {chunk_bytes} bytes, less than 16"
+                    )));
+                }
+                At::Format { chunk_bytes }
+            }
+            b"ds64" if chunk_bytes >= 16 => At::LongSizes { chunk_bytes },
+            b"data" => self.data_begins(chunk_bytes)?,
+            _ if !id.iter().all(|byte| (0x20..0x7F).contains(byte)) => {
+                self.has_junk = true;
+                At::Junk
+            }
+            _ => At::Skip { bytes_left: padded },
+        };
+        Ok(())
+    }
+
+    fn format_ends(&mut self, chunk_bytes: u32, kept: usize) -> Result<(), ClipRefusal> {
+        let format = wav_format::parse(&self.head[..kept])?;
+        let samples = self.limit.samples_refused(format.sample_rate_hz);
+        self.data_bytes_refused = format.bytes_for(samples);
+        self.format = Some(format);
+        let padded = u64::from(chunk_bytes) + u64::from(chunk_bytes & 1);
+        self.at = At::Skip { bytes_left: padded - kept as u64 };
+        Ok(())
+    }
+
+    fn long_sizes_end(&mut self, chunk_bytes: u32) -> Result<(), ClipRefusal> {
+        let (_, size) = self.head.split_at(8);
+        let size = size.first_chunk::<8>().map_or(0, |size| u64::from_le_bytes(*size));
+        self.long_data_bytes = Some(size);
+        let padded = u64::from(chunk_bytes) + u64::from(chunk_bytes & 1);
+        self.at = At::Skip { bytes_left: padded - 16 };
+        Ok(())
+    }
+
+    fn data_begins(&mut self, chunk_bytes: u32) -> Result<At, ClipRefusal> {
+        if self.format.is_none() {
+            return Err(corrupted("the WAV data comes before its format"));
+        }
+        self.has_data = true;
+        let size = match (chunk_bytes, self.long_data_bytes) {
+            (u32::MAX, Some(size)) => size,
+            _ => u64::from(chunk_bytes),
+        };
+        let is_placeholder =
+            size == 0 || (UNKNOWN_SIZE_MIN.into()..=u32::MAX.into()).contains(&size);
+        if is_placeholder {
+            self.size_is_unknown = true;
+            return Ok(At::DataToEnd);
+        }
+        Ok(At::Data { bytes_left: size, is_odd: size & 1 == 1 })
+    }
+
+    fn skip<'a>(&mut self, bytes: &'a [u8], bytes_left: u64) -> &'a [u8] {
+        let count = bytes_left.min(bytes.len() as u64);
+        let bytes_left = bytes_left - count;
+        self.at = if bytes_left > 0 { At::Skip { bytes_left } } else { At::ChunkHeader };
+        &bytes[count as usize..]
+    }
+
+    fn data<'a>(
+        &mut self,
+        bytes: &'a [u8],
+        bytes_left: u64,
+        is_odd: bool,
+    ) -> Result<&'a [u8], ClipRefusal> {
+        let count = bytes_left.min(bytes.len() as u64);
+        self.add_data(count)?;
+        let bytes_left = bytes_left - count;
+        self.at = match (bytes_left, is_odd) {
+            (0, true) => At::Skip { bytes_left: 1 },
+            (0, false) => At::ChunkHeader,
+            _ => At::Data { bytes_left, is_odd },
+        };
+        Ok(&bytes[count as usize..])
+    }
+
+    fn add_data(&mut self, count: u64) -> Result<(), ClipRefusal> {
+        self.data_bytes += count;
+        if self.data_bytes < self.data_bytes_refused {
+            return Ok(());
+        }
+        self.limit.check_long(self.played_us(self.data_bytes_refused))
+    }
+
+    fn played_us(&self, data_bytes: u64) -> u64 {
+        self.format
+            .map_or(0, |format| microseconds(format.samples(data_bytes), format.sample_rate_hz))
+    }
+
+    pub(super) fn finish(self) -> Result<Found, ClipRefusal> {
+        let Some(format) = self.format.filter(|_| self.has_data) else {
+            return Err(corrupted("the WAV file ends before its audio begins"));
+        };
+        if format.samples(self.data_bytes) == 0 {
+            return Err(corrupted("the WAV file has no whole sample"));
+        }
+        let mut notes = Vec::new();
+        if matches!(self.at, At::Data { .. }) || format.is_cut(self.data_bytes) {
+            notes.push(Note::Truncated);
+        }
+        if self.has_junk {
+            notes.push(Note::JunkBytes);
+        }
+        if self.size_is_unknown {
+            notes.push(Note::UnknownSize);
+        }
+        Ok(Found {
+            codec: format.codec,
+            played_us: self.played_us(self.data_bytes),
+            sample_rate_hz: format.sample_rate_hz,
+            channels: format.channels,
+            notes,
+        })
+    }
+}

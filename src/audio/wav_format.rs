@@ -1,0 +1,137 @@
+//! The `fmt ` chunk of a WAVE file: which coding, and how bytes become samples
+//! (Microsoft, "Multiple channel audio data and WAVE files"; RFC 2361 for the tags).
+
+use crate::domain::{ClipRefusal, Codec};
+
+use super::playtime::{corrupted, unsupported};
+
+/// As much of the chunk as is read: up to the end of `WAVEFORMATEXTENSIBLE`.
+pub(super) const FORMAT_BYTES: usize = 40;
+
+/// What follows the format tag in the subformat GUID of every tag that has been registered.
+const GUID_TAIL: [u8; 14] =
+    [0x00, 0x00, 0x00, 0x00, 0x10, 0x00, 0x80, 0x00, 0x00, 0xAA, 0x00, 0x38, 0x9B, 0x71];
+
+/// How the bytes of the data chunk become samples.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct WavFormat {
+    pub(super) codec: Codec,
+    pub(super) sample_rate_hz: u32,
+    pub(super) channels: u16,
+    block_bytes: u32,
+    block_samples: u32,
+    /// ADPCM: bytes at the head of a block, which hold this many samples of each channel.
+    block_header_bytes: u32,
+    block_header_samples: u32,
+}
+
+impl WavFormat {
+    /// Samples of one channel in so many bytes; a last block that is cut off counts as far as it
+    /// goes.
+    pub(super) fn samples(&self, bytes: u64) -> u64 {
+        let block_bytes = u64::from(self.block_bytes);
+        let blocks = bytes / block_bytes;
+        blocks * u64::from(self.block_samples) + self.part_samples(bytes % block_bytes)
+    }
+
+    /// The fewest bytes that hold so many samples.
+    pub(super) fn bytes_for(&self, samples: u64) -> u64 {
+        let block_samples = u64::from(self.block_samples);
+        let (blocks, rest) = (samples / block_samples, samples % block_samples);
+        let mut bytes = blocks * u64::from(self.block_bytes);
+        if rest > 0 {
+            let coded = rest.saturating_sub(u64::from(self.block_header_samples));
+            let coded_bytes = (coded * u64::from(self.channels)).div_ceil(2);
+            bytes += u64::from(self.block_header_bytes) + coded_bytes;
+        }
+        bytes
+    }
+
+    /// Whether so many bytes end within a block.
+    pub(super) fn is_cut(&self, bytes: u64) -> bool {
+        !bytes.is_multiple_of(u64::from(self.block_bytes))
+    }
+
+    fn part_samples(&self, bytes: u64) -> u64 {
+        let header = u64::from(self.block_header_bytes);
+        if header == 0 || bytes < header {
+            return 0;
+        }
+        u64::from(self.block_header_samples) + (bytes - header) * 2 / u64::from(self.channels)
+    }
+}
+
+/// Reads the chunk; `declared_bytes` is its size, of which `chunk` has at most `FORMAT_BYTES`.
+pub(super) fn parse(chunk: &[u8]) -> Result<WavFormat, ClipRefusal> {
+    let Some(base) = chunk.first_chunk::<16>() else {
+        let bytes = chunk.len();
+        return Err(corrupted(format!("the WAV format chunk has {bytes} bytes, less than 16")));
+    };
+    let short = |at: usize| u16::from_le_bytes([base[at], base[at + 1]]);
+    let mut tag = short(0);
+    let (channels, block_bytes, bits) = (short(2), short(12), short(14));
+    let sample_rate_hz = u32::from_le_bytes([base[4], base[5], base[6], base[7]]);
+    if tag == 0xFFFE {
+        let Some(guid) = chunk.get(24..40).filter(|guid| guid[2..] == GUID_TAIL) else {
+            return Err(unsupported("WAV with an unknown extensible coding"));
+        };
+        tag = u16::from_le_bytes([guid[0], guid[1]]);
+    }
+    let codec = codec_of(tag)?;
+    if !(1..=8).contains(&channels) {
+        return Err(corrupted(format!("the WAV header has {channels} channels, not 1 to 8")));
+    }
+    if !(4_000..=192_000).contains(&sample_rate_hz) {
+        return Err(corrupted(format!(
+            "the WAV header has a rate of {sample_rate_hz} Hz, not 4,000 to 192,000"
+        )));
+    }
+    let lengths = block_lengths(tag, channels, block_bytes, bits).ok_or_else(|| {
+        corrupted(format!(
+            "the WAV header has blocks of {block_bytes} bytes for {channels} channels of {bits} \
+             bits with format tag {tag:#06x}"
+        ))
+    })?;
+    let (block_samples, block_header_bytes, block_header_samples) = lengths;
+    Ok(WavFormat {
+        codec,
+        sample_rate_hz,
+        channels,
+        block_bytes: u32::from(block_bytes),
+        block_samples,
+        block_header_bytes,
+        block_header_samples,
+    })
+}
+
+fn codec_of(tag: u16) -> Result<Codec, ClipRefusal> {
+    match tag {
+        0x0001 => Ok(Codec::Pcm),
+        0x0002 | 0x0011 => Ok(Codec::Adpcm),
+        0x0003 => Ok(Codec::PcmFloat),
+        0x0006 => Ok(Codec::Alaw),
+        0x0007 => Ok(Codec::Mulaw),
+        0x0031 => Err(unsupported("WAV with GSM 6.10 audio")),
+        0x0050 | 0x0055 => Err(unsupported("WAV with MPEG audio inside")),
+        _ => Err(unsupported(format!("WAV with format tag {tag:#06x}"))),
+    }
+}
+
+/// Samples of a block, bytes of its header, and samples of that header; `None` when block size,
+/// channels and bits do not fit each other.
+fn block_lengths(tag: u16, channels: u16, block_bytes: u16, bits: u16) -> Option<(u32, u32, u32)> {
+    let (channels, block_bytes) = (u32::from(channels), u32::from(block_bytes));
+    let sample_bytes = match (tag, bits) {
+        (0x0001, 8 | 16 | 24 | 32) | (0x0003, 32 | 64) => u32::from(bits / 8),
+        (0x0006 | 0x0007, 8) => 1,
+        (0x0002, 4) => return adpcm_lengths(channels, block_bytes, 7 * channels, 2),
+        (0x0011, 4) => return adpcm_lengths(channels, block_bytes, 4 * channels, 1),
+        _ => return None,
+    };
+    (block_bytes == channels * sample_bytes).then_some((1, 0, 0))
+}
+
+fn adpcm_lengths(channels: u32, block: u32, header: u32, first: u32) -> Option<(u32, u32, u32)> {
+    let coded = block.checked_sub(header)?;
+    Some((first + coded * 2 / channels, header, first))
+}
