@@ -10,6 +10,7 @@ fn main() -> ExitCode {
     let config = cli.config.as_deref();
     cli::finish(match &cli.command {
         Command::CheckConfig(args) => cli::check_config::run(config, args),
+        Command::Inspect(args) => cli::inspect::run(config, args),
         Command::Send(args) => cli::send::run(args),
         Command::Demo(_) => Err("demo is not part of this build".into()),
         Command::Serve => Err("serve is not part of this build".into()),

@@ -12,6 +12,7 @@ use crate::domain::RouteName;
 use crate::settings::SettingsError;
 
 pub mod check_config;
+pub mod inspect;
 pub mod send;
 
 /// How a subcommand ended: its exit code, or an error that ends the process with code 1.
@@ -40,6 +41,8 @@ pub enum Command {
     Sandbox(SandboxArgs),
     /// Send a clip to a running gateway
     Send(send::SendArgs),
+    /// Say of each file whether it would be accepted, and what it is
+    Inspect(inspect::InspectArgs),
     /// Print the effective settings, and where each comes from
     CheckConfig(check_config::CheckConfigArgs),
 }

@@ -245,3 +245,66 @@ fn send_names_a_file_that_cannot_be_read() {
     assert_eq!(ran.code, Some(1));
     assert!(ran.err.contains("/nonexistent.ogg: No such file"), "{}", ran.err);
 }
+
+#[test]
+fn inspect_says_of_every_labelled_clip_what_its_label_says() {
+    let labels = crate::audio::labels();
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/audio/");
+    let files: Vec<String> = labels.iter().map(|label| format!("{folder}{}", label.file)).collect();
+    let arguments: Vec<&str> =
+        std::iter::once("inspect").chain(files.iter().map(String::as_str)).collect();
+    let ran = run(&mut voicepost(&arguments));
+    assert_eq!(ran.code, Some(1), "some of them are rejected");
+    let lines: Vec<Value> =
+        ran.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines.len(), labels.len());
+    for ((line, label), file) in lines.iter().zip(&labels).zip(&files) {
+        assert_eq!(line["file"], *file);
+        assert_eq!(line["bytes"], std::fs::metadata(file).unwrap().len(), "{file}");
+        if label.verdict == "accept" {
+            assert_eq!(
+                (&line["verdict"], &line["code"]),
+                (&json!("accept"), &Value::Null),
+                "{file}"
+            );
+            assert!(line["duration_ms"].as_u64() >= Some(100), "{file}");
+        } else {
+            assert_eq!(line["verdict"], "reject", "{file}");
+            assert_eq!(line["code"], label.verdict, "{file}");
+            assert!(line["detail"].is_string() && line["container"].is_null(), "{file}");
+        }
+    }
+}
+
+#[test]
+fn inspect_prints_exactly_the_agreed_fields() {
+    let ogg = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/audio/hello.ogg");
+    let ran = run(&mut voicepost(&["inspect", ogg]));
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    let bytes = std::fs::metadata(ogg).unwrap().len();
+    let name = json!(ogg);
+    let start = format!(
+        "{{\"file\":{name},\"verdict\":\"accept\",\"code\":null,\"container\":\"ogg\",\
+         \"codec\":\"opus\",\"media_type\":\"audio/ogg\",\"duration_ms\":"
+    );
+    let end = format!("\"channels\":1,\"bytes\":{bytes},\"notes\":[]}}\n");
+    assert!(ran.out.starts_with(&start) && ran.out.ends_with(&end), "{}", ran.out);
+    assert!(ran.out.contains(",\"sample_rate_hz\":"), "{}", ran.out);
+}
+
+#[test]
+fn inspect_goes_on_after_a_file_that_cannot_be_read() {
+    let ogg = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/audio/hello.ogg");
+    let ran = run(&mut voicepost(&["inspect", "/nonexistent.mp3", ogg]));
+    assert_eq!((ran.code, ran.out.lines().count()), (Some(1), 1));
+    assert!(ran.err.contains("cannot read /nonexistent.mp3: No such file"), "{}", ran.err);
+}
+
+#[test]
+fn inspect_keeps_to_the_limits_that_are_set() {
+    let ogg = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/audio/hello.ogg");
+    let mut command = voicepost(&["inspect", ogg]);
+    let ran = run(command.env("VOICEPOST__LIMITS__DURATION_MS_MAX", "2000"));
+    assert_eq!(ran.code, Some(1));
+    assert!(ran.out.contains("\"code\":\"audio-too-long\""), "{}", ran.out);
+}
