@@ -1,4 +1,4 @@
-//! `voicepost check-config`: the settings in effect, where each was set, and what is odd about them.
+//! `voicepost check-config`: the settings in effect, where each was set, and what is odd in them.
 
 use std::fmt::Write as _;
 use std::io::Write as _;

@@ -49,8 +49,8 @@ struct Line<'a> {
     detail: Option<String>,
 }
 
-/// Prints one JSON object a line for each file. Exit code 1 when one is rejected, or cannot be read,
-/// which is told on standard error.
+/// Prints one JSON object a line for each file. Exit code 1 when one is rejected or cannot be read;
+/// the latter is told on standard error.
 ///
 /// # Errors
 /// When the settings are unusable, or the output cannot be written.
