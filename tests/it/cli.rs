@@ -162,7 +162,9 @@ fn send(address: SocketAddr, more: &[&str]) -> Ran {
 fn send_brings_every_part_and_shows_the_receipt() {
     let receipt = json!({
         "id": "0190", "status": "sent", "message_id": "m-1", "conversation_id": "c-1",
-        "media": { "media_type": "audio/ogg", "codec": "opus", "duration_ms": 4980, "bytes": 20310 },
+        "media": {
+            "media_type": "audio/ogg", "codec": "opus", "duration_ms": 4980, "bytes": 20310,
+        },
         "transcript": { "text": "secret words", "source": "sender" },
         "delivery": { "possible_duplicate": false, "next_attempt_at": null },
         "purge": { "due_at": "2030-01-01T00:00:00Z", "state": "scheduled" },
