@@ -2,6 +2,7 @@
 
 pub mod actors;
 pub mod audio;
+pub mod cli;
 pub mod clock;
 pub mod domain;
 pub mod genesys;
@@ -11,3 +12,4 @@ pub mod sandbox;
 pub mod settings;
 pub mod spool;
 pub mod telemetry;
+pub mod web;

@@ -1,2 +1,19 @@
-//! Voicepost
-fn main() {}
+//! The program: reads the command line and hands over to the subcommand.
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use voicepost::cli::{self, Cli, Command};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let config = cli.config.as_deref();
+    cli::finish(match &cli.command {
+        Command::CheckConfig(args) => cli::check_config::run(config, args),
+        Command::Inspect(args) => cli::inspect::run(config, args),
+        Command::Send(args) => cli::send::run(args),
+        Command::Demo(_) => Err("demo is not part of this build".into()),
+        Command::Serve => Err("serve is not part of this build".into()),
+        Command::Sandbox(_) => Err("sandbox is not part of this build".into()),
+    })
+}

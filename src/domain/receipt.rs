@@ -85,6 +85,13 @@ struct CopyReceipt {
     detail: Option<String>,
 }
 
+impl Receipt {
+    /// The message it is about.
+    pub fn id(&self) -> MessageId {
+        self.id
+    }
+}
+
 impl Record {
     /// What a caller may know of this message at `now`.
     pub fn receipt(&self, now: UnixMs) -> Receipt {

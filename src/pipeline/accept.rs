@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::drive::{self, Drive, Sender};
-use super::{Answer, Pipeline, Ticket};
+use super::{Answer, HeldClip, Pipeline, Ticket};
 use crate::actors::{AskError, CheckClip};
 use crate::domain::{
     ClipPlace, Code, Media, MessageId, NewMessage, Patience, Problem, Record, Stage, Step,
@@ -24,13 +24,13 @@ const RETRY_AFTER_IN_PROGRESS_SECONDS: u32 = 1;
 pub(super) async fn accept(
     pipeline: Arc<Pipeline>,
     message: NewMessage,
-    clip: Bytes,
+    clip: HeldClip,
     ticket: Ticket,
     answer: oneshot::Sender<Answer>,
 ) {
     let started = Instant::now();
     let patience = message.patience;
-    match pipeline.begin(message, &clip).await {
+    match pipeline.begin(message, &clip.bytes).await {
         Ok(Begun::New { record, seat }) => {
             pipeline.parts.metrics.accepted(started.elapsed());
             let sender = Sender::new(answer, patience, started);

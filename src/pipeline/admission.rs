@@ -93,6 +93,11 @@ impl Admission {
         }
     }
 
+    /// Whether new messages are refused because the disk is nearly full.
+    pub fn is_storage_low(&self) -> bool {
+        self.storage_low.load(Ordering::Relaxed)
+    }
+
     /// Requests being read or answered now.
     pub fn requests_in_flight(&self) -> usize {
         self.requests_max - self.requests.available_permits()

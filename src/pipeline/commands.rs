@@ -60,7 +60,7 @@ impl Pipeline {
         principal: &Principal,
     ) -> Result<(Receipt, bool), Problem> {
         // The board may be a commit behind; what is changed is read from the ledger.
-        let mut record = self.from_ledger(id).await?;
+        let mut record = self.read(id).await?;
         if record.principal != *principal {
             return Err(not_found(id));
         }
@@ -88,7 +88,7 @@ impl Pipeline {
 
     /// Purges a message's copies as soon as they may be.
     pub async fn purge_now(&self, id: MessageId) -> Result<Receipt, Problem> {
-        let mut record = self.from_ledger(id).await?;
+        let mut record = self.read(id).await?;
         if record.stage.is_open() {
             let detail =
                 format!("message {id} is {}; its copies are in use", record.stage.as_str());
@@ -105,7 +105,7 @@ impl Pipeline {
         ordinal: u32,
         reason: String,
     ) -> Result<Receipt, Problem> {
-        let mut record = self.from_ledger(id).await?;
+        let mut record = self.read(id).await?;
         let owed = record.copies.iter().any(|c| c.ordinal == ordinal && c.state == CopyState::Owed);
         if !owed || record.stage.is_open() {
             let detail = format!("message {id} has no copy {ordinal} whose purge can be given up");
@@ -148,7 +148,7 @@ impl Pipeline {
 
     /// The history of one message, oldest first.
     pub async fn history(&self, id: MessageId, limit: u32) -> Result<Vec<HistoryRow>, Problem> {
-        self.from_ledger(id).await?;
+        self.read(id).await?;
         self.parts.ledger.history_after(Some(id), 0, limit).await.map_err(internal)
     }
 
@@ -181,7 +181,7 @@ impl Pipeline {
         Ok(())
     }
 
-    async fn from_ledger(&self, id: MessageId) -> Result<Record, Problem> {
+    async fn read(&self, id: MessageId) -> Result<Record, Problem> {
         let record = self.parts.ledger.find(id).await.map_err(internal)?;
         record.ok_or_else(|| not_found(id))
     }

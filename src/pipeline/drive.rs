@@ -8,12 +8,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use tokio::sync::{Notify, OwnedSemaphorePermit, oneshot};
 use tokio::time::Instant;
 
 use super::lanes::Seat;
-use super::{Answer, Pipeline};
+use super::{Answer, HeldClip, Pipeline};
 use crate::actors::{OwePurge, Vigil};
 use crate::domain::{
     ClipPlace, Code, Ending, Event, NextStep, Patience, Problem, Record, Stage, UnixMs, next_step,
@@ -47,7 +46,7 @@ pub(super) struct Drive {
     pub(super) record: Record,
     pub(super) seat: Seat,
     /// The clip, as long as it is needed and in memory.
-    pub(super) clip: Option<Bytes>,
+    pub(super) clip: Option<HeldClip>,
     pub(super) sender: Option<Sender>,
     nudge: Arc<Notify>,
     _permit: OwnedSemaphorePermit,
@@ -78,7 +77,7 @@ impl Drive {
         pipeline: Arc<Pipeline>,
         record: Record,
         seat: Seat,
-        clip: Option<Bytes>,
+        clip: Option<HeldClip>,
         sender: Option<Sender>,
         permit: OwnedSemaphorePermit,
     ) -> Drive {

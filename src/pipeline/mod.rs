@@ -95,6 +95,12 @@ pub struct Pipeline {
     engine: Engine,
 }
 
+/// A clip in memory together with its share of the budget.
+struct HeldClip {
+    bytes: Bytes,
+    _reserved: Reserved,
+}
+
 /// What a sender is told.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Answer {
@@ -119,9 +125,11 @@ impl Pipeline {
         message: NewMessage,
         clip: Bytes,
         ticket: Ticket,
+        reserved: Reserved,
     ) -> Answer {
         let (answer, answered) = oneshot::channel();
         let pipeline = Arc::clone(self);
+        let clip = HeldClip { bytes: clip, _reserved: reserved };
         self.engine.spawn(move || accept::accept(pipeline, message, clip, ticket, answer));
         answered.await.unwrap_or_else(|_| {
             let detail = "the request was lost inside the gateway";

@@ -15,7 +15,7 @@ impl Drive {
             return Ok(());
         }
         if self.record.clip == ClipPlace::Memory
-            && let Some(clip) = self.clip.clone()
+            && let Some(clip) = self.clip.as_ref().map(|clip| clip.bytes.clone())
         {
             if let Err(error) = self.pipeline.parts.spool.keep(self.record.id, clip).await {
                 tracing::error!(message.id = %self.record.id, %error, "clip not spooled");

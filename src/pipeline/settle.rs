@@ -184,7 +184,7 @@ impl Drive {
                 }
             }
         }
-        Ok(self.clip.clone())
+        Ok(self.clip.as_ref().map(|clip| clip.bytes.clone()))
     }
 
     fn clip_is_lost(&self) -> bool {

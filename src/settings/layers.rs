@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use figment::error::Kind;
 use figment::value::{Dict, Map, Value};
 use figment::{Figment, Metadata, Profile, Provider};
 
@@ -106,7 +107,12 @@ impl Layers {
             Ok(value) => serde_json::to_string(&value).unwrap_or_default(),
             Err(_) => "missing".to_owned(),
         };
-        let what = format!("is {found}: {}", error.kind);
+        let what = match &error.kind {
+            Kind::InvalidType(_, expected) | Kind::InvalidValue(_, expected) => {
+                format!("is {found}, where {} is due", in_words(expected))
+            }
+            kind => format!("is {found}: {kind}"),
+        };
         self.placed(Problem { key, layer: None, what })
     }
 }
@@ -218,6 +224,16 @@ fn leaves(dict: &Dict) -> BTreeMap<String, Value> {
         }
     }
     found
+}
+
+/// A type as operators know it.
+fn in_words(expected: &str) -> String {
+    match expected {
+        "usize" | "u64" => "a whole number from 0".to_owned(),
+        "u32" => format!("a whole number from 0 to {}", u32::MAX),
+        "a string" => "a text in quotes".to_owned(),
+        other => other.to_owned(),
+    }
 }
 
 /// The sections a key lies in: `genesys` and `genesys.media_api` for one of the latter's keys.

@@ -78,7 +78,7 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// The settings in effect, checked: `config.toml`, then `file`, then this process's environment.
+    /// The settings in effect, checked: `config.toml`, `file`, and this process's environment.
     ///
     /// # Errors
     /// Every unknown key, wrong type and value out of range, each with its key and its layer.

@@ -16,7 +16,9 @@ use prometheus_client::registry::{Registry, Unit};
 use crate::domain::{Code, Event, Outcome};
 
 /// The media type of [`Metrics::render`].
-pub const METRICS_CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+pub const OPENMETRICS_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+/// The media type of [`Metrics::render_classic`].
+pub const CLASSIC_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// A call to Genesys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -181,6 +183,26 @@ impl Metrics {
     pub fn render(&self) -> String {
         let mut text = String::new();
         encode(&mut text, &self.registry).expect("writing to a String does not fail");
+        text
+    }
+
+    /// All numbers as Prometheus text 0.0.4, for readers that do not ask for OpenMetrics. There a
+    /// counter's family bears the `_total` of its samples, and `UNIT` and `EOF` do not exist.
+    pub fn render_classic(&self) -> String {
+        let open = self.render();
+        let is_counter = |name: &str| open.contains(&format!("# TYPE {name} counter\n"));
+        let mut text = String::with_capacity(open.len());
+        for line in open.lines() {
+            let mut words = line.splitn(4, ' ');
+            match (words.next(), words.next(), words.next(), words.next()) {
+                (Some("#"), Some("UNIT" | "EOF"), ..) => continue,
+                (Some("#"), Some(word), Some(name), Some(rest)) if is_counter(name) => {
+                    text.push_str(&format!("# {word} {name}_total {rest}"));
+                }
+                _ => text.push_str(line),
+            }
+            text.push('\n');
+        }
         text
     }
 

@@ -7,4 +7,4 @@ mod log;
 mod metrics;
 
 pub use log::{LogError, init, subscriber};
-pub use metrics::{Call, CallOutcome, GaugeGuard, METRICS_CONTENT_TYPE, Metrics};
+pub use metrics::{CLASSIC_TYPE, Call, CallOutcome, GaugeGuard, Metrics, OPENMETRICS_TYPE};

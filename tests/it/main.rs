@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod audio;
+mod cli;
 mod ledger;
 mod samples;
 mod sandbox;

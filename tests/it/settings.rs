@@ -177,9 +177,13 @@ fn a_file_that_cannot_be_used_is_named() {
 #[test]
 fn wrong_types_name_key_and_value() {
     let message = refusal(&[("VOICEPOST__SERVER__WORKERS", "many")]);
-    assert_says(&message, &["server.workers", "\"many\"", "(environment)"]);
+    assert_says(&message, &["server.workers is \"many\"", "whole number", "(environment)"]);
     let message = refusal(&[("VOICEPOST__SERVER__WORKERS", "-1")]);
-    assert_says(&message, &["server.workers", "-1"]);
+    assert_says(&message, &["server.workers is -1, where a whole number from 0 is due"]);
+    let message = refusal(&[("VOICEPOST__LEDGER__KEEP_DAYS", "4294967296")]);
+    assert_says(&message, &["ledger.keep_days is 4294967296", "4294967295"]);
+    let (message, _) = refusal_of_file("[log]\nfilter = 3\n");
+    assert_says(&message, &["log.filter is 3", "text"]);
     let (message, _) = refusal_of_file("[server]\nlisten = \"localhost:80\"\n");
     assert_says(&message, &["server.listen", "localhost:80", "socket address"]);
     let message = refusal(&[("VOICEPOST__GENESYS__ROUTE", "mediapi")]);

@@ -53,6 +53,20 @@ fn what_is_counted_is_shown() {
 }
 
 #[test]
+fn the_classic_text_names_counters_by_their_samples() {
+    let metrics = Metrics::new();
+    metrics.answered(None);
+    let text = metrics.render_classic();
+    assert_line(&text, "# TYPE voicepost_requests_total counter");
+    assert_line(&text, "voicepost_requests_total{code=\"ok\"} 1");
+    assert_line(&text, "# TYPE voicepost_accept_seconds histogram");
+    assert!(text.contains("# HELP voicepost_requests_total "), "{text}");
+    assert!(!text.contains("# UNIT") && !text.contains("# EOF"), "{text}");
+    let samples = |text: &str| text.lines().filter(|line| !line.starts_with('#')).count();
+    assert_eq!(samples(&text), samples(&metrics.render()));
+}
+
+#[test]
 fn a_guard_counts_only_while_it_lives() {
     let metrics = Metrics::new();
     let guard = GaugeGuard::new(&metrics.clip_memory_bytes, 4096);

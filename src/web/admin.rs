@@ -1,0 +1,249 @@
+//! What operators see and do. Its own listener; no route in common with senders but the probes.
+
+use actix_web::http::StatusCode;
+use actix_web::web::{Bytes, Path, Query};
+use actix_web::{HttpRequest, HttpResponse};
+use serde::{Deserialize, Serialize};
+
+use super::messages::parse_id;
+use super::{answers, problem};
+use crate::actors::{
+    AskError, JanitorObserved, MessengerObserved, ObserveJanitor, ObserveMessenger, ObserveToken,
+    ObserveUploader, ObserveValidator, TokenObserved, UploaderObserved, ValidatorObserved,
+};
+use crate::domain::{Code, MessageId, Problem, Record, Stage, UnixMs};
+use crate::ledger::Totals;
+use crate::pipeline::Pipeline;
+use crate::telemetry::{CLASSIC_TYPE, OPENMETRICS_TYPE};
+
+/// Rows of a list, unless the operator asks for fewer or more.
+const LIST_DEFAULT: u32 = 100;
+/// Rows of a list at most.
+const LIST_MAX: u32 = 1_000;
+/// Longest reason an operator may give, in bytes.
+const REASON_BYTES_MAX: usize = 500;
+
+#[derive(Serialize)]
+struct State {
+    version: &'static str,
+    now: UnixMs,
+    draining: bool,
+    storage_low: bool,
+    requests_in_flight: usize,
+    drives_awake: usize,
+    clip_memory_bytes: u64,
+    ledger: Totals,
+    ledger_free_bytes: Option<u64>,
+    actors: Observed,
+}
+
+/// The observable states of the five actors; the token's never holds the token.
+#[derive(Serialize)]
+struct Observed {
+    token: TokenObserved,
+    validator: ValidatorObserved,
+    uploader: UploaderObserved,
+    messenger: MessengerObserved,
+    janitor: JanitorObserved,
+}
+
+/// `GET /admin/state`.
+pub(super) async fn state(request: HttpRequest) -> HttpResponse {
+    let site = answers::site(&request);
+    let pipeline = &site.pipeline;
+    let admission = pipeline.admission();
+    let (actors, ledger) = match (observe(pipeline).await, pipeline.ledger().totals().await) {
+        (Ok(actors), Ok(ledger)) => (actors, ledger),
+        (Err(error), _) => return fault(&request, &error.to_string()),
+        (_, Err(error)) => return fault(&request, &error.to_string()),
+    };
+    let state = State {
+        version: env!("CARGO_PKG_VERSION"),
+        now: pipeline.clock().now(),
+        draining: admission.drain().is_draining(),
+        storage_low: admission.is_storage_low(),
+        requests_in_flight: admission.requests_in_flight(),
+        drives_awake: admission.drives_awake(),
+        clip_memory_bytes: admission.clips().bytes_reserved(),
+        ledger,
+        ledger_free_bytes: pipeline.ledger().free_bytes(),
+        actors,
+    };
+    answers::json(&request, StatusCode::OK, &state)
+}
+
+async fn observe(pipeline: &Pipeline) -> Result<Observed, AskError> {
+    let actors = pipeline.actors();
+    Ok(Observed {
+        token: actors.token.send(ObserveToken).await?,
+        validator: actors.validator.send(ObserveValidator).await?,
+        uploader: actors.uploader.send(ObserveUploader).await?,
+        messenger: actors.messenger.send(ObserveMessenger).await?,
+        janitor: actors.janitor.send(ObserveJanitor).await?,
+    })
+}
+
+fn fault(request: &HttpRequest, detail: &str) -> HttpResponse {
+    problem::respond(request, Problem::new(Code::Internal, detail))
+}
+
+#[derive(Deserialize)]
+pub(super) struct Page {
+    limit: Option<u32>,
+}
+
+impl Page {
+    fn limit(&self) -> u32 {
+        self.limit.unwrap_or(LIST_DEFAULT).clamp(1, LIST_MAX)
+    }
+}
+
+/// One message in the queue, without transcript and identities.
+#[derive(Serialize)]
+struct Queued {
+    id: MessageId,
+    status: Stage,
+    accepted_seq: u64,
+    attempts: u32,
+    next_attempt_at: Option<UnixMs>,
+    expires_at: UnixMs,
+    last_error_code: Option<Code>,
+    created_at: UnixMs,
+}
+
+impl From<&Record> for Queued {
+    fn from(record: &Record) -> Queued {
+        Queued {
+            id: record.id,
+            status: record.stage,
+            accepted_seq: record.accepted_seq,
+            attempts: record.attempts,
+            next_attempt_at: record.next_attempt_at,
+            expires_at: record.expires_at,
+            last_error_code: record.last_error_code,
+            created_at: record.created_at,
+        }
+    }
+}
+
+/// `GET /admin/messages`: the queue, the oldest first.
+pub(super) async fn messages(request: HttpRequest, page: Query<Page>) -> HttpResponse {
+    let site = answers::site(&request);
+    match site.pipeline.ledger().unfinished(0, page.limit()).await {
+        Ok(records) => {
+            let queue: Vec<Queued> = records.iter().map(Queued::from).collect();
+            answers::json(&request, StatusCode::OK, &queue)
+        }
+        Err(error) => fault(&request, &error.to_string()),
+    }
+}
+
+/// `GET /admin/messages/{id}`: the receipt, whoever sent the message.
+pub(super) async fn message(request: HttpRequest, id: Path<String>) -> HttpResponse {
+    let site = answers::site(&request);
+    let found = async { site.pipeline.find(parse_id(&id)?, None).await };
+    let receipt = found.await.map(|record| site.pipeline.receipt(&record));
+    respond(&request, receipt)
+}
+
+/// `GET /admin/messages/{id}/history`.
+pub(super) async fn history(
+    request: HttpRequest,
+    id: Path<String>,
+    page: Query<Page>,
+) -> HttpResponse {
+    let site = answers::site(&request);
+    let limit = page.limit();
+    let rows = async { site.pipeline.history(parse_id(&id)?, limit).await };
+    respond(&request, rows.await)
+}
+
+/// `GET /admin/purges`: what is owed, the earliest first.
+pub(super) async fn purges(request: HttpRequest, page: Query<Page>) -> HttpResponse {
+    let site = answers::site(&request);
+    respond(&request, site.pipeline.purges_owed(None, page.limit()).await)
+}
+
+/// `POST /admin/messages/{id}/purge`: as soon as it may be, within the floor after the post.
+pub(super) async fn purge_now(request: HttpRequest, id: Path<String>) -> HttpResponse {
+    let site = answers::site(&request);
+    let receipt = async { site.pipeline.purge_now(parse_id(&id)?).await };
+    respond(&request, receipt.await)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct GiveUp {
+    reason: String,
+}
+
+/// `POST /admin/messages/{id}/copies/{ordinal}/give-up` with `{"reason":"…"}`.
+pub(super) async fn give_up(
+    request: HttpRequest,
+    path: Path<(String, String)>,
+    body: Bytes,
+) -> HttpResponse {
+    let site = answers::site(&request);
+    let receipt = async {
+        let (id, ordinal) = path.into_inner();
+        let id = parse_id(&id)?;
+        let unknown = || Problem::new(Code::WrongState, format!("there is no copy {ordinal:?}"));
+        let ordinal: u32 = ordinal.parse().map_err(|_| unknown())?;
+        let reason = reason(&body)?;
+        site.pipeline.give_up(id, ordinal, reason).await
+    };
+    respond(&request, receipt.await)
+}
+
+fn reason(body: &[u8]) -> Result<String, Problem> {
+    let GiveUp { reason } = serde_json::from_slice(body).map_err(|error| {
+        let detail = format!("the body is no {{\"reason\": \"…\"}}: {error}");
+        Problem::new(Code::MalformedRequest, detail)
+    })?;
+    let bytes = reason.trim().len();
+    if bytes == 0 || bytes > REASON_BYTES_MAX {
+        let detail = format!("the reason has {bytes} bytes, not 1 to {REASON_BYTES_MAX}");
+        return Err(Problem::new(Code::InvalidField, detail)
+            .with("limit", REASON_BYTES_MAX)
+            .with("actual", bytes));
+    }
+    Ok(reason)
+}
+
+#[derive(Serialize)]
+struct Refreshed {
+    token_version: u64,
+}
+
+/// `POST /admin/token/refresh`.
+pub(super) async fn refresh_token(request: HttpRequest) -> HttpResponse {
+    let site = answers::site(&request);
+    let version = site.pipeline.refresh_token().await;
+    respond(&request, version.map(|token_version| Refreshed { token_version }))
+}
+
+fn respond(request: &HttpRequest, outcome: Result<impl Serialize, Problem>) -> HttpResponse {
+    match outcome {
+        Ok(body) => answers::json(request, StatusCode::OK, &body),
+        Err(refusal) => problem::respond(request, refusal),
+    }
+}
+
+/// `GET /metrics`: OpenMetrics for who asks for it, the classic text for everybody else.
+pub(super) async fn metrics(request: HttpRequest) -> HttpResponse {
+    let site = answers::site(&request);
+    let metrics = site.pipeline.metrics();
+    let gauge = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
+    let admission = site.pipeline.admission();
+    metrics.requests_in_flight.set(gauge(admission.requests_in_flight() as u64));
+    metrics.drives_awake.set(gauge(admission.drives_awake() as u64));
+    metrics.clip_memory_bytes.set(gauge(admission.clips().bytes_reserved()));
+    let accept = request.headers().get("accept").and_then(|value| value.to_str().ok());
+    let modern = accept.is_some_and(|accept| accept.contains("application/openmetrics-text"));
+    let (content_type, text) = if modern {
+        (OPENMETRICS_TYPE, metrics.render())
+    } else {
+        (CLASSIC_TYPE, metrics.render_classic())
+    };
+    HttpResponse::Ok().content_type(content_type).body(text)
+}

@@ -1,0 +1,73 @@
+//! What every handler needs: the site behind the request, its id, and JSON answers.
+
+use std::sync::Arc;
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{ALLOW, HeaderValue};
+use actix_web::web::Data;
+use actix_web::{HttpMessage, HttpRequest, HttpResponse};
+use serde::Serialize;
+
+use super::{Site, problem};
+use crate::domain::{Code, Problem};
+
+/// The site this request came to. Every app is built with one.
+pub(super) fn site(request: &HttpRequest) -> Arc<Site> {
+    let data = request.app_data::<Data<Site>>().expect("every app is built with its site");
+    Arc::clone(data)
+}
+
+/// Longest request id taken over from a caller.
+const REQUEST_ID_CHARS_MAX: usize = 64;
+
+#[derive(Clone)]
+struct RequestId(String);
+
+/// The request's id: the caller's `X-Request-Id` where it is short and plain, else a new one.
+pub(super) fn request_id(request: &HttpRequest) -> String {
+    if let Some(RequestId(id)) = request.extensions().get::<RequestId>() {
+        return id.clone();
+    }
+    let given = request.headers().get("x-request-id").and_then(|value| value.to_str().ok());
+    let plain = |id: &&str| {
+        (1..=REQUEST_ID_CHARS_MAX).contains(&id.len())
+            && id.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
+    };
+    let id = match given.filter(plain) {
+        Some(id) => id.to_owned(),
+        None => site(request).pipeline.clock().new_id().to_string(),
+    };
+    request.extensions_mut().insert(RequestId(id.clone()));
+    id
+}
+
+/// An answer with what was asked for.
+pub(super) fn json(request: &HttpRequest, status: StatusCode, body: &impl Serialize) -> HttpResponse {
+    site(request).pipeline.metrics().answered(None);
+    HttpResponse::build(status)
+        .content_type("application/json")
+        .insert_header(("x-request-id", request_id(request)))
+        .insert_header(("cache-control", "no-store"))
+        .json(body)
+}
+
+/// 404 for a path that nothing is at.
+pub(super) async fn route_not_found(request: HttpRequest) -> HttpResponse {
+    let detail = format!("there is nothing at {}", request.path());
+    problem::respond(&request, Problem::new(Code::RouteNotFound, detail))
+}
+
+/// 405 for a method that the path does not take, with `Allow` (RFC 9110 §15.5.6).
+pub(super) async fn method_not_allowed(request: HttpRequest) -> HttpResponse {
+    let detail = format!("{} does not take {}", request.path(), request.method());
+    let mut response = problem::respond(&request, Problem::new(Code::MethodNotAllowed, detail));
+    let allowed = match request.match_pattern().as_deref() {
+        Some("/v1/voice-messages") => "POST",
+        Some("/v1/voice-messages/{id}") => "GET, DELETE",
+        Some(path) if path.ends_with("/purge") || path.ends_with("/give-up") => "POST",
+        Some("/admin/token/refresh") => "POST",
+        _ => "GET",
+    };
+    response.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
+    response
+}

@@ -1,0 +1,143 @@
+//! What senders ask: deliver this, how does it stand, withdraw it, what may I send.
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{HeaderValue, LOCATION, RETRY_AFTER};
+use actix_web::web::{Path, Payload};
+use actix_web::{HttpRequest, HttpResponse};
+use serde::Serialize;
+
+use super::{Site, answers, prefer, problem, upload};
+use crate::domain::{Code, MessageId, NewMessage, Principal, Problem};
+use crate::pipeline::Answer;
+
+/// Longest idempotency key, in bytes.
+const KEY_BYTES_MAX: usize = 255;
+/// Seconds after which a sender with a 202 may ask how it stands.
+const RETRY_AFTER_ACCEPTED_SECONDS: u32 = 2;
+
+/// `POST /v1/voice-messages`.
+pub(super) async fn create(request: HttpRequest, payload: Payload) -> HttpResponse {
+    let site = answers::site(&request);
+    match accept(&request, payload, &site).await {
+        Ok(Answer::Delivered(receipt)) => answers::json(&request, StatusCode::CREATED, &receipt),
+        Ok(Answer::Accepted(receipt)) => {
+            let mut response = answers::json(&request, StatusCode::ACCEPTED, &receipt);
+            let seconds = HeaderValue::from(RETRY_AFTER_ACCEPTED_SECONDS);
+            response.headers_mut().insert(RETRY_AFTER, seconds);
+            located(response, receipt.id())
+        }
+        Ok(Answer::Refused(refusal)) => problem::respond(&request, *refusal),
+        Err(refusal) => problem::respond(&request, refusal),
+    }
+}
+
+async fn accept(
+    request: &HttpRequest,
+    payload: Payload,
+    site: &Site,
+) -> Result<Answer, Problem> {
+    let ticket = site.pipeline.admission().enter()?;
+    let key = idempotency_key(request)?;
+    let prefer = request.headers().get_all("prefer").filter_map(|value| value.to_str().ok());
+    let patience = prefer::patience(prefer, &site.patience);
+    let body = upload::read(request, payload, site).await?;
+    let message = NewMessage {
+        id: site.pipeline.clock().new_id(),
+        principal: Principal::loopback(),
+        key,
+        conversation_id: body.fields.conversation_id,
+        envelope: body.fields.envelope,
+        transcript: body.fields.transcript,
+        media: body.media,
+        sha256: body.sha256,
+        patience,
+        received_at: site.pipeline.clock().now(),
+    };
+    Ok(site.pipeline.submit(message, body.clip, ticket, body.reserved).await)
+}
+
+fn located(mut response: HttpResponse, id: MessageId) -> HttpResponse {
+    if let Ok(path) = HeaderValue::try_from(format!("/v1/voice-messages/{id}")) {
+        response.headers_mut().insert(LOCATION, path);
+    }
+    response
+}
+
+/// The `Idempotency-Key` header: a bare token, or a quoted string as structured fields write it.
+fn idempotency_key(request: &HttpRequest) -> Result<Option<String>, Problem> {
+    let Some(value) = request.headers().get("idempotency-key") else { return Ok(None) };
+    let refused = |detail: String| {
+        Err(Problem::new(Code::InvalidField, detail).with("header", "Idempotency-Key"))
+    };
+    let Ok(text) = value.to_str() else {
+        return refused("the idempotency key is not plain ASCII".to_owned());
+    };
+    let text = text.trim();
+    let quoted = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+    let key = quoted.unwrap_or(text);
+    if key.is_empty() || key.len() > KEY_BYTES_MAX {
+        let bytes = key.len();
+        return refused(format!("the idempotency key has {bytes} bytes, not 1 to {KEY_BYTES_MAX}"));
+    }
+    Ok(Some(key.to_owned()))
+}
+
+/// `GET /v1/voice-messages/{id}`.
+pub(super) async fn show(request: HttpRequest, id: Path<String>) -> HttpResponse {
+    let site = answers::site(&request);
+    let id = match parse_id(&id) {
+        Ok(id) => id,
+        Err(unknown) => return problem::respond(&request, unknown),
+    };
+    match site.pipeline.find(id, Some(&Principal::loopback())).await {
+        Ok(record) => {
+            answers::json(&request, StatusCode::OK, &site.pipeline.receipt(&record))
+        }
+        Err(refusal) => problem::respond(&request, refusal),
+    }
+}
+
+/// `DELETE /v1/voice-messages/{id}`.
+pub(super) async fn withdraw(request: HttpRequest, id: Path<String>) -> HttpResponse {
+    let site = answers::site(&request);
+    let id = match parse_id(&id) {
+        Ok(id) => id,
+        Err(unknown) => return problem::respond(&request, unknown),
+    };
+    match site.pipeline.withdraw(id, &Principal::loopback()).await {
+        Ok((receipt, true)) => answers::json(&request, StatusCode::OK, &receipt),
+        Ok((receipt, false)) => answers::json(&request, StatusCode::ACCEPTED, &receipt),
+        Err(refusal) => problem::respond(&request, refusal),
+    }
+}
+
+/// An id that is none cannot belong to a message.
+pub(super) fn parse_id(text: &str) -> Result<MessageId, Problem> {
+    MessageId::parse(text).ok_or_else(|| {
+        let shown: String = text.chars().take(64).collect();
+        Problem::new(Code::MessageNotFound, format!("there is no voice message {shown:?}"))
+    })
+}
+
+#[derive(Serialize)]
+struct Limits {
+    types: &'static [&'static str],
+    duration_ms_max: u32,
+    duration_ms_min: u32,
+    bytes_max: u64,
+}
+
+/// Types for `MediaRecorder`, the best first.
+const TYPES: [&str; 4] = ["audio/ogg;codecs=opus", "audio/ogg", "audio/mpeg", "audio/wav"];
+
+/// `GET /v1/limits`.
+pub(super) async fn limits(request: HttpRequest) -> HttpResponse {
+    let limits = answers::site(&request).limits;
+    let body = Limits {
+        types: &TYPES,
+        duration_ms_max: limits.duration_ms_max,
+        duration_ms_min: limits.duration_ms_min,
+        bytes_max: limits.bytes_max,
+    };
+    answers::json(&request, StatusCode::OK, &body)
+}

@@ -1,0 +1,110 @@
+//! HTTP in. It translates between HTTP and the pipeline and holds no rule of its own.
+//!
+//! Every route is on this page, grouped by who calls it. The public listener serves senders and
+//! probers; the admin listener serves operators and has no route in common with it.
+
+mod admin;
+mod answers;
+mod fields;
+mod health;
+mod messages;
+mod openapi;
+mod prefer;
+mod problem;
+mod server;
+mod upload;
+
+pub use problem::{ROWS, Row};
+pub use server::{Listeners, Servers};
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use actix_web::web::{ServiceConfig, delete, get, post, resource};
+
+use crate::domain::AudioLimits;
+use crate::pipeline::Pipeline;
+
+/// What the handlers work with.
+pub struct Site {
+    /// Everything behind HTTP.
+    pub pipeline: Arc<Pipeline>,
+    /// What a clip may be.
+    pub limits: AudioLimits,
+    /// How patient the gateway is with senders.
+    pub patience: PatienceRules,
+    /// Whether recovery has been queued.
+    pub recovered: AtomicBool,
+}
+
+/// How long senders may take, and may be left waiting.
+#[derive(Clone, Copy, Debug)]
+pub struct PatienceRules {
+    /// Wait for delivery, unless the sender says otherwise.
+    pub wait: Duration,
+    /// Longest wait a sender may ask for.
+    pub wait_max: Duration,
+    /// Total time for a body.
+    pub body_max: Duration,
+    /// Slowest upload, judged after its first ten seconds.
+    pub body_bytes_per_second_min: u64,
+}
+
+impl Site {
+    /// Tells the probers that everything found at start has been queued.
+    pub fn set_recovered(&self) {
+        self.recovered.store(true, Ordering::Release);
+    }
+}
+
+/// The public listener.
+fn public(routes: &mut ServiceConfig) {
+    routes
+        // senders
+        .service(
+            resource("/v1/voice-messages")
+                .route(post().to(messages::create))
+                .default_service(actix_web::web::to(answers::method_not_allowed)),
+        )
+        .service(
+            resource("/v1/voice-messages/{id}")
+                .route(get().to(messages::show))
+                .route(delete().to(messages::withdraw))
+                .default_service(actix_web::web::to(answers::method_not_allowed)),
+        )
+        .service(read_only("/v1/limits").route(get().to(messages::limits)))
+        .service(read_only("/openapi.json").route(get().to(openapi::document)))
+        // probers
+        .service(read_only("/livez").route(get().to(health::live)))
+        .service(read_only("/readyz").route(get().to(health::ready)))
+        .default_service(actix_web::web::to(answers::route_not_found));
+}
+
+/// The admin listener.
+fn operators(routes: &mut ServiceConfig) {
+    routes
+        .service(read_only("/admin/state").route(get().to(admin::state)))
+        .service(read_only("/admin/messages").route(get().to(admin::messages)))
+        .service(read_only("/admin/messages/{id}").route(get().to(admin::message)))
+        .service(read_only("/admin/messages/{id}/history").route(get().to(admin::history)))
+        .service(read_only("/admin/purges").route(get().to(admin::purges)))
+        .service(command("/admin/messages/{id}/purge").route(post().to(admin::purge_now)))
+        .service(
+            command("/admin/messages/{id}/copies/{ordinal}/give-up")
+                .route(post().to(admin::give_up)),
+        )
+        .service(command("/admin/token/refresh").route(post().to(admin::refresh_token)))
+        .service(read_only("/metrics").route(get().to(admin::metrics)))
+        .service(read_only("/livez").route(get().to(health::live)))
+        .service(read_only("/readyz").route(get().to(health::ready)))
+        .default_service(actix_web::web::to(answers::route_not_found));
+}
+
+fn read_only(path: &str) -> actix_web::Resource {
+    resource(path).default_service(actix_web::web::to(answers::method_not_allowed))
+}
+
+fn command(path: &str) -> actix_web::Resource {
+    read_only(path)
+}

@@ -1,0 +1,25 @@
+//! `GET /openapi.json`: the public contract as OpenAPI 3.1. Paths and schemas stand in
+//! `openapi.json` beside this file; the codes of the problems come from the one table.
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse};
+use serde_json::Value;
+
+use super::{ROWS, answers};
+
+const DOCUMENT: &str = include_str!("openapi.json");
+
+/// The document of this version.
+pub(super) async fn document(request: HttpRequest) -> HttpResponse {
+    answers::json(&request, StatusCode::OK, &build())
+}
+
+fn build() -> Value {
+    let mut document: Value =
+        serde_json::from_str(DOCUMENT).expect("the compiled-in document is tested to be JSON");
+    document["info"]["version"] = Value::from(env!("CARGO_PKG_VERSION"));
+    let codes = ROWS.iter().map(|row| Value::from(row.code.as_str())).collect();
+    document["components"]["schemas"]["Problem"]["properties"]["code"]["enum"] =
+        Value::Array(codes);
+    document
+}

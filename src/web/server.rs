@@ -1,0 +1,80 @@
+//! The two listeners.
+
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::dev::{Server, ServerHandle};
+use actix_web::web::Data;
+use actix_web::{App, HttpServer};
+
+use super::{Site, operators, public};
+
+/// Time for the head of a request.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// Time an idle connection is kept.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+/// Connections waiting to be taken, for each listener.
+const BACKLOG: u32 = 1024;
+
+/// Bound sockets, so that whoever starts the gateway knows the ports.
+pub struct Listeners {
+    /// For senders.
+    pub public: TcpListener,
+    /// For operators.
+    pub admin: TcpListener,
+}
+
+/// The running servers.
+pub struct Servers {
+    handles: [ServerHandle; 2],
+}
+
+impl Servers {
+    /// Starts both. Must run inside an actix system; the servers answer on threads of their own.
+    pub fn start(
+        site: Arc<Site>,
+        listeners: Listeners,
+        workers: usize,
+        linger: Duration,
+    ) -> std::io::Result<Servers> {
+        let data = Data::from(site);
+        let app_data = data.clone();
+        let public = HttpServer::new(move || App::new().app_data(app_data.clone()).configure(public))
+            .workers(workers)
+            .backlog(BACKLOG)
+            .client_request_timeout(HEAD_TIMEOUT)
+            // A sender who is refused while still sending must be able to read why.
+            .client_disconnect_timeout(linger)
+            .keep_alive(KEEP_ALIVE)
+            .shutdown_timeout(1)
+            .disable_signals()
+            .listen(listeners.public)?
+            .run();
+        let admin = HttpServer::new(move || App::new().app_data(data.clone()).configure(operators))
+            .workers(1)
+            .client_request_timeout(HEAD_TIMEOUT)
+            .shutdown_timeout(1)
+            .disable_signals()
+            .listen(listeners.admin)?
+            .run();
+        Ok(Servers { handles: [spawn(public), spawn(admin)] })
+    }
+
+    /// Lets requests under way finish, then closes both listeners.
+    pub async fn stop(self) {
+        let [public, admin] = self.handles;
+        public.stop(true).await;
+        admin.stop(true).await;
+    }
+}
+
+fn spawn(server: Server) -> ServerHandle {
+    let handle = server.handle();
+    actix::spawn(async move {
+        if let Err(error) = server.await {
+            tracing::error!(%error, "a listener ended");
+        }
+    });
+    handle
+}

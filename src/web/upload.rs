@@ -1,0 +1,233 @@
+//! Reading the body of a voice message: parts in any order, the clip judged while it arrives.
+//!
+//! The gate is fed on the worker that reads; a clip that is refused is refused at that byte, and
+//! the rest of the body is never kept. A body that does not come to its end leaves nothing.
+
+use std::time::Duration;
+
+use actix_multipart::{Field, Multipart, MultipartError};
+use actix_web::HttpRequest;
+use actix_web::error::PayloadError;
+use actix_web::web::Payload;
+use bytes::{Bytes, BytesMut};
+use futures_util::{Stream, StreamExt};
+use ring::digest;
+use tokio::time::Instant;
+
+use super::fields::{CheckedFields, FIELD_BYTES_MAX, Fields, duplicate};
+use super::{PatienceRules, Site};
+use crate::audio::Gate;
+use crate::domain::{ClipRefusal, Code, Media, Problem};
+use crate::pipeline::Reserved;
+
+/// Parts in one request, unknown ones included; more are refused.
+const PARTS_MAX: usize = 16;
+/// Bytes of the body beside the clip: fields, part headers, boundaries.
+const BODY_EXTRA_BYTES_MAX: u64 = 256 * 1024;
+/// Memory that a request starts with, and grows by.
+const CLIP_STEP_BYTES: u64 = 64 * 1024;
+/// The upload rate is judged after this long.
+const RATE_JUDGED_AFTER: Duration = Duration::from_secs(10);
+
+/// A body that came whole, its clip let through by the gate.
+pub(super) struct Body {
+    pub(super) clip: Bytes,
+    pub(super) media: Media,
+    pub(super) sha256: [u8; 32],
+    pub(super) fields: CheckedFields,
+    /// The clip's share of memory; to be held as long as the clip is.
+    pub(super) reserved: Reserved,
+}
+
+/// Reads and judges the body.
+pub(super) async fn read(
+    request: &HttpRequest,
+    payload: Payload,
+    site: &Site,
+) -> Result<Body, Problem> {
+    check_head(request, site)?;
+    let payload = Paced::new(payload, site.patience, site.limits.bytes_max + BODY_EXTRA_BYTES_MAX);
+    let mut multipart = Multipart::new(request.headers(), payload.limited());
+    let mut fields = Fields::default();
+    let mut clip: Option<(Clip, Option<String>)> = None;
+    let mut parts = 0;
+    while let Some(field) = multipart.next().await {
+        let mut field = field.map_err(unreadable)?;
+        parts += 1;
+        if parts > PARTS_MAX {
+            let detail = format!("the request has more than {PARTS_MAX} parts");
+            return Err(Problem::new(Code::MalformedRequest, detail).with("limit", PARTS_MAX));
+        }
+        let name = field.name().unwrap_or_default().to_owned();
+        if name == "file" {
+            if clip.is_some() {
+                return Err(duplicate("file"));
+            }
+            let file_name = field.content_disposition().and_then(|d| d.get_filename());
+            let file_name = file_name.map(str::to_owned);
+            clip = Some((read_clip(&mut field, site).await?, file_name));
+        } else {
+            let name = Fields::known(&name)?;
+            fields.put(name, read_field(&mut field, name).await?)?;
+        }
+    }
+    let Some((clip, file_name)) = clip else {
+        return Err(Problem::new(Code::MissingPart, "the part file is missing").with("part", "file"));
+    };
+    let fields = fields.check(file_name.as_deref())?;
+    let Clip { bytes, media, sha256, reserved } = clip;
+    Ok(Body { clip: bytes, media, sha256, fields, reserved })
+}
+
+/// What can be refused before a byte of the body is read.
+fn check_head(request: &HttpRequest, site: &Site) -> Result<(), Problem> {
+    let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
+    let content_type = header("content-type").unwrap_or_default();
+    let essence = content_type.split(';').next().unwrap_or_default().trim();
+    if !essence.eq_ignore_ascii_case("multipart/form-data") {
+        let shown: String = essence.chars().take(64).collect();
+        let detail = format!("the body is {shown:?}, not multipart/form-data");
+        return Err(Problem::new(Code::UnsupportedMediaType, detail));
+    }
+    let limit = site.limits.bytes_max + BODY_EXTRA_BYTES_MAX;
+    let announced = header("content-length").and_then(|length| length.parse::<u64>().ok());
+    match announced {
+        Some(bytes) if bytes > limit => Err(too_large(bytes, site.limits.bytes_max)),
+        _ => Ok(()),
+    }
+}
+
+fn too_large(at_least_bytes: u64, bytes_max: u64) -> Problem {
+    ClipRefusal::TooLarge { at_least_bytes, bytes_max }.into()
+}
+
+struct Clip {
+    bytes: Bytes,
+    media: Media,
+    sha256: [u8; 32],
+    reserved: Reserved,
+}
+
+async fn read_clip(field: &mut Field, site: &Site) -> Result<Clip, Problem> {
+    let budget = site.pipeline.admission().clips();
+    let mut gate = Gate::new(site.limits);
+    let mut hash = digest::Context::new(&digest::SHA256);
+    let mut reserved = budget.reserve(CLIP_STEP_BYTES)?;
+    let mut reserved_bytes = CLIP_STEP_BYTES;
+    let mut bytes = BytesMut::new();
+    while let Some(chunk) = field.next().await {
+        let chunk = chunk.map_err(unreadable)?;
+        gate.feed(&chunk)?;
+        let needed = (bytes.len() + chunk.len()) as u64;
+        if needed > reserved_bytes {
+            let more = (needed - reserved_bytes).max(reserved_bytes);
+            reserved.grow(budget.reserve(more)?);
+            reserved_bytes += more;
+        }
+        hash.update(&chunk);
+        bytes.extend_from_slice(&chunk);
+    }
+    let media = gate.finish()?;
+    let mut sha256 = [0; 32];
+    sha256.copy_from_slice(hash.finish().as_ref());
+    Ok(Clip { bytes: bytes.freeze(), media, sha256, reserved })
+}
+
+async fn read_field(field: &mut Field, name: &'static str) -> Result<Vec<u8>, Problem> {
+    let mut bytes = Vec::new();
+    while let Some(chunk) = field.next().await {
+        let chunk = chunk.map_err(unreadable)?;
+        if bytes.len() + chunk.len() > FIELD_BYTES_MAX {
+            let detail = format!("the part {name} has more than {FIELD_BYTES_MAX} bytes");
+            return Err(Problem::new(Code::InvalidField, detail)
+                .with("part", name)
+                .with("limit", FIELD_BYTES_MAX));
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(bytes)
+}
+
+/// The body stream with its deadlines and its size.
+struct Paced {
+    payload: Payload,
+    rules: PatienceRules,
+    started: Instant,
+    bytes: u64,
+    bytes_max: u64,
+}
+
+/// What [`Paced`] says through the multipart parser, which carries only I/O errors.
+#[derive(Debug, thiserror::Error)]
+enum PaceError {
+    #[error("the body was not complete after {seconds} s")]
+    TooLong { seconds: u64 },
+    #[error("the body came at {rate} bytes a second, less than the minimum of {minimum}")]
+    TooSlow { rate: u64, minimum: u64 },
+    #[error("the body has at least {bytes} bytes, more than the maximum of {bytes_max}")]
+    TooLarge { bytes: u64, bytes_max: u64 },
+}
+
+impl Paced {
+    fn new(payload: Payload, rules: PatienceRules, bytes_max: u64) -> Paced {
+        Paced { payload, rules, started: Instant::now(), bytes: 0, bytes_max }
+    }
+
+    fn limited(self) -> impl Stream<Item = Result<Bytes, PayloadError>> + 'static {
+        futures_util::stream::unfold(Some(self), |paced| async move {
+            let mut paced = paced?;
+            match paced.next().await {
+                Ok(Some(chunk)) => Some((Ok(chunk), Some(paced))),
+                Ok(None) => None,
+                Err(error) => Some((Err(error), None)),
+            }
+        })
+        .boxed_local()
+    }
+
+    async fn next(&mut self) -> Result<Option<Bytes>, PayloadError> {
+        let io = |error: PaceError| PayloadError::Io(std::io::Error::other(error));
+        let deadline = self.next_deadline();
+        let chunk = match tokio::time::timeout_at(deadline, self.payload.next()).await {
+            Ok(None) => return Ok(None),
+            Ok(Some(chunk)) => chunk?,
+            Err(_) => return Err(io(self.late())),
+        };
+        self.bytes += chunk.len() as u64;
+        if self.bytes > self.bytes_max {
+            let (bytes, bytes_max) = (self.bytes, self.bytes_max);
+            return Err(io(PaceError::TooLarge { bytes, bytes_max }));
+        }
+        Ok(Some(chunk))
+    }
+
+    /// The next chunk must be here by the total deadline, and early enough to keep the rate.
+    fn next_deadline(&self) -> Instant {
+        let total = self.started + self.rules.body_max;
+        let rate = self.rules.body_bytes_per_second_min.max(1);
+        let earned = Duration::from_millis((self.bytes + 1).saturating_mul(1000) / rate);
+        total.min(self.started + earned.max(RATE_JUDGED_AFTER))
+    }
+
+    fn late(&self) -> PaceError {
+        let elapsed = self.started.elapsed();
+        if elapsed >= self.rules.body_max {
+            return PaceError::TooLong { seconds: self.rules.body_max.as_secs() };
+        }
+        let rate = self.bytes / elapsed.as_secs().max(1);
+        PaceError::TooSlow { rate, minimum: self.rules.body_bytes_per_second_min }
+    }
+}
+
+/// What the multipart parser could not read.
+fn unreadable(error: MultipartError) -> Problem {
+    if let MultipartError::Payload(PayloadError::Io(io)) = &error
+        && let Some(pace) = io.get_ref().and_then(|inner| inner.downcast_ref::<PaceError>())
+    {
+        return match pace {
+            PaceError::TooLarge { bytes, bytes_max } => too_large(*bytes, *bytes_max),
+            slow => Problem::new(Code::UploadTooSlow, slow.to_string()),
+        };
+    }
+    Problem::new(Code::MalformedRequest, format!("the multipart body cannot be read: {error}"))
+}
