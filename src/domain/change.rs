@@ -1,8 +1,8 @@
 //! The pieces of [`Record::apply`](super::Record::apply): what single events do to the fields.
 
 use super::{
-    Code, Copy, CopyKind, CopyState, Event, Intent, NewCopy, Private, Record, Retention, Stage,
-    Step, UnixMs,
+    ClipPlace, Code, Copy, CopyKind, CopyState, Ending, Event, Intent, NewCopy, Private, Record,
+    Retention, Stage, Step, UnixMs,
 };
 
 impl Record {
@@ -95,6 +95,16 @@ impl Record {
         self.hasten(due_at);
     }
 
+    pub(super) fn held(&mut self, ending: &Ending) {
+        self.stage = Stage::Held;
+        // The outcome of a call on the wire stays open: an upload may still be answered, a post
+        // may have happened.
+        self.post_in_doubt |= self.intent.as_ref().is_some_and(|intent| intent.step == Step::Post);
+        self.intent = self.intent.take().filter(|intent| intent.step == Step::Upload);
+        self.next_attempt_at = None;
+        self.ending = Some(ending.clone());
+    }
+
     /// Makes every owed copy due at `due_at`, or leaves it where it is due earlier.
     pub(super) fn hasten(&mut self, due_at: UnixMs) {
         for copy in self.copies.iter_mut().filter(|copy| copy.state == CopyState::Owed) {
@@ -107,7 +117,7 @@ impl Record {
         }
     }
 
-    pub(super) fn change_copy(&mut self, event: &Event) {
+    pub(super) fn change_copy(&mut self, event: &Event, now: UnixMs) {
         let ordinal = match event {
             Event::RetentionSettled { ordinal, .. }
             | Event::PurgeDeferred { ordinal, .. }
@@ -124,12 +134,12 @@ impl Record {
                 copy.retention = if *set { Retention::Set } else { Retention::Refused };
                 copy.last_error = detail.clone();
                 copy.attempts = 0;
-                copy.next_attempt_at = Some(*next_at);
+                copy.postpone(*next_at, now);
             }
             Event::PurgeDeferred { detail, next_at, .. } => {
                 copy.attempts = copy.attempts.saturating_add(1);
                 copy.last_error = Some(detail.clone());
-                copy.next_attempt_at = Some(*next_at);
+                copy.postpone(*next_at, now);
             }
             Event::CopyPurged { .. } => copy.settle(CopyState::Gone, None),
             Event::CopyNotPurgeable { detail, .. } => {
@@ -142,10 +152,12 @@ impl Record {
         }
     }
 
-    /// Invariant 11: with the last purge, transcript and sender identity leave the ledger.
+    /// Invariant 11: with the last purge, transcript and sender identity leave the ledger. As long
+    /// as the clip is in the spool the message can be replayed, and needs them.
     pub(super) fn forget_when_purged(&mut self) {
         if !self.stage.is_open()
             && self.stage != Stage::Held
+            && self.clip != ClipPlace::Spooled
             && self.purges_done()
             && self.intent.is_none()
         {
@@ -156,6 +168,12 @@ impl Record {
 }
 
 impl Copy {
+    /// Before the copy is due, the call that failed was about retention: it never delays the delete.
+    fn postpone(&mut self, next_at: UnixMs, now: UnixMs) {
+        let latest = self.due_at.filter(|due_at| now < *due_at).unwrap_or(next_at);
+        self.next_attempt_at = Some(next_at.min(latest));
+    }
+
     fn settle(&mut self, state: CopyState, detail: Option<String>) {
         self.state = state;
         self.next_attempt_at = None;

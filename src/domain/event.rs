@@ -3,7 +3,7 @@
 //! [`Record::apply`] is the only code that changes a record. It refuses an event that does not fit
 //! the state, so an impossible history stops at the commit that would have begun it.
 
-use super::{ClipPlace, Code, CopyState, Ending, Intent, NewCopy, Record, Stage, Step, UnixMs};
+use super::{ClipPlace, Code, Ending, Intent, NewCopy, Record, Retention, Stage, Step, UnixMs};
 
 /// One durable change of a message, named in the past tense. Each is one history row.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -170,19 +170,14 @@ impl Record {
                 self.ending = Some(ending.clone());
             }
             Event::Cancelled { due_at } => self.end(Stage::Cancelled, *due_at),
-            Event::Held { ending } => {
-                self.stage = Stage::Held;
-                self.intent = None;
-                self.next_attempt_at = None;
-                self.ending = Some(ending.clone());
-            }
+            Event::Held { ending } => self.held(ending),
             Event::CrashCounted => self.crashes = self.crashes.saturating_add(1),
             Event::PurgeHastened { due_at } => self.hasten(*due_at),
             Event::RetentionSettled { .. }
             | Event::PurgeDeferred { .. }
             | Event::CopyPurged { .. }
             | Event::CopyNotPurgeable { .. }
-            | Event::CopyGivenUp { .. } => self.change_copy(event),
+            | Event::CopyGivenUp { .. } => self.change_copy(event, now),
         }
         self.forget_when_purged();
         Ok(())
@@ -191,12 +186,20 @@ impl Record {
     fn fits(&self, event: &Event) -> bool {
         let in_flight = |step| self.intent.as_ref().is_some_and(|intent| intent.step == step);
         match event {
+            // Invariant 3: no call leaves while the outcome of the one before it is open.
+            Event::Intended { .. } if self.intent.is_some() => false,
             Event::Intended { intent, repeat } => match intent.step {
                 Step::Upload => self.stage == Stage::Accepted && !repeat,
                 Step::Post => self.stage == Stage::Uploaded && self.post_in_doubt == *repeat,
             },
             // Also after a cancellation: the call was on the wire and its copy must be owed for.
-            Event::Uploaded { .. } | Event::UploadLost { .. } => in_flight(Step::Upload),
+            // A post whose predecessor is in doubt is a repeat, and needs an intent that says so.
+            Event::Uploaded { post, .. } => {
+                let next = post.as_ref().map(|intent| intent.step);
+                in_flight(Step::Upload)
+                    && matches!((next, self.post_in_doubt), (None, _) | (Some(Step::Post), false))
+            }
+            Event::UploadLost { .. } => in_flight(Step::Upload),
             Event::Deferred { .. } => self.stage.is_open() || in_flight(Step::Upload),
             Event::PostLost { .. } => self.stage == Stage::Uploaded && in_flight(Step::Post),
             Event::PostDisproved => self.stage == Stage::Uploaded && self.post_in_doubt,
@@ -211,14 +214,20 @@ impl Record {
             Event::Cancelled { .. } => {
                 self.stage.is_open() && !in_flight(Step::Post) && !self.post_in_doubt
             }
-            Event::CrashCounted | Event::PurgeHastened { .. } => true,
-            Event::RetentionSettled { ordinal, .. }
-            | Event::PurgeDeferred { ordinal, .. }
-            | Event::CopyPurged { ordinal }
-            | Event::CopyNotPurgeable { ordinal, .. }
-            | Event::CopyGivenUp { ordinal, .. } => {
-                self.copies.iter().any(|c| c.ordinal == *ordinal && c.state == CopyState::Owed)
+            Event::CrashCounted => true,
+            // Before a post can have left, a message is withdrawn by cancelling it.
+            Event::PurgeHastened { .. } => {
+                !self.stage.is_open() || in_flight(Step::Post) || self.post_in_doubt
             }
+            Event::RetentionSettled { ordinal, .. } => self
+                .owed_copy(*ordinal)
+                .is_some_and(|copy| copy.due_at.is_some() && copy.retention == Retention::Owed),
+            Event::PurgeDeferred { ordinal, .. } => {
+                self.owed_copy(*ordinal).is_some_and(|copy| copy.due_at.is_some())
+            }
+            Event::CopyPurged { ordinal }
+            | Event::CopyNotPurgeable { ordinal, .. }
+            | Event::CopyGivenUp { ordinal, .. } => self.owed_copy(*ordinal).is_some(),
         }
     }
 }
