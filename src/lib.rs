@@ -1,6 +1,7 @@
 //! Voicepost: a gateway that gives a Genesys Cloud web chat a microphone.
 
 pub mod actors;
+pub mod app;
 pub mod audio;
 pub mod cli;
 pub mod clock;

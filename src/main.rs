@@ -12,8 +12,8 @@ fn main() -> ExitCode {
         Command::CheckConfig(args) => cli::check_config::run(config, args),
         Command::Inspect(args) => cli::inspect::run(config, args),
         Command::Send(args) => cli::send::run(args),
-        Command::Demo(_) => Err("demo is not part of this build".into()),
-        Command::Serve => Err("serve is not part of this build".into()),
-        Command::Sandbox(_) => Err("sandbox is not part of this build".into()),
+        Command::Demo(args) => cli::demo::run(config, args),
+        Command::Serve => cli::serve::run(config),
+        Command::Sandbox(args) => cli::sandbox::run(args),
     })
 }

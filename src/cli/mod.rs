@@ -12,8 +12,12 @@ use crate::domain::RouteName;
 use crate::settings::SettingsError;
 
 pub mod check_config;
+pub mod demo;
+mod demo_steps;
 pub mod inspect;
+pub mod sandbox;
 pub mod send;
+pub mod serve;
 
 /// How a subcommand ended: its exit code, or an error that ends the process with code 1.
 pub type Ended = Result<ExitCode, Box<dyn Error>>;

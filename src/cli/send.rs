@@ -14,6 +14,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::Ended;
+use crate::genesys::tls;
 
 /// Arguments of `send`.
 #[derive(Debug, Args)]
@@ -61,10 +62,10 @@ const WAIT_SECONDS_MAX: u64 = 60;
 const ANSWER_BYTES_MAX: usize = 1024 * 1024;
 
 /// What the gateway said.
-struct Answer {
-    status: StatusCode,
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
     location: Option<String>,
-    body: Vec<u8>,
+    pub(super) body: Vec<u8>,
 }
 
 /// Sends the clip and prints the receipt. Exit code 0: sent or accepted; 1: refused; 2: no answer.
@@ -74,10 +75,8 @@ struct Answer {
 pub fn run(args: &SendArgs) -> Ended {
     let clip = std::fs::read(&args.file)
         .map_err(|error| format!("cannot read {}: {error}", args.file.display()))?;
-    let url = format!("{}/v1/voice-messages", args.to.trim_end_matches('/'));
-    let boundary = Uuid::now_v7().simple().to_string();
-    let body = form(args, &clip, &boundary);
-    match actix_rt::System::new().block_on(post(args, &url, &boundary, body)) {
+    let url = url(args);
+    match actix_rt::System::new().block_on(deliver(args, &clip)) {
         Ok(answer) => {
             let (text, code) = answer.show(args);
             std::io::stdout().write_all(text.as_bytes())?;
@@ -90,6 +89,16 @@ pub fn run(args: &SendArgs) -> Ended {
     }
 }
 
+fn url(args: &SendArgs) -> String {
+    format!("{}/v1/voice-messages", args.to.trim_end_matches('/'))
+}
+
+/// Sends this clip; `args.file` only names it.
+pub(super) async fn deliver(args: &SendArgs, clip: &[u8]) -> Result<Answer, Box<dyn Error>> {
+    let boundary = Uuid::now_v7().simple().to_string();
+    post(args, &url(args), &boundary, form(args, clip, &boundary)).await
+}
+
 async fn post(
     args: &SendArgs,
     url: &str,
@@ -97,7 +106,10 @@ async fn post(
     body: Vec<u8>,
 ) -> Result<Answer, Box<dyn Error>> {
     let wait = args.wait.unwrap_or(WAIT_SECONDS_MAX);
-    let mut request = awc::Client::new()
+    let connector = awc::Connector::new().rustls_0_23(tls::client_config()?);
+    let mut request = awc::Client::builder()
+        .connector(connector)
+        .finish()
         .post(url)
         .insert_header((CONTENT_TYPE, format!("multipart/form-data; boundary={boundary}")))
         .timeout(Duration::from_secs(UPLOAD_SECONDS_MAX.saturating_add(wait)));

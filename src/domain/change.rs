@@ -1,8 +1,8 @@
 //! The pieces of [`Record::apply`](super::Record::apply): what single events do to the fields.
 
 use super::{
-    ClipPlace, Code, Copy, CopyKind, CopyState, Event, Intent, NewCopy, Private, Record, Retention,
-    Stage, Step, UnixMs,
+    ClipPlace, Code, Copy, CopyKind, CopyState, Ending, Event, Intent, NewCopy, Private, Record,
+    Retention, Stage, Step, UnixMs,
 };
 
 impl Record {
@@ -82,11 +82,11 @@ impl Record {
         self.hasten(due_at);
     }
 
-    pub(super) fn outdated(&mut self, now: UnixMs) {
+    pub(super) fn outdated(&mut self, due_at: UnixMs) {
         self.stage = Stage::Accepted;
         self.attempts = 0;
         self.next_attempt_at = None;
-        self.hasten(now);
+        self.hasten(due_at);
     }
 
     pub(super) fn end(&mut self, stage: Stage, due_at: UnixMs) {
@@ -103,6 +103,16 @@ impl Record {
         if self.clip == ClipPlace::Memory {
             self.clip = ClipPlace::Gone;
         }
+    }
+
+    pub(super) fn held(&mut self, ending: &Ending) {
+        self.stage = Stage::Held;
+        // The outcome of a call on the wire stays open: an upload may still be answered, a post
+        // may have happened.
+        self.post_in_doubt |= self.intent.as_ref().is_some_and(|intent| intent.step == Step::Post);
+        self.intent = self.intent.take().filter(|intent| intent.step == Step::Upload);
+        self.next_attempt_at = None;
+        self.ending = Some(ending.clone());
     }
 
     /// Makes every owed copy due at `due_at`, or leaves it where it is due earlier.
@@ -139,9 +149,7 @@ impl Record {
             Event::PurgeDeferred { detail, next_at, .. } => {
                 copy.attempts = copy.attempts.saturating_add(1);
                 copy.last_error = Some(detail.clone());
-                // The delete is never delayed by a retention call that keeps failing.
-                let due_at = copy.due_at.filter(|due_at| now < *due_at);
-                copy.next_attempt_at = Some(due_at.map_or(*next_at, |at| at.min(*next_at)));
+                copy.postpone(*next_at, now);
             }
             Event::CopyPurged { .. } => copy.settle(CopyState::Gone, None),
             Event::CopyNotPurgeable { detail, .. } => {
@@ -154,10 +162,12 @@ impl Record {
         }
     }
 
-    /// Invariant 11: with the last purge, transcript and sender identity leave the ledger.
+    /// Invariant 11: with the last purge, transcript and sender identity leave the ledger. As long
+    /// as the clip is in the spool the message can be replayed, and needs them.
     pub(super) fn forget_when_purged(&mut self) {
         if !self.stage.is_open()
             && self.stage != Stage::Held
+            && self.clip != ClipPlace::Spooled
             && self.purges_done()
             && self.intent.is_none()
         {
@@ -168,6 +178,12 @@ impl Record {
 }
 
 impl Copy {
+    /// Before the copy is due, the call that failed was about retention: it never delays the delete.
+    fn postpone(&mut self, next_at: UnixMs, now: UnixMs) {
+        let latest = self.due_at.filter(|due_at| now < *due_at).unwrap_or(next_at);
+        self.next_attempt_at = Some(next_at.min(latest));
+    }
+
     fn settle(&mut self, state: CopyState, detail: Option<String>) {
         self.state = state;
         self.next_attempt_at = None;

@@ -3,7 +3,7 @@
 //! [`Record::apply`] is the only code that changes a record. It refuses an event that does not fit
 //! the state, so an impossible history stops at the commit that would have begun it.
 
-use super::{ClipPlace, Code, CopyState, Ending, Intent, NewCopy, Record, Stage, Step, UnixMs};
+use super::{ClipPlace, Code, Ending, Intent, NewCopy, Record, Retention, Stage, Step, UnixMs};
 
 /// One durable change of a message, named in the past tense. Each is one history row.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,8 +23,9 @@ pub enum Event {
     PostDisproved,
     /// The post was confirmed; `due_at` is when its copies must go.
     Posted { message_id: Option<String>, due_at: UnixMs, retention: bool },
-    /// The pre-signed URL of the upload is too old to be posted: upload again.
-    UploadOutdated,
+    /// The pre-signed URL of the upload is too old to be posted: upload again. The old copy is due
+    /// at `due_at`.
+    UploadOutdated { due_at: UnixMs },
     /// Our copy of the clip is synced to the spool.
     ClipSpooled,
     /// Our copy of the clip is gone.
@@ -77,7 +78,7 @@ impl Event {
             Event::PostLost { .. } => "post-lost",
             Event::PostDisproved => "post-disproved",
             Event::Posted { .. } => "posted",
-            Event::UploadOutdated => "upload-outdated",
+            Event::UploadOutdated { .. } => "upload-outdated",
             Event::ClipSpooled => "clip-spooled",
             Event::ClipDropped => "clip-dropped",
             Event::Failed { .. } => "failed",
@@ -132,7 +133,7 @@ impl Event {
             Event::Intended { .. }
             | Event::Uploaded { .. }
             | Event::PostDisproved
-            | Event::UploadOutdated
+            | Event::UploadOutdated { .. }
             | Event::ClipSpooled
             | Event::ClipDropped
             | Event::WithdrawalAsked
@@ -171,7 +172,7 @@ impl Record {
             Event::Posted { message_id, due_at, retention } => {
                 self.posted(message_id.as_deref(), *due_at, *retention, now);
             }
-            Event::UploadOutdated => self.outdated(now),
+            Event::UploadOutdated { due_at } => self.outdated(*due_at),
             Event::ClipSpooled => self.clip = ClipPlace::Spooled,
             Event::ClipDropped => self.clip = ClipPlace::Gone,
             Event::Failed { ending, due_at } => {
@@ -183,12 +184,7 @@ impl Record {
             }
             Event::Cancelled { due_at } => self.end(Stage::Cancelled, *due_at),
             Event::WithdrawalAsked => self.withdrawn = true,
-            Event::Held { ending } => {
-                self.stage = Stage::Held;
-                self.intent = None;
-                self.next_attempt_at = None;
-                self.ending = Some(ending.clone());
-            }
+            Event::Held { ending } => self.held(ending),
             Event::CrashCounted => self.crashes = self.crashes.saturating_add(1),
             Event::PurgeHastened { due_at } => self.hasten(*due_at),
             Event::RetentionSettled { .. }
@@ -204,19 +200,27 @@ impl Record {
     fn fits(&self, event: &Event) -> bool {
         let in_flight = |step| self.intent.as_ref().is_some_and(|intent| intent.step == step);
         match event {
+            // Invariant 3: no call leaves while the outcome of the one before it is open.
+            Event::Intended { .. } if self.intent.is_some() => false,
             Event::Intended { intent, repeat } => match intent.step {
                 Step::Upload => self.stage == Stage::Accepted && !repeat,
                 Step::Post => self.stage == Stage::Uploaded && self.post_in_doubt == *repeat,
             },
             // Also after a cancellation: the call was on the wire and its copy must be owed for.
-            Event::Uploaded { .. } | Event::UploadLost { .. } => in_flight(Step::Upload),
+            // A post whose predecessor is in doubt is a repeat, and needs an intent that says so.
+            Event::Uploaded { post, .. } => {
+                let next = post.as_ref().map(|intent| intent.step);
+                in_flight(Step::Upload)
+                    && matches!((next, self.post_in_doubt), (None, _) | (Some(Step::Post), false))
+            }
+            Event::UploadLost { .. } => in_flight(Step::Upload),
             Event::Deferred { .. } => self.stage.is_open() || in_flight(Step::Upload),
             Event::PostLost { .. } => self.stage == Stage::Uploaded && in_flight(Step::Post),
             Event::PostDisproved => self.stage == Stage::Uploaded && self.post_in_doubt,
             Event::Posted { .. } => {
                 self.stage == Stage::Uploaded && (in_flight(Step::Post) || self.post_in_doubt)
             }
-            Event::UploadOutdated => self.stage == Stage::Uploaded && self.intent.is_none(),
+            Event::UploadOutdated { .. } => self.stage == Stage::Uploaded && self.intent.is_none(),
             Event::ClipSpooled => self.clip == ClipPlace::Memory,
             Event::ClipDropped => !self.stage.is_open() && self.clip != ClipPlace::Gone,
             Event::Failed { .. } | Event::Held { .. } | Event::WithdrawalAsked => {
@@ -226,14 +230,20 @@ impl Record {
             Event::Cancelled { .. } => {
                 self.stage.is_open() && !in_flight(Step::Post) && !self.post_in_doubt
             }
-            Event::CrashCounted | Event::PurgeHastened { .. } => true,
-            Event::RetentionSettled { ordinal, .. }
-            | Event::PurgeDeferred { ordinal, .. }
-            | Event::CopyPurged { ordinal }
-            | Event::CopyNotPurgeable { ordinal, .. }
-            | Event::CopyGivenUp { ordinal, .. } => {
-                self.copies.iter().any(|c| c.ordinal == *ordinal && c.state == CopyState::Owed)
+            Event::CrashCounted => true,
+            // Before a post can have left, a message is withdrawn by cancelling it.
+            Event::PurgeHastened { .. } => {
+                !self.stage.is_open() || in_flight(Step::Post) || self.post_in_doubt
             }
+            Event::RetentionSettled { ordinal, .. } => self
+                .owed_copy(*ordinal)
+                .is_some_and(|copy| copy.due_at.is_some() && copy.retention == Retention::Owed),
+            Event::PurgeDeferred { ordinal, .. } => {
+                self.owed_copy(*ordinal).is_some_and(|copy| copy.due_at.is_some())
+            }
+            Event::CopyPurged { ordinal }
+            | Event::CopyNotPurgeable { ordinal, .. }
+            | Event::CopyGivenUp { ordinal, .. } => self.owed_copy(*ordinal).is_some(),
         }
     }
 }

@@ -209,6 +209,11 @@ impl Record {
         self.copies.iter().rev().find(|copy| copy.state == CopyState::Owed)
     }
 
+    /// The copy of this number, as long as its purge is owed.
+    pub fn owed_copy(&self, ordinal: u32) -> Option<&Copy> {
+        self.copies.iter().find(|copy| copy.ordinal == ordinal && copy.state == CopyState::Owed)
+    }
+
     /// Whether a 2xx may be told for this message: it is at Genesys, or durable here (invariant 1).
     pub fn is_durable(&self) -> bool {
         self.stage == Stage::Sent || self.clip == ClipPlace::Spooled

@@ -46,8 +46,14 @@ pub struct HttpTransport {
 
 impl HttpTransport {
     /// A client with its own connection pool, bound to this thread.
-    pub fn new(limits: HttpLimits, clock: Clock, metrics: Arc<Metrics>) -> HttpTransport {
+    pub fn new(
+        limits: HttpLimits,
+        tls: Arc<rustls::ClientConfig>,
+        clock: Clock,
+        metrics: Arc<Metrics>,
+    ) -> HttpTransport {
         let connector = Connector::new()
+            .rustls_0_23(tls)
             .timeout(limits.connect_timeout)
             .handshake_timeout(limits.connect_timeout)
             .conn_keep_alive(IDLE_KEPT)

@@ -13,6 +13,7 @@ pub mod api;
 pub mod http;
 pub mod media_api;
 pub mod oauth;
+pub mod tls;
 pub mod transport;
 
 use std::sync::Arc;

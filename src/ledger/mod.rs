@@ -195,9 +195,9 @@ pub trait Ledger: Send + Sync {
         key: String,
     ) -> BoxFuture<'static, Result<Option<KeyHolder>, ReadError>>;
 
-    /// Records that the pipeline still has to work on: those on their way, and ended ones whose
-    /// clip is still in the spool or whose upload may still be on the wire; not those held for an
-    /// operator. In order of acceptance, after `after_seq`, at most `limit`.
+    /// Records that the pipeline still has to work on: those on their way, ended ones whose clip
+    /// is still in the spool, and ended or held ones whose upload may still be on the wire. In
+    /// order of acceptance, after `after_seq`, at most `limit`.
     fn unfinished(
         &self,
         after_seq: u64,

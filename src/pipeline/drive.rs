@@ -101,7 +101,10 @@ impl Drive {
             let outdated = self.pipeline.parts.planner.upload_outdated(&self.record, now);
             match next_step(&self.record, outdated, now) {
                 NextStep::Upload => self.upload().await?,
-                NextStep::UploadAgain => self.commit(Event::UploadOutdated).await?,
+                NextStep::UploadAgain => {
+                    let due_at = self.due_early_at();
+                    self.commit(Event::UploadOutdated { due_at }).await?;
+                }
                 NextStep::Post => self.post().await?,
                 NextStep::Settle => self.settle().await?,
                 NextStep::WaitUntil(at) => self.wait_until(at).await?,
@@ -251,7 +254,7 @@ impl Drive {
         self.pipeline.parts.clock.now()
     }
 
-    fn due_early_at(&self) -> UnixMs {
+    pub(super) fn due_early_at(&self) -> UnixMs {
         self.pipeline.parts.rules.keeping.due_early_at(&self.record, self.now())
     }
 }

@@ -37,7 +37,9 @@ impl Drive {
         let outcome = self.patiently(async move { uploader.ask(order).await }).await?;
         match outcome.unwrap_or_else(gone) {
             Outcome::Done(copies) => {
-                let post = self.seat.is_head().then(|| self.intend(Step::Post));
+                // A post in doubt is settled before anything is posted again.
+                let may_post = self.seat.is_head() && !self.record.post_in_doubt;
+                let post = may_post.then(|| self.intend(Step::Post));
                 self.commit(Event::Uploaded { copies, post }).await
             }
             Outcome::Refused(failure) | Outcome::NotSent(failure) => self.deferred(failure).await,
@@ -81,6 +83,10 @@ impl Drive {
                 self.commit(event).await
             }
             Found::CannotTell => match self.pipeline.parts.rules.on_unknown {
+                OnUnknown::Repeat if self.upload_outdated() => {
+                    let due_at = self.due_early_at();
+                    self.commit(Event::UploadOutdated { due_at }).await
+                }
                 OnUnknown::Repeat => {
                     let intent = self.intend(Step::Post);
                     self.commit(Event::Intended { intent, repeat: true }).await?;
@@ -185,6 +191,12 @@ impl Drive {
             }
         }
         Ok(self.clip.as_ref().map(|clip| clip.bytes.clone()))
+    }
+
+    /// Whether the upload is too old to be posted, and the clip is there to upload it again.
+    fn upload_outdated(&self) -> bool {
+        let outdated = self.pipeline.parts.planner.upload_outdated(&self.record, self.now());
+        outdated && self.record.clip != ClipPlace::Gone
     }
 
     fn clip_is_lost(&self) -> bool {

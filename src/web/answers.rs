@@ -42,7 +42,11 @@ pub(super) fn request_id(request: &HttpRequest) -> String {
 }
 
 /// An answer with what was asked for.
-pub(super) fn json(request: &HttpRequest, status: StatusCode, body: &impl Serialize) -> HttpResponse {
+pub(super) fn json(
+    request: &HttpRequest,
+    status: StatusCode,
+    body: &impl Serialize,
+) -> HttpResponse {
     site(request).pipeline.metrics().answered(None);
     HttpResponse::build(status)
         .content_type("application/json")

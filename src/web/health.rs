@@ -1,7 +1,5 @@
 //! Whether the gateway lives, and whether it can take messages.
 
-use std::sync::atomic::Ordering;
-
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
@@ -32,9 +30,6 @@ pub(super) async fn live(request: HttpRequest) -> HttpResponse {
 pub(super) async fn ready(request: HttpRequest) -> HttpResponse {
     let site = answers::site(&request);
     let mut reasons = Vec::new();
-    if !site.recovered.load(Ordering::Acquire) {
-        reasons.push("recovery is not queued yet".to_owned());
-    }
     if site.pipeline.admission().drain().is_draining() {
         reasons.push("the gateway is shutting down".to_owned());
     }

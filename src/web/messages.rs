@@ -31,11 +31,7 @@ pub(super) async fn create(request: HttpRequest, payload: Payload) -> HttpRespon
     }
 }
 
-async fn accept(
-    request: &HttpRequest,
-    payload: Payload,
-    site: &Site,
-) -> Result<Answer, Problem> {
+async fn accept(request: &HttpRequest, payload: Payload, site: &Site) -> Result<Answer, Problem> {
     let ticket = site.pipeline.admission().enter()?;
     let key = idempotency_key(request)?;
     let prefer = request.headers().get_all("prefer").filter_map(|value| value.to_str().ok());
@@ -90,9 +86,7 @@ pub(super) async fn show(request: HttpRequest, id: Path<String>) -> HttpResponse
         Err(unknown) => return problem::respond(&request, unknown),
     };
     match site.pipeline.find(id, Some(&Principal::loopback())).await {
-        Ok(record) => {
-            answers::json(&request, StatusCode::OK, &site.pipeline.receipt(&record))
-        }
+        Ok(record) => answers::json(&request, StatusCode::OK, &site.pipeline.receipt(&record)),
         Err(refusal) => problem::respond(&request, refusal),
     }
 }

@@ -18,7 +18,6 @@ pub use problem::{ROWS, Row};
 pub use server::{Listeners, Servers};
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use actix_web::web::{ServiceConfig, delete, get, post, resource};
@@ -34,8 +33,6 @@ pub struct Site {
     pub limits: AudioLimits,
     /// How patient the gateway is with senders.
     pub patience: PatienceRules,
-    /// Whether recovery has been queued.
-    pub recovered: AtomicBool,
 }
 
 /// How long senders may take, and may be left waiting.
@@ -49,13 +46,6 @@ pub struct PatienceRules {
     pub body_max: Duration,
     /// Slowest upload, judged after its first ten seconds.
     pub body_bytes_per_second_min: u64,
-}
-
-impl Site {
-    /// Tells the probers that everything found at start has been queued.
-    pub fn set_recovered(&self) {
-        self.recovered.store(true, Ordering::Release);
-    }
 }
 
 /// The public listener.

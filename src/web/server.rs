@@ -40,17 +40,18 @@ impl Servers {
     ) -> std::io::Result<Servers> {
         let data = Data::from(site);
         let app_data = data.clone();
-        let public = HttpServer::new(move || App::new().app_data(app_data.clone()).configure(public))
-            .workers(workers)
-            .backlog(BACKLOG)
-            .client_request_timeout(HEAD_TIMEOUT)
-            // A sender who is refused while still sending must be able to read why.
-            .client_disconnect_timeout(linger)
-            .keep_alive(KEEP_ALIVE)
-            .shutdown_timeout(1)
-            .disable_signals()
-            .listen(listeners.public)?
-            .run();
+        let public =
+            HttpServer::new(move || App::new().app_data(app_data.clone()).configure(public))
+                .workers(workers)
+                .backlog(BACKLOG)
+                .client_request_timeout(HEAD_TIMEOUT)
+                // A sender who is refused while still sending must be able to read why.
+                .client_disconnect_timeout(linger)
+                .keep_alive(KEEP_ALIVE)
+                .shutdown_timeout(1)
+                .disable_signals()
+                .listen(listeners.public)?
+                .run();
         let admin = HttpServer::new(move || App::new().app_data(data.clone()).configure(operators))
             .workers(1)
             .client_request_timeout(HEAD_TIMEOUT)

@@ -72,7 +72,9 @@ pub(super) async fn read(
         }
     }
     let Some((clip, file_name)) = clip else {
-        return Err(Problem::new(Code::MissingPart, "the part file is missing").with("part", "file"));
+        return Err(
+            Problem::new(Code::MissingPart, "the part file is missing").with("part", "file")
+        );
     };
     let fields = fields.check(file_name.as_deref())?;
     let Clip { bytes, media, sha256, reserved } = clip;

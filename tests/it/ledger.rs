@@ -1,5 +1,6 @@
 //! The ledger's contract, on a real file and in memory: commits, keys, restarts, refusals.
 
+mod crash;
 mod failures;
 mod queries;
 

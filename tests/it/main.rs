@@ -5,6 +5,7 @@
 mod audio;
 mod cli;
 mod ledger;
+mod lifecycle;
 mod samples;
 mod sandbox;
 mod settings;

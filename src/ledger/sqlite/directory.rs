@@ -31,6 +31,10 @@ pub(super) fn claim(path: &Path) -> Result<File, OpenError> {
     })?;
     // SQLite would make it with the umask's rights; its WAL takes over whatever the file has.
     private_file(path).map_err(|error| failed("cannot make the file", error))?;
+    // SQLite syncs the names of the logs it makes, but found this one there.
+    File::open(&directory)
+        .and_then(|directory| directory.sync_all())
+        .map_err(|error| failed("cannot sync the directory", error))?;
     Ok(lock)
 }
 

@@ -57,7 +57,8 @@ pub(super) fn unfinished(
     let rest = concat!(
         "FROM messages INDEXED BY messages_live WHERE ",
         live!(),
-        " AND stage <> 'held' AND accepted_seq > ?1 ORDER BY accepted_seq LIMIT ?2"
+        " AND (stage <> 'held' OR intent_step IS NOT NULL)
+          AND accepted_seq > ?1 ORDER BY accepted_seq LIMIT ?2"
     );
     let mut statement = snapshot.prepare_cached(&select(MESSAGE_COLUMNS, rest))?;
     let mut found = statement.query(params![rows::stored_count(after_seq), limit])?;

@@ -89,17 +89,18 @@ async fn unfinished_are_those_the_pipeline_can_work_on() {
         with(6, Stage::Failed, ClipPlace::Gone, None),
         with(7, Stage::Held, ClipPlace::Spooled, None),
         with(8, Stage::Failed, ClipPlace::Spooled, None),
+        with(9, Stage::Held, ClipPlace::Spooled, upload()),
     ] {
         accept(&ledger, record).await;
     }
     let ids = |records: Vec<Record>| records.iter().map(|record| record.id).collect::<Vec<_>>();
     let all = ledger.unfinished(0, 100).await.unwrap();
     let second_place = all[1].accepted_seq;
-    assert_eq!(ids(all), [id(1), id(2), id(4), id(5), id(8)]);
+    assert_eq!(ids(all), [id(1), id(2), id(4), id(5), id(8), id(9)]);
     let page = ledger.unfinished(second_place, 2).await.unwrap();
     assert_eq!(ids(page), [id(4), id(5)]);
     let totals = ledger.totals().await.unwrap();
-    assert_eq!((totals.open, totals.held), (2, 1));
+    assert_eq!((totals.open, totals.held), (2, 2));
 }
 
 #[tokio::test]

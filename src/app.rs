@@ -1,0 +1,341 @@
+//! The composition root: builds, starts, drains. The only place that knows everything.
+
+use std::net::{SocketAddr, TcpListener};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_rt::Arbiter;
+use tokio::sync::oneshot;
+
+use crate::actors::{self, Actors, Cast, Fatal, PurgeRules};
+use crate::clock::Clock;
+use crate::domain::{Keeping, Origin, RouteName, UnixMs};
+use crate::genesys::api::Api;
+use crate::genesys::http::{HttpLimits, HttpTransport};
+use crate::genesys::media_api::{MediaApiPlanner, MediaApiRoute, MediaApiRules};
+use crate::genesys::tls::{self, TlsError};
+use crate::genesys::{Planner, Route};
+use crate::ledger::sqlite::{SqliteLedger, SqliteOptions};
+use crate::ledger::{Ledger, OpenError};
+use crate::pipeline::{Admission, DriveRules, Engine, Parts, Pipeline, RecoveryError};
+use crate::settings::{Credentials, LedgerUrl, Settings, SettingsError};
+use crate::spool::disk::DiskSpool;
+use crate::spool::{Spool, SpoolError};
+use crate::telemetry::Metrics;
+use crate::web::{Listeners, PatienceRules, Servers, Site};
+
+/// How long the start waits for the first token exchange before it goes on, not ready.
+const FIRST_EXCHANGE: Duration = Duration::from_secs(10);
+/// How often free space is looked at.
+const STORAGE_LOOK: Duration = Duration::from_secs(5);
+/// How often old rows are swept.
+const SWEEP: Duration = Duration::from_secs(600);
+/// Rows that one sweep deletes at most, of each kind.
+const SWEEP_ROWS: u32 = 10_000;
+/// How often a drain looks whether messages are still awake.
+const DRAIN_LOOK: Duration = Duration::from_millis(20);
+
+/// Why the gateway did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The settings do not fit.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// A listener could not be bound.
+    #[error("cannot listen on {address}: {error}")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// Why not.
+        error: std::io::Error,
+    },
+    /// The system's root certificates cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The ledger could not be opened.
+    #[error(transparent)]
+    Ledger(#[from] OpenError),
+    /// The spool could not be opened.
+    #[error(transparent)]
+    Spool(#[from] SpoolError),
+    /// Genesys refuses the credentials or lacks scopes.
+    #[error("{0}")]
+    Token(String),
+    /// What the last process left could not be settled.
+    #[error(transparent)]
+    Recovery(#[from] RecoveryError),
+    /// A thread could not be started.
+    #[error("cannot start: {0}")]
+    Thread(String),
+}
+
+/// A running gateway.
+pub struct App {
+    /// Where senders reach it.
+    pub public_addr: SocketAddr,
+    /// Where operators reach it.
+    pub admin_addr: SocketAddr,
+    /// What it does its work with.
+    pub pipeline: Arc<Pipeline>,
+    servers: Servers,
+    ledger: Arc<SqliteLedger>,
+    engine: Arbiter,
+    drain_for: Duration,
+}
+
+impl App {
+    /// Builds and starts everything; must run inside an actix system. When it returns, what the
+    /// last process left is queued and both listeners answer.
+    ///
+    /// `fatal` is called when the process must not go on: its ledger failed, or an actor panicked.
+    pub async fn start(
+        settings: &Settings,
+        credentials: Credentials,
+        fatal: Fatal,
+    ) -> Result<App, StartError> {
+        let route = settings.route()?;
+        let tls = tls::client_config()?;
+        let clock = Clock::system();
+        let metrics = Metrics::new();
+        let listeners = Listeners {
+            public: bind(settings.server.listen)?,
+            admin: bind(settings.admin.listen)?,
+        };
+        let public_addr = local_addr(&listeners.public, settings.server.listen)?;
+        let admin_addr = local_addr(&listeners.admin, settings.admin.listen)?;
+        let LedgerUrl::Sqlite(path) = &settings.ledger.url;
+        let ledger = SqliteLedger::open(path, SqliteOptions::default(), Arc::clone(&fatal))?;
+        let ledger = Arc::new(ledger);
+        let spool: Arc<dyn Spool> = Arc::new(DiskSpool::open(&settings.spool.dir)?);
+        let origin =
+            Origin { host: settings.genesys.api_url(), client: credentials.client_id.clone() };
+        let engine = Arbiter::new();
+        let shared: Arc<dyn Ledger> = ledger.clone();
+        let cast =
+            cast(settings, route, &origin, credentials, &shared, tls, &clock, &metrics, &fatal);
+        let actors = start_actors(&engine, cast).await?;
+        await_first_token(&actors).await?;
+        let parts = Parts {
+            ledger: Arc::clone(&shared),
+            spool,
+            planner: planner(settings, route, origin),
+            actors,
+            clock,
+            rules: drive_rules(settings),
+            admission: Admission::new(
+                settings.server.requests_max,
+                settings.delivery.drives_max,
+                settings.memory.clips_bytes_max,
+            ),
+            metrics,
+            fatal,
+        };
+        let pipeline = Pipeline::new(parts, Engine::On(engine.handle()));
+        watch_storage(&pipeline, settings.ledger.free_bytes_min);
+        sweep(&pipeline, settings);
+        recover(&pipeline, &engine).await?;
+        let site = Arc::new(site(settings, Arc::clone(&pipeline)));
+        let workers = workers(settings.server.workers);
+        let linger = Duration::from_secs(settings.server.linger_seconds);
+        let servers = Servers::start(site, listeners, workers, linger)
+            .map_err(|error| StartError::Listen { address: public_addr, error })?;
+        tracing::info!(%public_addr, %admin_addr, %route, "gateway started");
+        let drain_for = Duration::from_secs(settings.server.drain_seconds);
+        Ok(App { public_addr, admin_addr, pipeline, servers, ledger, engine, drain_for })
+    }
+
+    /// Shuts down: not ready at once, no new messages; every message under way ends or becomes
+    /// durable, its sender is told which; then everything is closed. `false`: the time was over
+    /// before that, and what was left is settled at the next start.
+    pub async fn drain(self) -> bool {
+        tracing::info!("draining");
+        let admission = self.pipeline.admission();
+        admission.drain().begin();
+        let deadline = tokio::time::Instant::now() + self.drain_for;
+        while admission.drives_awake() > 0 && tokio::time::Instant::now() < deadline {
+            tokio::time::sleep(DRAIN_LOOK).await;
+        }
+        let left = admission.drives_awake();
+        self.servers.stop().await;
+        self.ledger.close();
+        self.engine.stop();
+        tracing::info!(messages.left = left, "drained");
+        left == 0
+    }
+}
+
+fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {
+    TcpListener::bind(address).map_err(|error| StartError::Listen { address, error })
+}
+
+fn local_addr(listener: &TcpListener, address: SocketAddr) -> Result<SocketAddr, StartError> {
+    listener.local_addr().map_err(|error| StartError::Listen { address, error })
+}
+
+fn workers(configured: usize) -> usize {
+    let cores = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    if configured == 0 { cores() } else { configured }
+}
+
+fn planner(settings: &Settings, route: RouteName, origin: Origin) -> Arc<dyn Planner> {
+    match route {
+        RouteName::MediaApi => Arc::new(MediaApiPlanner::new(MediaApiRules {
+            placeholder: settings.transcript.placeholder.clone(),
+            media_url_seconds_max: settings.delivery.media_url_seconds_max,
+            origin,
+        })),
+    }
+}
+
+#[expect(clippy::too_many_arguments, reason = "the composition root hands everything on once")]
+fn cast(
+    settings: &Settings,
+    route: RouteName,
+    origin: &Origin,
+    credentials: Credentials,
+    ledger: &Arc<dyn Ledger>,
+    tls: Arc<rustls::ClientConfig>,
+    clock: &Clock,
+    metrics: &Arc<Metrics>,
+    fatal: &Fatal,
+) -> Cast {
+    let limits = HttpLimits {
+        connect_timeout: Duration::from_secs(settings.genesys.connect_timeout_seconds),
+        call_timeout: Duration::from_secs(settings.genesys.timeout_seconds),
+        connections_max: settings.genesys.connections_max,
+    };
+    let (http_clock, http_metrics) = (clock.clone(), Arc::clone(metrics));
+    let (origin, upload_body) = (origin.clone(), settings.genesys.media_api.upload_body);
+    Cast {
+        transport: Box::new(move || {
+            Rc::new(HttpTransport::new(limits, tls, http_clock, http_metrics))
+        }),
+        route: Box::new(move |transport, tokens| -> Rc<dyn Route> {
+            match route {
+                RouteName::MediaApi => {
+                    let api = Api { base_url: origin.host.clone(), transport, tokens };
+                    Rc::new(MediaApiRoute::new(api, origin, upload_body))
+                }
+            }
+        }),
+        login_url: settings.genesys.login_url(),
+        credentials,
+        ledger: Arc::clone(ledger),
+        clock: clock.clone(),
+        purge_rules: PurgeRules {
+            backoff: settings.purge.backoff(),
+            ttl_seconds: keeping(settings).ttl_seconds.max(keeping(settings).delay_seconds_min),
+            calls_max: settings.purge.calls_max,
+        },
+        uploads_max: settings.genesys.uploads_max,
+        posts_max: settings.genesys.posts_max,
+        metrics: Arc::clone(metrics),
+        fatal: Arc::clone(fatal),
+    }
+}
+
+async fn start_actors(engine: &Arbiter, cast: Cast) -> Result<Actors, StartError> {
+    let (started, actors) = oneshot::channel();
+    engine.spawn_fn(move || {
+        // The receiver waits right below; it cannot be gone.
+        let _ = started.send(actors::start(cast));
+    });
+    let gone = || StartError::Thread("the actors' thread ended at its start".to_owned());
+    actors.await.map_err(|_| gone())
+}
+
+/// One exchange proves the credentials. Refused ones end the start; a login host out of reach does
+/// not: the gateway is then not ready, and goes on trying.
+async fn await_first_token(actors: &Actors) -> Result<(), StartError> {
+    let mut view = actors.token_view.clone();
+    let first = view.wait_for(|view| view.token.is_some() || view.trouble.is_some());
+    let Ok(Ok(view)) = tokio::time::timeout(FIRST_EXCHANGE, first).await else { return Ok(()) };
+    match &view.trouble {
+        Some(trouble) if trouble.refused => Err(StartError::Token(trouble.detail.clone())),
+        _ => Ok(()),
+    }
+}
+
+fn keeping(settings: &Settings) -> Keeping {
+    Keeping {
+        ttl_seconds: settings.purge.ttl_seconds,
+        delay_seconds_min: settings.purge.delay_seconds_min,
+    }
+}
+
+fn drive_rules(settings: &Settings) -> DriveRules {
+    let delivery = &settings.delivery;
+    DriveRules {
+        attempts: delivery.attempts,
+        backoff: delivery.backoff(),
+        later_backoff: delivery.later_backoff(),
+        expires_after_seconds: delivery.expires_after_seconds,
+        on_unknown: delivery.on_unknown,
+        keeping: keeping(settings),
+    }
+}
+
+fn site(settings: &Settings, pipeline: Arc<Pipeline>) -> Site {
+    let server = &settings.server;
+    Site {
+        pipeline,
+        limits: settings.limits.audio(),
+        patience: PatienceRules {
+            wait: Duration::from_secs(server.wait_seconds),
+            wait_max: Duration::from_secs(server.wait_seconds_max),
+            body_max: Duration::from_secs(server.body_seconds_max),
+            body_bytes_per_second_min: server.body_bytes_per_second_min,
+        },
+    }
+}
+
+async fn recover(pipeline: &Arc<Pipeline>, engine: &Arbiter) -> Result<(), StartError> {
+    let (done, recovered) = oneshot::channel();
+    let pipeline = Arc::clone(pipeline);
+    engine.spawn_fn(move || {
+        actix::spawn(async move {
+            // The receiver waits right below; it cannot be gone.
+            let _ = done.send(pipeline.recover().await);
+        });
+    });
+    let gone = || StartError::Thread("recovery was cut off".to_owned());
+    let found = recovered.await.map_err(|_| gone())??;
+    tracing::info!(
+        messages.unfinished = found.unfinished,
+        spool.strays = found.spool_strays,
+        "recovered"
+    );
+    Ok(())
+}
+
+fn watch_storage(pipeline: &Arc<Pipeline>, free_bytes_min: u64) {
+    let pipeline = Arc::clone(pipeline);
+    actix::spawn(async move {
+        loop {
+            let free = pipeline.ledger().free_bytes();
+            let low = free.is_some_and(|bytes| bytes < free_bytes_min);
+            pipeline.admission().set_storage_low(low);
+            tokio::time::sleep(STORAGE_LOOK).await;
+        }
+    });
+}
+
+fn sweep(pipeline: &Arc<Pipeline>, settings: &Settings) {
+    let pipeline = Arc::clone(pipeline);
+    let hours = |hours: u32| -i64::from(hours) * 3_600_000;
+    let keys_ago = hours(settings.ledger.keys_keep_hours);
+    let records_ago = hours(settings.ledger.keep_days.saturating_mul(24));
+    actix::spawn(async move {
+        loop {
+            let now: UnixMs = pipeline.clock().now();
+            let (keys_before, records_before) = (now.plus_ms(keys_ago), now.plus_ms(records_ago));
+            match pipeline.ledger().sweep(keys_before, records_before, SWEEP_ROWS).await {
+                Ok(0) => {}
+                Ok(rows) => tracing::info!(rows, "old rows swept"),
+                Err(error) => tracing::error!(%error, "old rows not swept"),
+            }
+            tokio::time::sleep(SWEEP).await;
+        }
+    });
+}

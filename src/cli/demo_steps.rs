@@ -1,0 +1,105 @@
+//! What the demo prints: each step in a line for people, or as a JSON object for programs.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use crate::app::App;
+use crate::domain::Record;
+use crate::ledger::HistoryRow;
+
+/// Prints steps with the time since the start.
+pub(super) struct Steps {
+    json: bool,
+    started: Instant,
+}
+
+impl Steps {
+    pub(super) fn new(json: bool) -> Steps {
+        Steps { json, started: Instant::now() }
+    }
+
+    /// One step: a short name, a sentence, and the values for programs.
+    pub(super) fn say(&self, step: &str, text: &str, values: Value) {
+        let at: Duration = self.started.elapsed();
+        if self.json {
+            let at_ms = u64::try_from(at.as_millis()).unwrap_or(u64::MAX);
+            println!("{}", json!({ "at_ms": at_ms, "step": step, "text": text, "values": values }));
+        } else {
+            println!("{:8.3}s  {step:<18} {text}", at.as_secs_f64());
+        }
+    }
+
+    pub(super) fn started(&self, sandbox: &str, app: &App, ttl_seconds: u64, floor_seconds: u64) {
+        let text = format!("stand-in for Genesys Cloud on {sandbox} (open it in a browser)");
+        self.say("sandbox", &text, json!({ "url": sandbox }));
+        let text =
+            format!("gateway on http://{}, admin on http://{}", app.public_addr, app.admin_addr);
+        let (public, admin) = (app.public_addr.to_string(), app.admin_addr.to_string());
+        self.say("gateway", &text, json!({ "listen": public, "admin": admin }));
+        let text = format!(
+            "shortened for the demo: audio lives {ttl_seconds} s (default 900), and at least \
+             {floor_seconds} s after the post (default 30)"
+        );
+        let values = json!({ "ttl_seconds": ttl_seconds, "delay_seconds_min": floor_seconds });
+        self.say("settings", &text, values);
+    }
+
+    pub(super) fn sending(&self, bytes: usize) {
+        let text = format!("POST /v1/voice-messages, hello.ogg, {bytes} bytes");
+        self.say("sending", &text, json!({ "bytes": bytes }));
+    }
+
+    pub(super) fn answered(&self, status: u16, receipt: &Value) {
+        let text = format!(
+            "{status}: status {}, message {}",
+            receipt["status"].as_str().unwrap_or("?"),
+            receipt["message_id"].as_str().unwrap_or("without an id")
+        );
+        self.say("answer", &text, json!({ "status": status, "receipt": receipt }));
+    }
+
+    pub(super) fn happened(&self, row: &HistoryRow, record: Option<&Record>) {
+        let text = match (row.event.as_str(), record) {
+            ("accepted", Some(record)) => format!(
+                "gate: {} in {}, {} ms, {} bytes; durable before anything leaves",
+                codec(record),
+                record.media.container.media_type(),
+                record.media.duration_ms,
+                record.media.bytes
+            ),
+            ("upload-intended", _) => "trying the upload again".to_owned(),
+            ("uploaded", _) => "the clip lies at Genesys; its purge is owed from now on".to_owned(),
+            ("post-intended", _) => "posting".to_owned(),
+            ("posted", Some(record)) => format!(
+                "the message stands in conversation {}; {}",
+                record.conversation_id.as_deref().unwrap_or("?"),
+                row.detail.as_deref().unwrap_or_default()
+            ),
+            ("retention-settled", _) => "Genesys was asked to keep it only so long".to_owned(),
+            ("copy-purged", _) => "deleted at Genesys: proven by its answer".to_owned(),
+            (_, _) => row.detail.clone().unwrap_or_default(),
+        };
+        let values = json!({ "message_id": row.message_id, "at": row.at, "detail": row.detail });
+        self.say(&row.event, &text, values);
+    }
+
+    pub(super) fn invitation(&self, app: &App) {
+        if self.json {
+            return;
+        }
+        println!();
+        println!("The gateway goes on; try it yourself, and watch the sandbox's page:");
+        println!(
+            "  curl -F file=@clip.ogg -F conversation_id=c1 -F sender_id=g1 http://{}/v1/voice-messages",
+            app.public_addr
+        );
+        println!("Stop it with Ctrl-C.");
+        println!();
+    }
+}
+
+fn codec(record: &Record) -> String {
+    format!("{:?}", record.media.codec)
+}
