@@ -178,7 +178,7 @@ impl Record {
 }
 
 impl Copy {
-    /// Before the copy is due, the call that failed was about retention: it never delays the delete.
+    /// Before the copy is due, the call was about retention: it never delays the delete.
     fn postpone(&mut self, next_at: UnixMs, now: UnixMs) {
         let latest = self.due_at.filter(|due_at| now < *due_at).unwrap_or(next_at);
         self.next_attempt_at = Some(next_at.min(latest));
