@@ -52,7 +52,7 @@ impl Request {
     }
 }
 
-/// One answer of the core.
+/// One answer of the core. Where `fault` cuts the connection, the rest reaches nobody.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reply {
     /// HTTP status.
