@@ -28,12 +28,14 @@ impl<'a> OggPackets<'a> {
         }
     }
 
-    /// From the first page that begins at or behind `offset`; a packet that began before it is
-    /// left out.
-    pub(super) fn from_offset(clip: &'a [u8], offset: usize) -> OggPackets<'a> {
+    /// Goes on at the first page that begins at or behind `offset` of the clip; a packet that began
+    /// before it is left out.
+    pub(super) fn jump(&mut self, clip: &'a [u8], offset: usize) {
         let tail = clip.get(offset..).unwrap_or_default();
         let page = tail.windows(5).position(|five| five == b"OggS\0");
-        OggPackets::new(page.and_then(|at| tail.get(at..)).unwrap_or_default())
+        self.rest = page.and_then(|at| tail.get(at..)).unwrap_or_default();
+        (self.lacing, self.body) = (&[], &[]);
+        self.packet.clear();
     }
 
     /// The next packet; `None` at the end of the stream or of what can be read of it.
