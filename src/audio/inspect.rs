@@ -46,6 +46,9 @@ pub fn inspect(clip: &[u8], media: &Media) -> Result<(), ClipRefusal> {
     }));
     match tally {
         Ok(Tally { good, bad }) if good > 0 && good >= bad => Ok(()),
+        Ok(Tally { good: 0, bad: 0 }) => {
+            Err(ClipRefusal::Undecodable { reason: "no packet could be cut out of it".into() })
+        }
         Ok(Tally { good, bad }) => Err(ClipRefusal::Undecodable {
             reason: format!("{bad} of the {} packets that were tried are not valid", good + bad),
         }),

@@ -1,6 +1,6 @@
 //! Whole packets out of an Ogg clip that lies in memory and has passed the gate.
 
-/// The longest packet that is put together; longer ones end the reading.
+/// As much of a packet as is kept. Comment headers with a picture are longer, audio packets not.
 const PACKET_BYTES_MAX: usize = 64 * 1024;
 
 /// Reads the packets of the stream that the first page met belongs to.
@@ -48,11 +48,8 @@ impl<'a> OggPackets<'a> {
             };
             let (part, body) = self.body.split_at_checked(usize::from(length))?;
             (self.lacing, self.body) = (lacing, body);
-            if !self.skips_packet {
+            if !self.skips_packet && self.packet.len() < PACKET_BYTES_MAX {
                 self.packet.extend_from_slice(part);
-            }
-            if self.packet.len() > PACKET_BYTES_MAX {
-                return None;
             }
             if length < 255 && !std::mem::take(&mut self.skips_packet) {
                 return Some(&self.packet);

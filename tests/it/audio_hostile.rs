@@ -201,6 +201,19 @@ fn ogg_packets_may_run_over_pages() {
     assert_eq!((media.duration_ms, media.notes), (2_000, vec![Note::Truncated]));
 }
 
+#[test]
+fn ogg_comments_may_hold_a_picture() {
+    let plain = opus(OPUS_20_MS, 960, 2, 50, |end| end);
+    let pages = ogg::pages(&plain);
+    let mut clip = pages[0].to_vec();
+    let comment = [&b"OpusTags"[..], &[7; 255 * 250 - 8]].concat();
+    clip.extend(ogg::raw_page(1, 0, -1, &[255; 250], &comment));
+    clip.extend(ogg::raw_page(1, CONTINUES, -1, &[255; 255], &[7; 255 * 255]));
+    clip.extend(ogg::raw_page(1, CONTINUES, 0, &[9], &[7; 9]));
+    clip.extend(pages[2..].concat());
+    assert_eq!(judge(&clip).unwrap().duration_ms, judge(&plain).unwrap().duration_ms);
+}
+
 /// A silent MPEG-1 layer III frame at 44.1 kHz, mono, 32 kbit/s (26.1 ms).
 fn frame() -> Vec<u8> {
     let mut frame = vec![0xFF, 0xFB, 0x10, 0xC0];
