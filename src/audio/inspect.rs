@@ -11,7 +11,7 @@ use symphonia::core::packet::PacketRef;
 use symphonia::core::units::{Duration, Timestamp};
 use symphonia::default::codecs::{MpaDecoder, VorbisDecoder};
 
-use crate::domain::{ClipRefusal, Codec, Media};
+use crate::domain::{ClipRefusal, Codec, Media, Note};
 
 use super::mpeg::{FrameHeader, HeaderBytes};
 use super::ogg_packets::OggPackets;
@@ -19,7 +19,7 @@ use super::opus;
 use super::sniff::{self, Sniffed};
 
 /// Packets tried at the beginning and again in the middle.
-const PACKETS_DECODED: usize = 4;
+const PACKETS_DECODED: usize = 8;
 /// Opus packets are only measured, which costs next to nothing.
 const PACKETS_MEASURED: usize = 64;
 /// Bytes looked through for a frame in the middle of an MP3.
@@ -38,7 +38,7 @@ pub fn inspect(clip: &[u8], media: &Media) -> Result<(), ClipRefusal> {
     refuse_other_kinds(clip)?;
     let tally = catch_unwind(AssertUnwindSafe(|| match media.codec {
         Codec::Mp3 => try_mp3(clip),
-        Codec::Vorbis => try_vorbis(clip),
+        Codec::Vorbis => try_vorbis(clip, media),
         Codec::Opus => try_opus(clip),
         Codec::Pcm | Codec::PcmFloat | Codec::Alaw | Codec::Mulaw | Codec::Adpcm => {
             Tally { good: 1, bad: 0 }
@@ -46,6 +46,9 @@ pub fn inspect(clip: &[u8], media: &Media) -> Result<(), ClipRefusal> {
     }));
     match tally {
         Ok(Tally { good, bad }) if good > 0 && good >= bad => Ok(()),
+        Ok(Tally { good: 0, bad: 0 }) => {
+            Err(ClipRefusal::Undecodable { reason: "no packet could be cut out of it".into() })
+        }
         Ok(Tally { good, bad }) => Err(ClipRefusal::Undecodable {
             reason: format!("{bad} of the {} packets that were tried are not valid", good + bad),
         }),
@@ -138,7 +141,7 @@ fn begins_a_run(bytes: &[u8]) -> bool {
     bytes.first() == Some(&0xFF) && frames(bytes).take(3).count() == 3
 }
 
-fn try_vorbis(clip: &[u8]) -> Tally {
+fn try_vorbis(clip: &[u8], media: &Media) -> Tally {
     let mut tally = Tally::default();
     let mut packets = OggPackets::new(clip);
     let mut headers = Vec::new();
@@ -151,11 +154,21 @@ fn try_vorbis(clip: &[u8]) -> Tally {
     let mut params = AudioCodecParameters::new();
     params.for_codec(CODEC_ID_VORBIS).with_extra_data(headers.into());
     let Ok(mut decoder) = VorbisDecoder::try_new(&params, &options()) else { return tally };
-    for _ in 0..PACKETS_DECODED {
-        let Some(packet) = packets.next() else { return tally };
-        tally.count(decodes(&mut decoder, packet));
+    decode_vorbis(&mut packets, &mut decoder, &mut tally);
+    // What follows in a chain has headers of its own.
+    if !media.notes.contains(&Note::Chained) {
+        decoder.reset();
+        packets.jump(clip, clip.len() / 2);
+        decode_vorbis(&mut packets, &mut decoder, &mut tally);
     }
     tally
+}
+
+fn decode_vorbis(packets: &mut OggPackets<'_>, decoder: &mut VorbisDecoder, tally: &mut Tally) {
+    for _ in 0..PACKETS_DECODED {
+        let Some(packet) = packets.next() else { return };
+        tally.count(decodes(decoder, packet));
+    }
 }
 
 fn try_opus(clip: &[u8]) -> Tally {
@@ -166,8 +179,8 @@ fn try_opus(clip: &[u8]) -> Tally {
     let is_one_stream = head.get(18) == Some(&0);
     packets.next();
     measure_opus(&mut packets, is_one_stream, &mut tally);
-    let mut middle = OggPackets::from_offset(clip, clip.len() / 2);
-    measure_opus(&mut middle, is_one_stream, &mut tally);
+    packets.jump(clip, clip.len() / 2);
+    measure_opus(&mut packets, is_one_stream, &mut tally);
     tally
 }
 

@@ -45,6 +45,8 @@ pub(super) struct Mp3Walk {
     format: Option<FrameHeader>,
     encoder_header: Option<EncoderHeader>,
     ticks: u64,
+    /// Ticks that make the clip too long, those to be trimmed included.
+    ticks_refused: u64,
     junk_bytes: u64,
     in_tag: bool,
 }
@@ -70,6 +72,7 @@ impl Mp3Walk {
             format: None,
             encoder_header: None,
             ticks: 0,
+            ticks_refused: limit.samples_refused(TICKS_HZ),
             junk_bytes: 0,
             in_tag: false,
         }
@@ -160,6 +163,7 @@ impl Mp3Walk {
             let first_frame = &self.first_frame[..self.first_frame_bytes];
             self.encoder_header = xing::parse(&header, first_frame);
             if self.encoder_header.is_some() {
+                self.ticks_refused = self.ticks_refused.saturating_add(self.trimmed_ticks(true));
                 return Ok(());
             }
         }
@@ -170,6 +174,9 @@ impl Mp3Walk {
             return Ok(());
         }
         self.ticks += ticks;
+        if self.ticks < self.ticks_refused {
+            return Ok(());
+        }
         self.limit.check_long(self.played_us(true))
     }
 
@@ -202,18 +209,15 @@ impl Mp3Walk {
         ))
     }
 
-    /// What the frames so far play, without what the encoder says it added at the start and, if
-    /// the end is there, at the end.
+    /// What the encoder says it added at the start and, if the end is there, at the end.
+    fn trimmed_ticks(&self, has_end: bool) -> u64 {
+        let (Some(encoder), Some(format)) = (&self.encoder_header, &self.format) else { return 0 };
+        let at_end = if has_end { encoder.padding_samples } else { 0 };
+        u64::from(encoder.delay_samples + at_end) * u64::from(TICKS_HZ / format.sample_rate_hz)
+    }
+
     fn played_us(&self, has_end: bool) -> u64 {
-        let trimmed = match (&self.encoder_header, &self.format) {
-            (Some(encoder), Some(format)) => {
-                let at_end = if has_end { encoder.padding_samples } else { 0 };
-                u64::from(encoder.delay_samples + at_end)
-                    * u64::from(TICKS_HZ / format.sample_rate_hz)
-            }
-            _ => 0,
-        };
-        microseconds(self.ticks.saturating_sub(trimmed), TICKS_HZ)
+        microseconds(self.ticks.saturating_sub(self.trimmed_ticks(has_end)), TICKS_HZ)
     }
 
     fn header_us(&self) -> Option<u64> {

@@ -19,11 +19,13 @@ const HEADER_BYTES_MAX: usize = HEADER_BYTES + 255;
 #[derive(Debug)]
 pub(super) struct OggWalk {
     limit: PlaytimeLimit,
-    /// Offset of the page under way.
+    /// Offset of the page under way, and its size.
     page_at: u64,
+    page_bytes: u64,
     header: [u8; HEADER_BYTES_MAX],
     header_bytes: usize,
     crc: u32,
+    body_bytes_left: usize,
     /// The next entry of the segment table.
     segment: usize,
     /// What is left of the run of segments that belong to one packet, and whether it ends there.
@@ -50,6 +52,8 @@ impl OggWalk {
         OggWalk {
             limit,
             page_at: 0,
+            page_bytes: 0,
+            body_bytes_left: 0,
             header: [0; HEADER_BYTES_MAX],
             header_bytes: 0,
             crc: 0,
@@ -107,6 +111,9 @@ impl OggWalk {
         self.crc = ogg_crc::update(0, &header[..22]);
         self.crc = ogg_crc::update(self.crc, &[0; 4]);
         self.crc = ogg_crc::update(self.crc, &header[26..]);
+        self.body_bytes_left =
+            header[HEADER_BYTES..].iter().map(|lacing| usize::from(*lacing)).sum();
+        self.page_bytes = (header.len() + self.body_bytes_left) as u64;
         let serial = u32::from_le_bytes([header[14], header[15], header[16], header[17]]);
         let (continues, begins_stream) = (header[5] & 1 != 0, header[5] & 2 != 0);
         if begins_stream {
@@ -154,16 +161,20 @@ impl OggWalk {
     }
 
     fn in_body<'a>(&mut self, bytes: &'a [u8]) -> Result<&'a [u8], ClipRefusal> {
-        let count = bytes.len().min(self.run_bytes);
-        let (part, rest) = bytes.split_at(count);
-        self.crc = ogg_crc::update(self.crc, part);
-        if let Some(link) = self.link.as_mut().filter(|_| !self.skips_packet) {
-            link.packet_part(part)?;
-        }
-        self.run_bytes -= count;
-        if self.run_bytes == 0 {
-            self.run_ends()?;
-            self.next_run()?;
+        let (mut body, rest) = bytes.split_at(bytes.len().min(self.body_bytes_left));
+        self.crc = ogg_crc::update(self.crc, body);
+        self.body_bytes_left -= body.len();
+        while !body.is_empty() {
+            let (part, others) = body.split_at(body.len().min(self.run_bytes));
+            if let Some(link) = self.link.as_mut().filter(|_| !self.skips_packet) {
+                link.packet_part(part)?;
+            }
+            self.run_bytes -= part.len();
+            if self.run_bytes == 0 {
+                self.run_ends()?;
+                self.next_run()?;
+            }
+            body = others;
         }
         Ok(rest)
     }
@@ -214,9 +225,7 @@ impl OggWalk {
         let (granule, _) = header[6..].split_first_chunk::<8>().unwrap_or((&[0xFF; 8], &[]));
         let granule = i64::from_le_bytes(*granule);
         let is_last = header[5] & 4 != 0;
-        let body: u64 =
-            header[HEADER_BYTES..self.header_bytes].iter().map(|lacing| u64::from(*lacing)).sum();
-        self.page_at += self.header_bytes as u64 + body;
+        self.page_at += self.page_bytes;
         self.header_bytes = 0;
         self.in_body = false;
         let Some(link) = self.link.as_mut() else { return Ok(()) };

@@ -51,10 +51,10 @@ impl Link {
 
     /// Takes the next bytes of the packet under way.
     pub(super) fn packet_part(&mut self, part: &[u8]) -> Result<(), ClipRefusal> {
-        if let Some(room) = self.head.get_mut(self.packet_bytes..) {
-            let kept = room.len().min(part.len());
-            room[..kept].copy_from_slice(&part[..kept]);
-        }
+        // The length of an audio packet is told by its first two bytes.
+        let wanted = if self.is_audio() { 2 } else { HEAD_BYTES };
+        let room = self.head[..wanted].iter_mut().skip(self.packet_bytes);
+        room.zip(part).for_each(|(kept, byte)| *kept = *byte);
         self.packet_bytes += part.len();
         if let Packets::VorbisSetup(_) = self.packets {
             if self.packet_bytes > vorbis_setup::SETUP_BYTES_MAX {
@@ -64,6 +64,10 @@ impl Link {
             self.setup.extend_from_slice(part);
         }
         Ok(())
+    }
+
+    fn is_audio(&self) -> bool {
+        matches!(self.packets, Packets::Opus { .. } | Packets::Vorbis(..))
     }
 
     /// Whether bytes of an unfinished packet are held.
@@ -79,8 +83,8 @@ impl Link {
 
     /// The packet under way is whole.
     pub(super) fn packet_ends(&mut self) -> Result<(), ClipRefusal> {
-        let bytes = std::mem::take(&mut self.packet_bytes);
-        let head = &self.head[..bytes.min(HEAD_BYTES)];
+        let (bytes, is_audio) = (std::mem::take(&mut self.packet_bytes), self.is_audio());
+        let head = &self.head[..bytes.min(if is_audio { 2 } else { HEAD_BYTES })];
         let next = match &mut self.packets {
             Packets::Opus { .. } => return self.clock.opus_packet(head),
             Packets::Vorbis(_, lengths) => {
@@ -115,7 +119,7 @@ impl Link {
 
     /// The page is whole and its checksum right: what it brought counts.
     pub(super) fn page_ends(&mut self, granule: i64, is_last: bool) {
-        if matches!(self.packets, Packets::Opus { .. } | Packets::Vorbis(..)) {
+        if self.is_audio() {
             self.clock.page_ends(granule, is_last);
         }
     }
@@ -127,9 +131,7 @@ impl Link {
     /// Whether the granules tell of more than a second more or less than the packets play.
     pub(super) fn granules_are_wrong(&self) -> bool {
         let span = self.clock.granule_span();
-        span.is_some_and(|span| {
-            span.abs_diff(self.clock.page_packets_samples()) > u64::from(self.clock.rate_hz)
-        })
+        span.is_some_and(|span| span.abs_diff(self.clock.samples) > u64::from(self.clock.rate_hz))
     }
 
     /// Whether any audio packet came on a whole page.
@@ -227,10 +229,6 @@ impl Clock {
             self.start.get_or_insert(granule.saturating_sub(self.samples));
             self.last_granule = granule;
         }
-    }
-
-    fn page_packets_samples(&self) -> u64 {
-        self.samples
     }
 
     fn granule_span(&self) -> Option<u64> {

@@ -1,6 +1,6 @@
 //! Whole packets out of an Ogg clip that lies in memory and has passed the gate.
 
-/// The longest packet that is put together; longer ones end the reading.
+/// As much of a packet as is kept. Comment headers with a picture are longer, audio packets not.
 const PACKET_BYTES_MAX: usize = 64 * 1024;
 
 /// Reads the packets of the stream that the first page met belongs to.
@@ -28,12 +28,14 @@ impl<'a> OggPackets<'a> {
         }
     }
 
-    /// From the first page that begins at or behind `offset`; a packet that began before it is
-    /// left out.
-    pub(super) fn from_offset(clip: &'a [u8], offset: usize) -> OggPackets<'a> {
+    /// Goes on at the first page that begins at or behind `offset` of the clip; a packet that began
+    /// before it is left out.
+    pub(super) fn jump(&mut self, clip: &'a [u8], offset: usize) {
         let tail = clip.get(offset..).unwrap_or_default();
         let page = tail.windows(5).position(|five| five == b"OggS\0");
-        OggPackets::new(page.and_then(|at| tail.get(at..)).unwrap_or_default())
+        self.rest = page.and_then(|at| tail.get(at..)).unwrap_or_default();
+        (self.lacing, self.body) = (&[], &[]);
+        self.packet.clear();
     }
 
     /// The next packet; `None` at the end of the stream or of what can be read of it.
@@ -46,11 +48,8 @@ impl<'a> OggPackets<'a> {
             };
             let (part, body) = self.body.split_at_checked(usize::from(length))?;
             (self.lacing, self.body) = (lacing, body);
-            if !self.skips_packet {
+            if !self.skips_packet && self.packet.len() < PACKET_BYTES_MAX {
                 self.packet.extend_from_slice(part);
-            }
-            if self.packet.len() > PACKET_BYTES_MAX {
-                return None;
             }
             if length < 255 && !std::mem::take(&mut self.skips_packet) {
                 return Some(&self.packet);

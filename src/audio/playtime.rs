@@ -66,8 +66,9 @@ impl PlaytimeLimit {
 
     /// The fewest samples at `rate_hz` that [`check_long`](Self::check_long) refuses.
     pub(super) fn samples_refused(&self, rate_hz: u32) -> u64 {
-        let refused_us = u64::from(self.refused_above_ms) * 1_000 + 500;
-        (refused_us * u64::from(rate_hz)).div_ceil(1_000_000)
+        let refused_us = u128::from(self.refused_above_ms) * 1_000 + 500;
+        let samples = (refused_us * u128::from(rate_hz)).div_ceil(1_000_000);
+        u64::try_from(samples).unwrap_or(u64::MAX)
     }
 }
 

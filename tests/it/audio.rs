@@ -2,11 +2,12 @@
 //! their manifest states, and hostile clips made here get theirs.
 
 use std::fs;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use voicepost::audio;
-use voicepost::domain::{AudioLimits, ClipRefusal, Media, Note};
+use voicepost::domain::{AudioLimits, ClipRefusal, Code, Media, Note};
 
 pub(crate) const LIMITS: AudioLimits = AudioLimits {
     duration_ms_max: 60_000,
@@ -71,5 +72,29 @@ fn every_clip_is_labelled() {
         let name = entry.unwrap().file_name().into_string().unwrap();
         let is_clip = !matches!(name.as_str(), "manifest.json" | "README.md");
         assert!(!is_clip || labels.iter().any(|label| label.file == name), "{name}");
+    }
+}
+
+#[test]
+fn a_reader_is_read_no_further_than_the_refusal() {
+    let hello = clip("hello.ogg");
+    let read = audio::judge_reader(&mut hello.as_slice(), &LIMITS).unwrap();
+    assert_eq!(read, judge(&hello));
+
+    let long = clip("cbr-180s-header-2s.mp3");
+    let mut reader = long.as_slice();
+    let refusal = audio::judge_reader(&mut reader, &LIMITS).unwrap().unwrap_err();
+    assert_eq!(refusal.code(), Code::AudioTooLong);
+    assert!(reader.len() > 100_000, "two thirds of it were not read");
+
+    let mut broken = io::repeat(0xFF).take(10).chain(Broken);
+    assert!(audio::judge_reader(&mut broken, &LIMITS).is_err());
+}
+
+struct Broken;
+
+impl Read for Broken {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        Err(io::Error::other("the disk is gone"))
     }
 }

@@ -3,9 +3,12 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod audio;
+mod audio_hostile;
 mod cli;
+mod gate_properties;
 mod ledger;
 mod lifecycle;
+mod ogg_writer;
 mod samples;
 mod sandbox;
 mod settings;

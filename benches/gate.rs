@@ -1,0 +1,128 @@
+//! What does a verdict cost? For each format a clip of five seconds and one of sixty: the gate fed
+//! whole and in pieces of 16 KiB, the second look, and beside them a plain walk over the packets
+//! with symphonia's own readers.
+//!
+//! `cargo bench --bench gate`; with `--test` each is run once.
+
+#[path = "../tests/it/ogg_writer.rs"]
+#[allow(dead_code, clippy::unwrap_used, reason = "shared with the tests, which use all of it")]
+mod ogg_writer;
+
+use std::fs;
+use std::hint::black_box;
+use std::io::Cursor;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use symphonia::core::formats::probe::Hint;
+use symphonia::core::io::MediaSourceStream;
+use voicepost::audio::{Gate, inspect};
+use voicepost::domain::{AudioLimits, ClipRefusal, Media};
+
+/// Wide enough for clips put together from repeated ones, which are a little over a minute.
+const LIMITS: AudioLimits = AudioLimits {
+    duration_ms_max: 65_000,
+    duration_ms_grace: 0,
+    duration_ms_min: 100,
+    bytes_max: 12 * 1024 * 1024,
+};
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let rounds = if std::env::args().any(|argument| argument == "--test") { 1 } else { 300 };
+    println!(
+        "{:<16}{:>9}{:>10}{:>10}{:>8}{:>10}{:>10}{:>12}{:>11}",
+        "clip", "bytes", "gate", "median", "GB/s", "16 KiB", "inspect", "median", "symphonia"
+    );
+    for (name, clip) in clips()? {
+        let media = gate(&clip, clip.len())?;
+        let whole = measure(rounds, || gate(&clip, clip.len()).is_ok());
+        let pieces = measure(rounds, || gate(&clip, 16 * 1024).is_ok());
+        let inspected = measure(rounds, || inspect(&clip, &media).is_ok());
+        let walked = if symphonia_walk(&clip).is_some() {
+            let walked = measure(rounds.min(50), || symphonia_walk(&clip).is_some());
+            format!("{:.1} µs", micros(walked.least))
+        } else {
+            "refused".into()
+        };
+        println!(
+            "{:<16}{:>9}{:>7.1} µs{:>7.1} µs{:>8.1}{:>7.1} µs{:>7.1} µs{:>9.1} µs{:>11}",
+            format!("{name} {:.1} s", f64::from(media.duration_ms) / 1e3),
+            clip.len(),
+            micros(whole.least),
+            micros(whole.median),
+            clip.len() as f64 / whole.least.as_secs_f64() / 1e9,
+            micros(pieces.least),
+            micros(inspected.least),
+            micros(inspected.median),
+            walked,
+        );
+    }
+    Ok(())
+}
+
+fn clips() -> Result<Vec<(&'static str, Vec<u8>)>, Box<dyn std::error::Error>> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/audio");
+    let read = |file: &str| fs::read(folder.join(file));
+    let (mp3, wav) = (read("hello.mp3")?, read("hello.wav")?);
+    let (opus, vorbis) = (read("hello.ogg")?, read("hello.vorbis.ogg")?);
+    let minute = |clip: &[u8]| clip.repeat(12);
+    let (wav_header, samples) = wav.split_at(78);
+    let mut long_wav = wav_header.to_vec();
+    long_wav[74..78].fill(0xFF);
+    long_wav.extend(minute(samples));
+    let (long_mp3, long_opus) = (minute(&mp3), ogg_writer::repeated(&opus, 12));
+    let long_vorbis = ogg_writer::repeated(&vorbis, 12);
+    Ok(vec![
+        ("mp3", mp3),
+        ("wav", wav),
+        ("opus", opus),
+        ("vorbis", vorbis),
+        ("mp3", long_mp3),
+        ("wav", long_wav),
+        ("opus", long_opus),
+        ("vorbis", long_vorbis),
+    ])
+}
+
+fn gate(clip: &[u8], piece_bytes: usize) -> Result<Media, ClipRefusal> {
+    let mut gate = Gate::new(LIMITS);
+    for piece in clip.chunks(piece_bytes) {
+        gate.feed(black_box(piece))?;
+    }
+    gate.finish()
+}
+
+/// Packets that symphonia's reader finds; `None` if it knows no reader for the clip.
+fn symphonia_walk(clip: &[u8]) -> Option<usize> {
+    let source = Box::new(Cursor::new(clip.to_vec()));
+    let stream = MediaSourceStream::new(source, Default::default());
+    let probe = symphonia::default::get_probe();
+    let mut reader =
+        probe.probe(&Hint::new(), stream, Default::default(), Default::default()).ok()?;
+    let mut packets = 0;
+    while let Ok(Some(_)) = reader.next_packet() {
+        packets += 1;
+    }
+    Some(packets)
+}
+
+struct Times {
+    least: Duration,
+    median: Duration,
+}
+
+fn measure(rounds: usize, run: impl Fn() -> bool) -> Times {
+    let mut times: Vec<Duration> = (0..rounds)
+        .map(|_| {
+            let start = Instant::now();
+            assert!(black_box(run()));
+            start.elapsed()
+        })
+        .collect();
+    times.sort();
+    Times { least: times[0], median: times[times.len() / 2] }
+}
+
+fn micros(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e6
+}
