@@ -184,6 +184,8 @@ impl Paced {
                 Err(error) => Some((Err(error), None)),
             }
         })
+        // The multipart parser polls again after the end.
+        .fuse()
         .boxed_local()
     }
 
