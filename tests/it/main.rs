@@ -9,6 +9,7 @@ mod gate_properties;
 mod ledger;
 mod lifecycle;
 mod ogg_writer;
+mod pace;
 mod samples;
 mod sandbox;
 mod settings;
