@@ -5,10 +5,12 @@
 mod audio;
 mod audio_hostile;
 mod cli;
+mod crash;
 mod gate_properties;
 mod ledger;
 mod lifecycle;
 mod ogg_writer;
+mod process;
 mod samples;
 mod sandbox;
 mod settings;
