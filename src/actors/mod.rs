@@ -70,13 +70,17 @@ pub struct Actors {
     pub janitor: Handle<JanitorActor>,
 }
 
+/// Makes a route on the thread that will use it.
+pub type MakeRoute =
+    Box<dyn FnOnce(Rc<dyn Transport>, Rc<dyn TokenSource>) -> Rc<dyn Route> + Send>;
+
 /// What the actors are made of. Can cross threads; what cannot is made by its two factories on the
 /// thread that will use it.
 pub struct Cast {
     /// Makes the HTTP client.
     pub transport: Box<dyn FnOnce() -> Rc<dyn Transport> + Send>,
     /// Makes the route on top of it.
-    pub route: Box<dyn FnOnce(Rc<dyn Transport>, Rc<dyn TokenSource>) -> Rc<dyn Route> + Send>,
+    pub route: MakeRoute,
     /// Where tokens are exchanged.
     pub login_url: String,
     /// Who we are there.

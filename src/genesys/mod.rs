@@ -33,8 +33,6 @@ pub struct Plan {
     pub lane: Lane,
     /// What stands in for the audio; never blank.
     pub transcript: Transcript,
-    /// Whether Genesys is asked to keep the copies only so long.
-    pub retention: bool,
 }
 
 /// The pure half of a route.
@@ -47,6 +45,9 @@ pub trait Planner: Send + Sync {
 
     /// Fixes what will be on the wire for the next call of this record.
     fn intend(&self, record: &Record, step: Step, now: UnixMs) -> Intent;
+
+    /// Whether Genesys is asked, after the post, to keep the copies only so long.
+    fn retains(&self) -> bool;
 
     /// Whether the upload has become too old to be referenced by a post that starts at `now`.
     fn upload_outdated(&self, record: &Record, now: UnixMs) -> bool;

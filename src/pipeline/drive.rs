@@ -213,8 +213,9 @@ impl Drive {
     async fn wait_until(&mut self, at: UnixMs) -> Result<(), Stop> {
         let pause = Duration::from_millis(at.ms_since(self.now()).max(1));
         let next_attempt = Instant::now() + pause;
-        if self.sender.as_ref().is_some_and(|sender| next_attempt > sender.until) {
-            // The next attempt lies after the wait: there is nothing to wait for.
+        let tried = self.record.attempts >= self.pipeline.parts.rules.attempts;
+        if self.sender.as_ref().is_some_and(|sender| tried || next_attempt > sender.until) {
+            // Tried often enough, or the next attempt lies after the wait: the sender may go.
             self.promise().await?;
         }
         let nudge = Arc::clone(&self.nudge);

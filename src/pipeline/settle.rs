@@ -119,7 +119,8 @@ impl Drive {
     async fn posted(&mut self, message_id: Option<String>) -> Result<(), Stop> {
         let keeping = self.pipeline.parts.rules.keeping;
         let due_at = keeping.due_at(self.now(), self.record.withdrawn);
-        self.commit(Event::Posted { message_id, due_at, retention: true }).await
+        let retention = self.pipeline.parts.planner.retains();
+        self.commit(Event::Posted { message_id, due_at, retention }).await
     }
 
     /// A call that certainly had no effect: try again, or end the message.
