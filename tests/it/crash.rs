@@ -6,6 +6,7 @@
 mod drain;
 mod points;
 mod refusals;
+mod storm;
 
 use serde_json::Value;
 

@@ -1,13 +1,16 @@
 //! The integration tests: one binary, because each costs a link.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::disallowed_methods, reason = "the thread of a test may wait: it runs no task")]
 
 mod audio;
 mod audio_hostile;
 mod cli;
 mod crash;
 mod gate_properties;
+mod lane_order;
 mod ledger;
+mod ledger_file;
 mod lifecycle;
 mod ogg_writer;
 mod process;
