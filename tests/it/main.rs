@@ -5,11 +5,15 @@
 mod audio;
 mod audio_hostile;
 mod cli;
+mod crash;
 mod gate_properties;
+mod lane_order;
 mod ledger;
+mod ledger_file;
 mod lifecycle;
 mod ogg_writer;
 mod pace;
+mod process;
 mod samples;
 mod sandbox;
 mod settings;
