@@ -69,6 +69,9 @@ pub struct RateHeaders {
     pub reset_ms: u64,
 }
 
+/// Ends of one window, as told by answers that took their time, lie within this of each other.
+const SAME_WINDOW_MS: u64 = 3_000;
+
 /// A delete gets every so many slots while one is due.
 const DELETE_SHARE: u32 = 4;
 /// The same while one is late.
@@ -145,9 +148,18 @@ impl Pace {
         self.in_flight = self.in_flight.saturating_sub(1);
         let Some(RateHeaders { count, allowed, reset_ms }) = headers else { return };
         let ends_at_ms = now_ms.saturating_add(reset_ms);
-        // Calls that are still on the wire may not be in the server's count yet.
-        let used = count.saturating_add(u64::from(self.in_flight));
-        self.window = Some(Window { allowed, used, ends_at_ms });
+        match self.window.as_mut().filter(|window| now_ms < window.ends_at_ms) {
+            // Answers overtake each other: within a window the count never falls.
+            Some(window) if ends_at_ms <= window.ends_at_ms + SAME_WINDOW_MS => {
+                window.used = window.used.max(count);
+                window.allowed = window.allowed.min(allowed);
+            }
+            // A window of its own. Calls on the wire may not be in the server's count yet.
+            _ => {
+                let used = count.saturating_add(u64::from(self.in_flight));
+                self.window = Some(Window { allowed, used, ends_at_ms });
+            }
+        }
     }
 
     /// A 429: nobody calls this endpoint before `until_ms`; where the whole client is meant,
