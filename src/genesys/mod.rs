@@ -10,6 +10,7 @@
 //! - Values in [`Private`](crate::domain::Private) are the route's own; nobody else reads them.
 
 pub mod api;
+pub mod gate;
 pub mod http;
 pub mod media_api;
 pub mod oauth;

@@ -1,7 +1,6 @@
 //! The integration tests: one binary, because each costs a link.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-#![allow(clippy::disallowed_methods, reason = "the thread of a test may wait: it runs no task")]
 
 mod audio;
 mod audio_hostile;
@@ -13,9 +12,12 @@ mod ledger;
 mod ledger_file;
 mod lifecycle;
 mod ogg_writer;
+mod pace;
 mod process;
+mod receipts;
 mod samples;
 mod sandbox;
 mod settings;
 mod spool;
+mod support;
 mod telemetry;
