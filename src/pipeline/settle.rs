@@ -80,6 +80,11 @@ impl Drive {
                 let event = crate::domain::interrupted(&self.record, &keeping, self.now());
                 self.commit(event).await
             }
+            // The sender wants it gone: posting it once more would make sure that it is there.
+            Found::CannotTell if self.record.withdrawn => {
+                let detail = "withdrawn, and the answer to its post was lost".to_owned();
+                self.fail(Code::GenesysAnswerLost, detail).await
+            }
             Found::CannotTell => match self.pipeline.parts.rules.on_unknown {
                 OnUnknown::Repeat if self.upload_outdated() => {
                     let due_at = self.due_early_at();
