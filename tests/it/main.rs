@@ -5,10 +5,13 @@
 mod audio;
 mod audio_hostile;
 mod cli;
+mod clips;
 mod gate_properties;
+mod genesys_says_no;
 mod ledger;
 mod lifecycle;
 mod ogg_writer;
+mod parts;
 mod receipts;
 mod samples;
 mod sandbox;
