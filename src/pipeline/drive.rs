@@ -138,10 +138,11 @@ impl Drive {
         let events = [event];
         loop {
             let version = self.record.version;
-            let now = self.now();
+            let (now, asked) = (self.now(), Instant::now());
             let ledger = &*self.pipeline.parts.ledger;
             match change(ledger, &mut self.record, &events, now).await {
                 Ok(()) => {
+                    self.pipeline.parts.metrics.committed(asked.elapsed());
                     self.committed(&events[0]);
                     return Ok(());
                 }
