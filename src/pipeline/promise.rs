@@ -25,6 +25,8 @@ impl Drive {
                 return Ok(());
             }
             self.commit(Event::ClipSpooled).await?;
+            // The spool has it: its share of memory goes to others.
+            self.clip = None;
         }
         if self.record.is_durable() {
             self.answer();

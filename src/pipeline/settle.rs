@@ -5,15 +5,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::drive::{Drive, Stop};
+use super::drive::{Drive, Stop, draining};
 use crate::actors::{AskError, LookUpPost, PostMessages, UploadClip};
 use crate::domain::{
     ClipPlace, Code, Ending, Event, Failure, Found, Intent, Origin, Outcome, Retry, Step, UnixMs,
 };
 use crate::settings::OnUnknown;
-
-/// Pause of a drive that waits for its turn while the gateway shuts down.
-const DRAIN_PAUSE: Duration = Duration::from_millis(50);
 
 impl Drive {
     /// Uploads the clip. The intent is durable before the call leaves (invariant 2).
@@ -37,8 +34,9 @@ impl Drive {
         let outcome = self.patiently(async move { uploader.ask(order).await }).await?;
         match outcome.unwrap_or_else(gone) {
             Outcome::Done(copies) => {
-                // A post in doubt is settled before anything is posted again.
-                let may_post = self.seat.is_head() && !self.record.post_in_doubt;
+                // A post in doubt is settled before anything is posted again; a drain starts none.
+                let draining = self.pipeline.parts.admission.drain().is_draining();
+                let may_post = self.seat.is_head() && !self.record.post_in_doubt && !draining;
                 let post = may_post.then(|| self.intend(Step::Post));
                 self.commit(Event::Uploaded { copies, post }).await
             }
@@ -121,7 +119,8 @@ impl Drive {
     async fn posted(&mut self, message_id: Option<String>) -> Result<(), Stop> {
         let keeping = self.pipeline.parts.rules.keeping;
         let due_at = keeping.due_at(self.now(), self.record.withdrawn);
-        self.commit(Event::Posted { message_id, due_at, retention: true }).await
+        let retention = self.pipeline.parts.planner.retains();
+        self.commit(Event::Posted { message_id, due_at, retention }).await
     }
 
     /// A call that certainly had no effect: try again, or end the message.
@@ -168,11 +167,7 @@ impl Drive {
                 tokio::select! {
                     biased;
                     () = turn => false,
-                    () = drain.begun() => {
-                        // The loop looks at the shutdown; where it cannot stop, it must not spin.
-                        tokio::time::sleep(DRAIN_PAUSE).await;
-                        false
-                    }
+                    () = draining(&drain) => false,
                     () = expiry => false,
                     () = nudge.notified() => true,
                 }

@@ -39,6 +39,7 @@ fn any_event() -> impl Strategy<Value = Event> {
         }),
         time().prop_map(|due_at| Event::UploadOutdated { due_at }),
         Just(Event::CrashCounted),
+        Just(Event::IntentDropped),
     ];
     let ends = prop_oneof![
         Just(Event::ClipSpooled),
@@ -49,8 +50,10 @@ fn any_event() -> impl Strategy<Value = Event> {
     ];
     let purges = prop_oneof![
         time().prop_map(|due_at| Event::PurgeHastened { due_at }),
-        (ordinal(), any::<bool>(), time()).prop_map(|(ordinal, set, next_at)| {
-            Event::RetentionSettled { ordinal, set, detail: None, next_at }
+        (ordinal(), any::<bool>()).prop_map(|(ordinal, set)| Event::RetentionSettled {
+            ordinal,
+            set,
+            detail: None
         }),
         (ordinal(), time()).prop_map(move |(ordinal, next_at)| Event::PurgeDeferred {
             ordinal,
@@ -87,9 +90,10 @@ fn check(before: &Record, event: &Event, after: &Record, now: UnixMs) -> Result<
         prop_assert!(settled || after.possible_duplicate, "a doubt vanished by {}", event.name());
     }
     if post_on_the_wire(before) && !post_on_the_wire(after) && !after.post_in_doubt {
-        let answered =
-            matches!(event, Event::Posted { .. } | Event::Deferred { .. } | Event::Failed { .. });
-        prop_assert!(answered, "a post on the wire was forgotten by {}", event.name());
+        use Event::{Deferred, Failed, IntentDropped, Posted};
+        let settled =
+            matches!(event, Posted { .. } | Deferred { .. } | Failed { .. } | IntentDropped);
+        prop_assert!(settled, "a post on the wire was forgotten by {}", event.name());
     }
     prop_assert!(after.copies.len() >= before.copies.len(), "copies are never taken out");
     for (old, new) in before.copies.iter().zip(&after.copies) {
@@ -274,12 +278,7 @@ fn a_failed_message_is_replayable_as_long_as_its_clip_is_kept() {
 fn a_retention_call_is_settled_only_where_it_is_owed() {
     let posted =
         |retention| Event::Posted { message_id: None, due_at: START.plus_seconds(900), retention };
-    let settled = Event::RetentionSettled {
-        ordinal: 0,
-        set: true,
-        detail: None,
-        next_at: UnixMs(START.0 + 900_000),
-    };
+    let settled = Event::RetentionSettled { ordinal: 0, set: true, detail: None };
     let upload = uploaded(Some(intent(Step::Post)));
     let mut asked = after(&[upload.clone(), posted(true)]);
     assert_eq!(asked.copies[0].next_attempt_at, Some(START));

@@ -75,6 +75,7 @@ pub fn intent(step: Step) -> Intent {
 pub fn new_copy() -> NewCopy {
     NewCopy {
         kind: CopyKind::UploadedMedia,
+        state: CopyState::Owed,
         host: "api.mypurecloud.com".to_owned(),
         client: "client-1".to_owned(),
         private: Private(vec![b'u'; 300]),
