@@ -80,8 +80,10 @@ impl Pipeline {
             detail: None,
             at: record.created_at,
         };
+        let asked = Instant::now();
         match self.parts.ledger.commit(vec![transition]).await {
             Ok(committed) => {
+                self.parts.metrics.committed(asked.elapsed());
                 if let Some(committed) = committed.first() {
                     record.version = committed.version;
                     record.accepted_seq = committed.accepted_seq;

@@ -95,12 +95,21 @@ impl Drive {
                     self.commit(Event::Intended { intent, repeat: true }).await?;
                     self.send_post().await
                 }
-                OnUnknown::Hold => {
-                    let detail = "the answer to its post was lost".to_owned();
-                    let ending = Ending { code: Code::GenesysAnswerLost, detail };
-                    self.commit(Event::Held { ending }).await
-                }
+                OnUnknown::Hold => self.hold().await,
             },
+        }
+    }
+
+    /// Leaves a message in doubt to an operator, who may want to send its clip again. The sender
+    /// is told a 2xx for it, so the clip has to be durable first (invariant 1).
+    async fn hold(&mut self) -> Result<(), Stop> {
+        self.keep_clip().await?;
+        let code = Code::GenesysAnswerLost;
+        let detail = "the answer to its post was lost".to_owned();
+        if self.record.is_durable() {
+            self.commit(Event::Held { ending: Ending { code, detail } }).await
+        } else {
+            self.fail(code, detail).await
         }
     }
 
@@ -123,9 +132,15 @@ impl Drive {
 
     async fn posted(&mut self, message_id: Option<String>) -> Result<(), Stop> {
         let keeping = self.pipeline.parts.rules.keeping;
-        let due_at = keeping.due_at(self.now(), self.record.withdrawn);
+        let now = self.now();
         let retention = self.pipeline.parts.planner.retains();
-        self.commit(Event::Posted { message_id, due_at, retention }).await
+        // A withdrawal may have come while the post was on the wire: the record at the commit says.
+        self.commit_by(|record| Event::Posted {
+            message_id: message_id.clone(),
+            due_at: keeping.due_at(now, record.withdrawn),
+            retention,
+        })
+        .await
     }
 
     /// A call that certainly had no effect: try again, or end the message.

@@ -78,7 +78,8 @@ impl Builder {
         let contract = Contract::served_at(running.public);
         let Running { public, admin, pipeline, stop, thread } = running;
         Ok(TestGateway {
-            public: Client::new(public, Some(contract)),
+            public: Client::new(public, Some(Arc::clone(&contract))),
+            contract,
             admin: Client::new(admin, None),
             sandbox,
             pipeline: Some(pipeline),
@@ -139,6 +140,7 @@ pub struct TestGateway {
     pub sandbox: SandboxServer,
     /// The folder with ledger and spool.
     pub data: TempDir,
+    contract: Arc<Contract>,
     pipeline: Option<Arc<Pipeline>>,
     fatal: Arc<Mutex<Vec<String>>>,
     stop: Option<oneshot::Sender<()>>,
@@ -216,6 +218,11 @@ impl TestGateway {
     #[track_caller]
     pub fn receipt_when(&self, id: &str, what: &str, want: impl Fn(&Value) -> bool) -> Value {
         eventually(what, || Some(self.get(id).receipt(200)).filter(|receipt| want(receipt)))
+    }
+
+    /// The document that every answer of `public` is held against.
+    pub fn contract(&self) -> &Contract {
+        &self.contract
     }
 
     pub fn pipeline(&self) -> &Arc<Pipeline> {
