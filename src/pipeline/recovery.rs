@@ -55,8 +55,8 @@ impl Pipeline {
                     events.iter().for_each(|event| self.parts.metrics.happened(event));
                     self.owe(&record);
                 }
-                // A file that no commit knows is a stray, even where its message is known: nobody was
-                // told of it, and nothing else would ever delete it.
+                // A file that no commit knows is a stray, even where its message is known:
+                // nobody was told of it, and nothing else would ever delete it.
                 if record.clip == ClipPlace::Spooled {
                     kept.insert(record.id);
                 }

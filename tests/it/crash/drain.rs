@@ -38,6 +38,19 @@ fn an_upload_in_flight_ends_within_the_drain_and_nothing_is_in_doubt() {
 }
 
 #[test]
+fn stopped_while_it_starts_it_ends_at_once_and_in_order() {
+    let world = World::new(&[]);
+    world.hold(Endpoint::Token, 60);
+    let process = world.launch();
+    let asked = || world.account(|account| account.calls(Endpoint::Token, Some(200)));
+    wait_until("it waits for its first token", || asked() == 1);
+    let began = Instant::now();
+    process.terminate();
+    assert_eq!(process.ended().code(), Some(0));
+    assert!(began.elapsed() < Duration::from_secs(5), "after {:?}", began.elapsed());
+}
+
+#[test]
 fn a_post_in_flight_ends_within_the_drain() {
     let world = World::new(&[]);
     let gateway = world.start();
