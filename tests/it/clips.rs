@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
+use crate::ogg_writer;
 use crate::support::{Form, Reply, TestGateway, fixture};
 
 /// A WAV of 32-bit stereo at 192 kHz whose header leaves the size open: 1.5 MB a second.
@@ -50,6 +51,21 @@ fn a_clip_that_is_empty_short_or_broken_is_refused() {
         let detail = gateway.send(&Form::with_clip(name)).problem(422, "audio-corrupted");
         assert!(detail.starts_with("Failed to parse audio metadata. File may be corrupted."));
     }
+}
+
+#[test]
+fn a_clip_that_does_not_decode_is_refused() {
+    let gateway = TestGateway::start();
+    // Code 1 promises two frames of equal size; one byte is left over.
+    let packets: [&[u8]; 20] = [&[31 << 3 | 1, 0, 0, 0]; 20];
+    let mut clip = ogg_writer::opus_headers(1, 1, 312);
+    for number in 1..=5 {
+        let flags = if number == 5 { ogg_writer::ENDS } else { 0 };
+        clip.extend(ogg_writer::page(1, flags, number * 20 * 1_920, &packets));
+    }
+    let reply = gateway.send(&Form::sample().without("file").file("a.ogg", clip));
+    let detail = reply.problem(422, "audio-undecodable");
+    assert!(detail.starts_with("the audio does not decode: "), "{detail}");
 }
 
 #[test]

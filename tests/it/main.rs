@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod admin;
 mod audio;
 mod audio_hostile;
 mod cli;
@@ -12,10 +13,13 @@ mod ledger;
 mod lifecycle;
 mod ogg_writer;
 mod parts;
+mod problems;
 mod receipts;
 mod repeats;
+mod restarts;
 mod samples;
 mod sandbox;
+mod secrecy;
 mod settings;
 mod spool;
 mod support;
