@@ -60,7 +60,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-fn clips() -> Result<Vec<(&'static str, Vec<u8>)>, Box<dyn std::error::Error>> {
+fn clips() -> std::io::Result<Vec<(&'static str, Vec<u8>)>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/audio");
     let read = |file: &str| fs::read(folder.join(file));
     let (mp3, wav) = (read("hello.mp3")?, read("hello.wav")?);

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use voicepost::domain::{
-    ClipPlace, Codec, Container, CopyKind, Envelope, Event, Intent, Lane, Media, MessageId,
-    NewCopy, Principal, Private, Record, RouteName, Stage, Step, Transcript, UnixMs,
+    ClipPlace, Codec, Container, CopyKind, CopyState, Envelope, Event, Intent, Lane, Media,
+    MessageId, NewCopy, Principal, Private, Record, RouteName, Stage, Step, Transcript, UnixMs,
 };
 use voicepost::ledger::sqlite::{SqliteLedger, SqliteOptions};
 use voicepost::ledger::{DueCopy, KeyChange, KeyClaim, Ledger, Transition};
@@ -213,6 +213,7 @@ fn accepting(record: &Record) -> Transition {
 fn uploaded() -> Event {
     let copy = NewCopy {
         kind: CopyKind::UploadedMedia,
+        state: CopyState::Owed,
         host: "api.mypurecloud.com".to_owned(),
         client: "6f1c0f4e-9c2b-4f0e-8a51-0d1f7f0f9b11".to_owned(),
         private: Private(vec![b'u'; 300]),
@@ -258,6 +259,7 @@ fn accepted(number: u64) -> Record {
         attempts: 1,
         next_attempt_at: None,
         post_in_doubt: false,
+        withdrawn: false,
         possible_duplicate: false,
         last_error_code: None,
         ending: None,

@@ -211,10 +211,10 @@ fn cast(
         transport: Box::new(move || {
             Rc::new(HttpTransport::new(limits, tls, http_clock, http_metrics))
         }),
-        route: Box::new(move |transport, tokens| -> Rc<dyn Route> {
+        route: Box::new(move |transport, tokens, gate| -> Rc<dyn Route> {
             match route {
                 RouteName::MediaApi => {
-                    let api = Api { base_url: origin.host.clone(), transport, tokens };
+                    let api = Api { base_url: origin.host.clone(), transport, tokens, gate };
                     Rc::new(MediaApiRoute::new(api, origin, upload_body))
                 }
             }

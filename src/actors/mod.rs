@@ -46,8 +46,10 @@ pub use validator::{
 };
 
 use crate::clock::Clock;
+use crate::domain::Pace;
 use crate::genesys::Route;
 use crate::genesys::api::TokenSource;
+use crate::genesys::gate::Gate;
 use crate::genesys::transport::Transport;
 use crate::ledger::Ledger;
 use crate::settings::Credentials;
@@ -60,6 +62,8 @@ pub struct Actors {
     pub token: Handle<TokenActor>,
     /// What readers see of the token.
     pub token_view: watch::Receiver<TokenView>,
+    /// What can be seen of the rate gate.
+    pub pace: watch::Receiver<Pace>,
     /// Owner of the inspections.
     pub validator: Handle<ValidatorActor>,
     /// Owner of the uploads.
@@ -70,13 +74,17 @@ pub struct Actors {
     pub janitor: Handle<JanitorActor>,
 }
 
+/// Makes a route on the thread that will use it.
+pub type MakeRoute =
+    Box<dyn FnOnce(Rc<dyn Transport>, Rc<dyn TokenSource>, Rc<Gate>) -> Rc<dyn Route> + Send>;
+
 /// What the actors are made of. Can cross threads; what cannot is made by its two factories on the
 /// thread that will use it.
 pub struct Cast {
     /// Makes the HTTP client.
     pub transport: Box<dyn FnOnce() -> Rc<dyn Transport> + Send>,
     /// Makes the route on top of it.
-    pub route: Box<dyn FnOnce(Rc<dyn Transport>, Rc<dyn TokenSource>) -> Rc<dyn Route> + Send>,
+    pub route: MakeRoute,
     /// Where tokens are exchanged.
     pub login_url: String,
     /// Who we are there.
@@ -112,7 +120,9 @@ pub fn start(cast: Cast) -> Actors {
     let token = Handle::new(token.start(), 1);
     let desk =
         TokenDesk { view: token_view.clone(), actor: token.clone(), clock: cast.clock.clone() };
-    let route = (cast.route)(transport, Rc::new(desk));
+    let (pace_seen, pace) = watch::channel(Pace::default());
+    let gate = Gate::new(cast.clock.clone(), pace_seen);
+    let route = (cast.route)(transport, Rc::new(desk), gate);
     let uploader = UploaderActor::new(Rc::clone(&route), vigil("UploaderActor"));
     let messenger = MessengerActor::new(Rc::clone(&route), vigil("MessengerActor"));
     let janitor = JanitorActor::new(JanitorSeed {
@@ -126,6 +136,7 @@ pub fn start(cast: Cast) -> Actors {
     Actors {
         token,
         token_view,
+        pace,
         validator: Handle::new(
             ValidatorActor::new(vigil("ValidatorActor")).start(),
             INSPECTIONS_MAX,

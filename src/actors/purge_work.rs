@@ -105,6 +105,7 @@ impl PurgeWork {
     async fn retain(&self, record: &mut Record, copy: Copy) -> Result<Settled, ChangeError> {
         let ordinal = copy.ordinal;
         let attempts = copy.attempts;
+        let due_at = copy.due_at.unwrap_or(self.clock.now());
         let call = self.route.retain(copy, self.rules.ttl_seconds);
         let answer = contained(call, || {
             Err(Failure::passing(Code::Internal, "the retention call panicked"))
@@ -112,6 +113,11 @@ impl PurgeWork {
         let (set, detail) = match answer.await {
             Ok(()) => (true, None),
             Err(failure) if failure.retry == Retry::Never => (false, Some(failure.detail)),
+            Err(Failure {
+                code: Code::GenesysRateLimited,
+                retry: Retry::After { not_before_ms },
+                ..
+            }) => return Ok(self.wait(not_before_ms, Some(due_at))),
             Err(failure) => {
                 let next_at = self.next_attempt(attempts + 1, failure.retry);
                 return self.defer(record, ordinal, failure.detail, next_at).await;
@@ -149,6 +155,12 @@ impl PurgeWork {
                 self.change(record, event).await?;
                 Ok(Settled::NotPossible)
             }
+            // The gate was closed: nothing was tried, and there is nothing to record.
+            PurgeOutcome::Later(Failure {
+                code: Code::GenesysRateLimited,
+                retry: Retry::After { not_before_ms },
+                ..
+            }) => Ok(self.wait(not_before_ms, None)),
             PurgeOutcome::Later(failure) => {
                 let next_at = self.next_attempt(attempts + 1, failure.retry);
                 self.defer(record, ordinal, failure.detail, next_at).await
@@ -170,6 +182,13 @@ impl PurgeWork {
             Some(next_at) => Settled::Deferred { next_at },
             None => Settled::Nothing,
         })
+    }
+
+    /// Looks again after the pause, or at `at_most` if that is earlier.
+    fn wait(&self, pause_ms: u64, at_most: Option<UnixMs>) -> Settled {
+        let pause_ms = i64::try_from(pause_ms.max(1)).unwrap_or(i64::MAX);
+        let next_at = self.clock.now().plus_ms(pause_ms);
+        Settled::Wait { next_at: at_most.map_or(next_at, |at| at.min(next_at)) }
     }
 
     async fn change(&self, record: &mut Record, event: Event) -> Result<(), ChangeError> {

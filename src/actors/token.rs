@@ -33,6 +33,8 @@ use crate::telemetry::Metrics;
 const EXCHANGE_BACKOFF: Backoff = Backoff { pause_ms_min: 1_000, pause_ms_max: 60_000 };
 /// How long a call waits for a token before it counts as not sent.
 const TOKEN_WAIT: Duration = Duration::from_secs(10);
+/// Rejections of fresh tokens further apart than this are no longer the same trouble.
+const REJECTION_MEMORY_MS: u64 = 300_000;
 /// Words of the media-api contract for an exchange that is refused.
 const BAD_CREDENTIALS: &str = "OAuth token invalid or expired. Check client credentials.";
 /// Words of the media-api contract for an exchange that is forbidden.
@@ -65,6 +67,10 @@ pub struct TokenActor {
     exchanging: bool,
     waiters: Vec<oneshot::Sender<Result<AccessToken, Failure>>>,
     failures: u32,
+    /// Fresh tokens answered 401 in a row, and when the last one was: an exchange that succeeds
+    /// does not end this trouble.
+    rejections: u32,
+    rejected_at: Option<UnixMs>,
     timer: Option<SpawnHandle>,
     observed: TokenObserved,
 }
@@ -159,6 +165,8 @@ impl TokenActor {
             exchanging: false,
             waiters: Vec::new(),
             failures: 0,
+            rejections: 0,
+            rejected_at: None,
             timer: None,
             observed: TokenObserved::default(),
         };
@@ -198,6 +206,7 @@ impl Handler<RejectToken> for TokenActor {
     fn handle(&mut self, message: RejectToken, ctx: &mut Self::Context) {
         let in_use = self.published.borrow().token.as_ref().map(|token| token.version);
         if in_use == Some(message.version) && !self.exchanging {
+            self.rejected();
             self.failed(true, "Genesys answers 401 to a fresh token", 0, true, ctx);
         }
     }
@@ -207,7 +216,8 @@ impl Handler<ObserveToken> for TokenActor {
     type Result = MessageResult<ObserveToken>;
 
     fn handle(&mut self, _: ObserveToken, _: &mut Self::Context) -> Self::Result {
-        MessageResult(self.observed.clone())
+        let usable = self.published.borrow().usable(self.seed.clock.now());
+        MessageResult(TokenObserved { valid: usable.is_some(), ..self.observed.clone() })
     }
 }
 
@@ -269,12 +279,23 @@ impl TokenActor {
             // A waiter that gave up has nothing to be told.
             let _ = waiter.send(Ok(token.clone()));
         }
-        tracing::info!(token.version = token.version, token.expires_at = ?expires_at.map(|at| at.to_string()), "token granted");
+        tracing::info!(
+            token.version = token.version,
+            token.expires_at = expires_at.map(tracing::field::display),
+            "token granted"
+        );
         self.observed.exchanges += 1;
         self.observed.version = token.version;
         self.publish(TokenView { token: Some(token), expires_at, trouble: None });
         let pause_ms = renew_after_ms(expires_in, self.seed.clock.unit());
         self.arm(pause_ms.max(1_000), ctx);
+    }
+
+    fn rejected(&mut self) {
+        let now = self.seed.clock.now();
+        let again = self.rejected_at.is_some_and(|at| now.ms_since(at) < REJECTION_MEMORY_MS);
+        self.rejections = if again { self.rejections.saturating_add(1) } else { 1 };
+        self.rejected_at = Some(now);
     }
 
     /// A failed renewal keeps the old token until it expires, unless Genesys rejects it.
@@ -300,7 +321,8 @@ impl TokenActor {
         self.publish(view);
         let retry = Retry::After { not_before_ms };
         let unit = self.seed.clock.unit();
-        let pause_ms = EXCHANGE_BACKOFF.pause_ms(self.failures, retry, unit).unwrap_or(60_000);
+        let attempts = if drop_token { self.rejections } else { self.failures };
+        let pause_ms = EXCHANGE_BACKOFF.pause_ms(attempts, retry, unit).unwrap_or(60_000);
         self.arm(pause_ms, ctx);
     }
 
@@ -337,11 +359,17 @@ pub struct TokenDesk {
     pub clock: Clock,
 }
 
+impl TokenView {
+    /// The token, as long as it has not expired.
+    pub fn usable(&self, now: UnixMs) -> Option<AccessToken> {
+        let live = self.expires_at.is_none_or(|at| now < at);
+        self.token.clone().filter(|_| live)
+    }
+}
+
 impl TokenDesk {
     fn usable(&self, view: &TokenView) -> Option<AccessToken> {
-        let now = self.clock.now();
-        let live = view.expires_at.is_none_or(|at| now < at);
-        view.token.clone().filter(|_| live)
+        view.usable(self.clock.now())
     }
 
     async fn wait(&self) -> Result<AccessToken, Failure> {

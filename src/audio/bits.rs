@@ -18,10 +18,12 @@ impl<'a> BitReader<'a> {
         if end > self.bytes.len().checked_mul(8)? {
             return None;
         }
-        let mut word = [0; 8];
         let from = self.bytes.get(self.bit / 8..)?;
-        let taken = from.len().min(word.len());
-        word[..taken].copy_from_slice(&from[..taken]);
+        let word = from.first_chunk::<8>().copied().unwrap_or_else(|| {
+            let mut word = [0; 8];
+            word[..from.len()].copy_from_slice(from);
+            word
+        });
         let value = u64::from_le_bytes(word) >> (self.bit % 8);
         self.bit = end;
         Some((value & ((1 << count) - 1)) as u32)

@@ -67,3 +67,34 @@ impl PacketLengths {
         Some(added)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{ogg_packets::OggPackets, vorbis_setup};
+    use super::{PacketLengths, parse_identification};
+
+    /// libvorbis writes on each page but the last where its packets end, to the sample.
+    #[test]
+    fn packet_lengths_add_up_to_the_granules_of_an_honest_clip() {
+        let clip = include_bytes!("../../tests/fixtures/audio/hello.vorbis.ogg");
+        let mut packets = OggPackets::new(clip);
+        let identification = parse_identification(packets.next().unwrap()).unwrap();
+        packets.next().unwrap();
+        let modes = vorbis_setup::parse(packets.next().unwrap(), identification.channels).unwrap();
+        let mut lengths = PacketLengths::new(&identification, modes);
+        let (mut sum, mut ends) = (0, Vec::new());
+        while let Some(packet) = packets.next() {
+            sum += u64::from(lengths.next(packet[0]).unwrap());
+            ends.push(sum);
+        }
+        let granules: Vec<u64> = (0..clip.len() - 14)
+            .filter(|at| clip[*at..].starts_with(b"OggS\0"))
+            .map(|at| u64::from_le_bytes(clip[at + 6..at + 14].try_into().unwrap()))
+            .filter(|granule| *granule > 0)
+            .collect();
+        let (last, inner) = granules.split_last().unwrap();
+        assert!(inner.len() > 3);
+        assert!(inner.iter().all(|granule| ends.contains(granule)), "{inner:?} in {ends:?}");
+        assert!((*last..*last + 2_048).contains(&sum));
+    }
+}

@@ -51,3 +51,20 @@ fn parse_xing(tag: &[u8]) -> Option<EncoderHeader> {
 fn big_endian_32(bytes: &[u8], at: usize) -> Option<u32> {
     bytes.get(at..at + 4)?.try_into().ok().map(u32::from_be_bytes)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{EncoderHeader, parse_xing};
+
+    #[test]
+    fn delay_and_padding_are_twelve_bits_each() {
+        let mut tag = b"Info\0\0\0\x01\0\0\x01\x02LAME3.100".to_vec();
+        tag.resize(12 + 21, 0);
+        tag.extend([0x24, 0x1A, 0xBC]);
+        let read =
+            EncoderHeader { frames: Some(258), delay_samples: 0x241, padding_samples: 0xABC };
+        assert_eq!(parse_xing(&tag), Some(read));
+        tag[12] = 0;
+        assert_eq!(parse_xing(&tag).map(|header| header.delay_samples), Some(0));
+    }
+}

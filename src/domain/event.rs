@@ -11,6 +11,9 @@ use super::{ClipPlace, Code, Ending, Intent, NewCopy, Record, Retention, Stage, 
 pub enum Event {
     /// A call is about to leave. `repeat`: after a post whose outcome nobody can tell.
     Intended { intent: Intent, repeat: bool },
+    /// The intended call has not left and will not: the gateway shuts down, or the message ended
+    /// before its turn. Only for the drive that would have made the call.
+    IntentDropped,
     /// The upload was answered. `post`: the next intent, where the post can leave at once.
     Uploaded { copies: Vec<NewCopy>, post: Option<Intent> },
     /// The answer to an upload was lost: a copy may exist that nobody can name.
@@ -72,6 +75,7 @@ impl Event {
                 Step::Upload => "upload-intended",
                 Step::Post => "post-intended",
             },
+            Event::IntentDropped => "intent-dropped",
             Event::Uploaded { .. } => "uploaded",
             Event::UploadLost { .. } => "upload-lost",
             Event::Deferred { .. } => "deferred",
@@ -131,6 +135,7 @@ impl Event {
             }
             Event::CopyGivenUp { ordinal, reason } => Some(format!("copy {ordinal}: {reason}")),
             Event::Intended { .. }
+            | Event::IntentDropped
             | Event::Uploaded { .. }
             | Event::PostDisproved
             | Event::UploadOutdated { .. }
@@ -157,6 +162,10 @@ impl Record {
                 self.possible_duplicate |= *repeat;
                 // From here on the earlier post is settled as "maybe twice"; this one counts.
                 self.post_in_doubt &= !*repeat;
+            }
+            Event::IntentDropped => {
+                self.intent = None;
+                self.attempts = self.attempts.saturating_sub(1);
             }
             Event::Uploaded { copies, post } => self.uploaded(copies, post.as_ref(), now),
             Event::UploadLost { code, host, client, next_attempt_at } => {
@@ -206,6 +215,7 @@ impl Record {
                 Step::Upload => self.stage == Stage::Accepted && !repeat,
                 Step::Post => self.stage == Stage::Uploaded && self.post_in_doubt == *repeat,
             },
+            Event::IntentDropped => self.intent.is_some(),
             // Also after a cancellation: the call was on the wire and its copy must be owed for.
             // A post whose predecessor is in doubt is a repeat, and needs an intent that says so.
             Event::Uploaded { post, .. } => {

@@ -4,7 +4,7 @@
 //! - `ids`, `time`, `transcript`, `copy`, `record`: what the ledger knows of a message
 //! - `event`, `change`: what can happen to it, and what each event makes of its record
 //! - `request`, `receipt`, `problem`: what callers hand over and are told
-//! - `next`, `retry`, `token`: what happens next, and when
+//! - `next`, `retry`, `pace`, `token`: what happens next, and when
 mod change;
 mod code;
 mod copy;
@@ -14,6 +14,7 @@ mod file_name;
 mod ids;
 mod media;
 mod next;
+mod pace;
 mod problem;
 mod receipt;
 mod record;
@@ -31,6 +32,7 @@ pub use file_name::file_stem;
 pub use ids::{Lane, MessageId, Principal, RouteName};
 pub use media::{AudioLimits, ClipRefusal, Codec, Container, Media, Note};
 pub use next::{Keeping, NextStep, interrupted, next_step, recover};
+pub use pace::{CallClass, Pace, RateHeaders, Turn, Waiting};
 pub use problem::Problem;
 pub use receipt::{PurgeState, Receipt};
 pub use record::{ClipPlace, Ending, Envelope, Intent, Record, Stage, Step};

@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use futures_util::future::LocalBoxFuture;
 
+use super::gate::Gate;
 use super::transport::{Call, Called, Transport};
 use crate::domain::{Code, Failure};
 use crate::settings::Secret;
@@ -37,6 +38,8 @@ pub struct Api {
     pub transport: Rc<dyn Transport>,
     /// Gives the tokens.
     pub tokens: Rc<dyn TokenSource>,
+    /// Every call passes it, a repeat after a 401 as well.
+    pub gate: Rc<Gate>,
 }
 
 impl Api {
@@ -68,8 +71,16 @@ impl Api {
     }
 
     async fn send(&self, mut call: Call, token: &AccessToken) -> Called {
+        let passed = match self.gate.pass(&call).await {
+            Ok(passed) => passed,
+            Err(failure) => return Called::NotSent(failure),
+        };
         call.headers.push(("authorization", format!("Bearer {}", token.value.expose())));
-        self.transport.call(call).await
+        let called = self.transport.call(call).await;
+        if let Some(passed) = passed {
+            passed.came_back(&called);
+        }
+        called
     }
 }
 

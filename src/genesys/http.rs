@@ -15,7 +15,8 @@ use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
 
 use super::transport::{
-    ANSWER_BYTES_MAX, Answer, Call, Called, Method, Transport, not_sent, parse_retry_after, unknown,
+    ANSWER_BYTES_MAX, Answer, Call, Called, Method, Transport, not_sent, parse_rate,
+    parse_retry_after, unknown,
 };
 use crate::clock::Clock;
 use crate::telemetry::{CallOutcome, Metrics};
@@ -82,9 +83,10 @@ impl HttpTransport {
         };
         let retry_after = response.headers().get("retry-after").and_then(|v| v.to_str().ok());
         let retry_after_ms = retry_after.and_then(|v| parse_retry_after(v, self.clock.now()));
+        let rate = parse_rate(|name| response.headers().get(name)?.to_str().ok());
         let status = response.status().as_u16();
         match response.body().limit(ANSWER_BYTES_MAX).await {
-            Ok(body) => Called::Answered(Answer { status, retry_after_ms, body }),
+            Ok(body) => Called::Answered(Answer { status, retry_after_ms, rate, body }),
             Err(error) => unknown(format!("the body of the answer ({status}) was lost: {error}")),
         }
     }

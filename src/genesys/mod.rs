@@ -10,6 +10,7 @@
 //! - Values in [`Private`](crate::domain::Private) are the route's own; nobody else reads them.
 
 pub mod api;
+pub mod gate;
 pub mod http;
 pub mod media_api;
 pub mod oauth;
@@ -33,8 +34,6 @@ pub struct Plan {
     pub lane: Lane,
     /// What stands in for the audio; never blank.
     pub transcript: Transcript,
-    /// Whether Genesys is asked to keep the copies only so long.
-    pub retention: bool,
 }
 
 /// The pure half of a route.
@@ -47,6 +46,9 @@ pub trait Planner: Send + Sync {
 
     /// Fixes what will be on the wire for the next call of this record.
     fn intend(&self, record: &Record, step: Step, now: UnixMs) -> Intent;
+
+    /// Whether Genesys is asked, after the post, to keep the copies only so long.
+    fn retains(&self) -> bool;
 
     /// Whether the upload has become too old to be referenced by a post that starts at `now`.
     fn upload_outdated(&self, record: &Record, now: UnixMs) -> bool;

@@ -51,6 +51,7 @@ pub async fn exchange(
             ("authorization", format!("Basic {}", STANDARD.encode(pair))),
             ("content-type", "application/x-www-form-urlencoded".to_owned()),
         ],
+        due_at: None,
         body: Bytes::from_static(b"grant_type=client_credentials"),
     };
     let answer = match transport.call(call).await {

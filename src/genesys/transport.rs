@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use futures_util::future::LocalBoxFuture;
 
-use crate::domain::{Code, Failure, Retry, UnixMs};
+use crate::domain::{Code, Failure, RateHeaders, Retry, UnixMs};
 /// Which call this is, for logs and metrics.
 pub use crate::telemetry::Call as CallName;
 
@@ -28,6 +28,8 @@ pub struct Call {
     pub url: String,
     /// Header fields; names in lower case.
     pub headers: Vec<(&'static str, String)>,
+    /// When what the call does should have happened, where the gate goes by that: deletes.
+    pub due_at: Option<UnixMs>,
     /// The whole body; sent with its `Content-Length`.
     pub body: Bytes,
 }
@@ -39,6 +41,8 @@ pub struct Answer {
     pub status: u16,
     /// What `Retry-After` asks for, in milliseconds from now; an unreadable one counts as absent.
     pub retry_after_ms: Option<u64>,
+    /// What the answer says about the client's budget.
+    pub rate: Option<RateHeaders>,
     /// The whole body, at most [`ANSWER_BYTES_MAX`].
     pub body: Bytes,
 }
@@ -95,4 +99,15 @@ pub fn parse_retry_after(value: &str, now: UnixMs) -> Option<u64> {
     let date = httpdate::parse_http_date(value).ok()?;
     let at = date.duration_since(std::time::UNIX_EPOCH).ok()?.as_millis();
     Some(UnixMs(i64::try_from(at).ok()?).ms_since(now))
+}
+
+/// Reads the three `inin-ratelimit-*` fields; `None` unless all are there and make sense. The
+/// reset is told in whole seconds, rounded somehow: one second is added, so that the window here
+/// never ends before the server's.
+pub fn parse_rate<'a>(field: impl Fn(&str) -> Option<&'a str>) -> Option<RateHeaders> {
+    let number = |name| field(name)?.trim().parse::<u64>().ok();
+    let allowed = number("inin-ratelimit-allowed").filter(|allowed| *allowed > 0)?;
+    let count = number("inin-ratelimit-count")?;
+    let reset_seconds = number("inin-ratelimit-reset").filter(|seconds| *seconds <= 3_600)?;
+    Some(RateHeaders { count, allowed, reset_ms: (reset_seconds + 1) * 1_000 })
 }

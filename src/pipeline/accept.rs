@@ -65,7 +65,13 @@ impl Pipeline {
             .as_ref()
             .map(|key| KeyClaim { key: key.clone(), fingerprint: fingerprint(&message) });
         let mut record = self.new_record(message, plan, media);
-        record.intent = Some(self.parts.planner.intend(&record, Step::Upload, record.created_at));
+        // One that has to wait for its turn intends its upload when it comes: an intent that is
+        // found at a start counts as a call that was on the wire.
+        if announced.is_near_head() {
+            let intent = self.parts.planner.intend(&record, Step::Upload, record.created_at);
+            record.intent = Some(intent);
+            record.attempts = 1;
+        }
         let transition = Transition {
             record: record.clone(),
             expected_version: None,
@@ -74,8 +80,10 @@ impl Pipeline {
             detail: None,
             at: record.created_at,
         };
+        let asked = Instant::now();
         match self.parts.ledger.commit(vec![transition]).await {
             Ok(committed) => {
+                self.parts.metrics.committed(asked.elapsed());
                 if let Some(committed) = committed.first() {
                     record.version = committed.version;
                     record.accepted_seq = committed.accepted_seq;
@@ -133,7 +141,7 @@ impl Pipeline {
             envelope: Some(message.envelope),
             transcript: Some(plan.transcript),
             intent: None,
-            attempts: 1,
+            attempts: 0,
             next_attempt_at: None,
             post_in_doubt: false,
             withdrawn: false,

@@ -12,7 +12,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, oneshot};
 use tokio::time::Instant;
 
 use super::lanes::Seat;
-use super::{Answer, HeldClip, Pipeline};
+use super::{Answer, Drain, HeldClip, Pipeline};
 use crate::actors::{OwePurge, Vigil};
 use crate::domain::{
     ClipPlace, Code, Ending, Event, NextStep, Patience, Problem, Record, Stage, UnixMs, next_step,
@@ -21,6 +21,8 @@ use crate::ledger::{ChangeError, CommitError, DueCopy, change_by};
 
 /// Pause after a ledger that had no room, before the same change is tried again.
 const STORAGE_PAUSE: Duration = Duration::from_secs(5);
+/// Pause of a drive that finds the gateway shutting down while it waits.
+const DRAIN_PAUSE: Duration = Duration::from_millis(50);
 
 /// The sender of a message, as long as they wait for an answer.
 pub(super) struct Sender {
@@ -93,8 +95,9 @@ impl Drive {
         loop {
             if self.pipeline.parts.admission.drain().is_draining() {
                 self.promise().await?;
-                if self.record.is_durable() || !self.record.stage.is_open() {
-                    return self.stop_unless_ended();
+                if self.record.is_durable() && self.record.stage.is_open() {
+                    self.drop_intent().await?;
+                    return Err(Stop::Draining);
                 }
             }
             let now = self.now();
@@ -122,8 +125,13 @@ impl Drive {
         }
     }
 
-    fn stop_unless_ended(&self) -> Result<(), Stop> {
-        if self.record.stage.is_open() { Err(Stop::Draining) } else { Ok(()) }
+    /// Takes back an intent whose call has not left. Between two steps no call of this drive is
+    /// under way; left standing, the intent would pass for a lost call at the next start.
+    async fn drop_intent(&mut self) -> Result<(), Stop> {
+        if self.record.intent.is_none() {
+            return Ok(());
+        }
+        self.commit(Event::IntentDropped).await
     }
 
     /// Ends the message for good.
@@ -142,11 +150,12 @@ impl Drive {
     pub(super) async fn commit_by(&mut self, event: impl Fn(&Record) -> Event) -> Result<(), Stop> {
         loop {
             let version = self.record.version;
-            let now = self.now();
+            let (now, asked) = (self.now(), Instant::now());
             let ledger = &*self.pipeline.parts.ledger;
             let decide = |record: &Record| vec![event(record)];
             match change_by(ledger, &mut self.record, decide, now).await {
                 Ok(events) => {
+                    self.pipeline.parts.metrics.committed(asked.elapsed());
                     events.iter().for_each(|event| self.committed(event));
                     return Ok(());
                 }
@@ -191,14 +200,16 @@ impl Drive {
     }
 
     /// Waits for something on the wire or in a queue, but lets the sender go with a 202 when their
-    /// wait is over.
+    /// wait is over or the gateway shuts down.
     pub(super) async fn patiently<T>(&mut self, work: impl Future<Output = T>) -> Result<T, Stop> {
         let mut work = std::pin::pin!(work);
         if let Some(until) = self.sender.as_ref().map(|sender| sender.until) {
+            let drain = self.pipeline.parts.admission.drain().clone();
             tokio::select! {
                 biased;
                 done = &mut work => return Ok(done),
                 () = tokio::time::sleep_until(until) => {}
+                () = drain.begun() => {}
             }
             self.promise().await?;
         }
@@ -216,8 +227,9 @@ impl Drive {
         let nudge = Arc::clone(&self.nudge);
         let drain = self.pipeline.parts.admission.drain().clone();
         tokio::select! {
+            biased;
             () = tokio::time::sleep_until(next_attempt) => Ok(()),
-            () = drain.begun() => Ok(()),
+            () = draining(&drain) => Ok(()),
             () = nudge.notified() => self.refresh().await,
         }
     }
@@ -238,6 +250,9 @@ impl Drive {
     /// The message has ended, or is held: the sender is told, and our own copy of the clip goes.
     async fn finish(&mut self) {
         self.answer();
+        if let Err(Stop::Ledger(error)) = self.drop_intent().await {
+            tracing::error!(message.id = %self.record.id, %error, "intent not taken back");
+        }
         let ended = !self.record.stage.is_open() && self.record.stage != Stage::Held;
         if !ended || self.record.clip != ClipPlace::Spooled {
             return;
@@ -280,6 +295,13 @@ impl Pipeline {
             self.parts.actors.janitor.tell(OwePurge(due));
         }
     }
+}
+
+/// Resolves when the gateway shuts down, but not at once: the loop then looks at the shutdown, and
+/// where it cannot stop it must not spin.
+pub(super) async fn draining(drain: &Drain) {
+    drain.begun().await;
+    tokio::time::sleep(DRAIN_PAUSE).await;
 }
 
 /// What a sender is told of a message that has ended or is durable.

@@ -31,6 +31,15 @@ impl Drive {
             }
             return Ok(());
         }
-        self.commit(Event::ClipSpooled).await
+        self.commit(Event::ClipSpooled).await?;
+        if self.record.clip != ClipPlace::Spooled {
+            // Somebody ended the message meanwhile: a file that no row names must not stay.
+            if let Err(error) = self.pipeline.parts.spool.remove(self.record.id).await {
+                tracing::error!(message.id = %self.record.id, %error, "spooled clip not removed");
+            }
+        }
+        // The spool has it, or nobody needs it: its share of memory goes to others.
+        self.clip = None;
+        Ok(())
     }
 }

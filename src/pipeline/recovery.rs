@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::Pipeline;
 use super::drive::{self, Drive};
 use super::lanes::Seat;
-use crate::domain::{MessageId, recover};
+use crate::domain::{ClipPlace, MessageId, recover};
 use crate::ledger::{ChangeError, change};
 use crate::spool::SpoolError;
 
@@ -29,7 +29,7 @@ pub enum RecoveryError {
 pub struct Recovered {
     /// Messages that the pipeline goes on with.
     pub unfinished: usize,
-    /// Spool files without a message, deleted.
+    /// Spool files that no record counts on, deleted.
     pub spool_strays: usize,
 }
 
@@ -39,6 +39,7 @@ impl Pipeline {
     /// the engine.
     pub async fn recover(self: &Arc<Self>) -> Result<Recovered, RecoveryError> {
         let mut queue: Vec<(MessageId, Seat)> = Vec::new();
+        let mut kept: HashSet<MessageId> = HashSet::new();
         let mut after_seq = 0;
         loop {
             let page = self.parts.ledger.unfinished(after_seq, PAGE).await;
@@ -54,11 +55,15 @@ impl Pipeline {
                     events.iter().for_each(|event| self.parts.metrics.happened(event));
                     self.owe(&record);
                 }
+                // A file that no commit knows is a stray, even where its message is known: nobody was
+                // told of it, and nothing else would ever delete it.
+                if record.clip == ClipPlace::Spooled {
+                    kept.insert(record.id);
+                }
                 let seat = self.lanes.announce(&record.lane).seat(record.accepted_seq);
                 queue.push((record.id, seat));
             }
         }
-        let kept: HashSet<MessageId> = queue.iter().map(|(id, _)| *id).collect();
         let recovered =
             Recovered { unfinished: queue.len(), spool_strays: self.delete_strays(&kept).await? };
         let pipeline = Arc::clone(self);

@@ -5,15 +5,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::drive::{Drive, Stop};
+use super::drive::{Drive, Stop, draining};
 use crate::actors::{AskError, LookUpPost, PostMessages, UploadClip};
 use crate::domain::{
     ClipPlace, Code, Ending, Event, Failure, Found, Intent, Origin, Outcome, Retry, Step, UnixMs,
 };
 use crate::settings::OnUnknown;
-
-/// Pause of a drive that waits for its turn while the gateway shuts down.
-const DRAIN_PAUSE: Duration = Duration::from_millis(50);
 
 impl Drive {
     /// Uploads the clip. The intent is durable before the call leaves (invariant 2).
@@ -37,8 +34,9 @@ impl Drive {
         let outcome = self.patiently(async move { uploader.ask(order).await }).await?;
         match outcome.unwrap_or_else(gone) {
             Outcome::Done(copies) => {
-                // A post in doubt is settled before anything is posted again.
-                let may_post = self.seat.is_head() && !self.record.post_in_doubt;
+                // A post in doubt is settled before anything is posted again; a drain starts none.
+                let draining = self.pipeline.parts.admission.drain().is_draining();
+                let may_post = self.seat.is_head() && !self.record.post_in_doubt && !draining;
                 let post = may_post.then(|| self.intend(Step::Post));
                 self.commit(Event::Uploaded { copies, post }).await
             }
@@ -81,6 +79,11 @@ impl Drive {
                 let keeping = self.pipeline.parts.rules.keeping;
                 let event = crate::domain::interrupted(&self.record, &keeping, self.now());
                 self.commit(event).await
+            }
+            // The sender wants it gone: posting it once more would make sure that it is there.
+            Found::CannotTell if self.record.withdrawn => {
+                let detail = "withdrawn, and the answer to its post was lost".to_owned();
+                self.fail(Code::GenesysAnswerLost, detail).await
             }
             Found::CannotTell => match self.pipeline.parts.rules.on_unknown {
                 OnUnknown::Repeat if self.upload_outdated() => {
@@ -130,11 +133,12 @@ impl Drive {
     async fn posted(&mut self, message_id: Option<String>) -> Result<(), Stop> {
         let keeping = self.pipeline.parts.rules.keeping;
         let now = self.now();
+        let retention = self.pipeline.parts.planner.retains();
         // A withdrawal may have come while the post was on the wire: the record at the commit says.
         self.commit_by(|record| Event::Posted {
             message_id: message_id.clone(),
             due_at: keeping.due_at(now, record.withdrawn),
-            retention: true,
+            retention,
         })
         .await
     }
@@ -183,11 +187,7 @@ impl Drive {
                 tokio::select! {
                     biased;
                     () = turn => false,
-                    () = drain.begun() => {
-                        // The loop looks at the shutdown; where it cannot stop, it must not spin.
-                        tokio::time::sleep(DRAIN_PAUSE).await;
-                        false
-                    }
+                    () = draining(&drain) => false,
                     () = expiry => false,
                     () = nudge.notified() => true,
                 }

@@ -21,7 +21,7 @@ pub const OPENMETRICS_TYPE: &str = "application/openmetrics-text; version=1.0.0;
 pub const CLASSIC_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// A call to Genesys.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Call {
     /// The exchange of credentials for a token.
     Token,
@@ -109,6 +109,7 @@ pub struct Metrics {
     calls: Family<Labels<2>, Counter>,
     call_seconds: Family<Labels<1>, Histogram>,
     accept_seconds: Histogram,
+    commit_seconds: Histogram,
     purge_lag_seconds: Histogram,
     token_valid: Gauge,
     registry: Registry,
@@ -120,6 +121,9 @@ const CALL_SECONDS: [f64; 12] =
 /// From one commit to a slow upload.
 const ACCEPT_SECONDS: [f64; 12] =
     [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2.5, 10.0, 60.0];
+/// From a disk with a battery to one that hardly answers.
+const COMMIT_SECONDS: [f64; 14] =
+    [0.0001, 0.0002, 0.0005, 0.001, 0.0015, 0.002, 0.003, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2.5];
 /// From on time to a day late.
 const PURGE_LAG_SECONDS: [f64; 9] = [0.1, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3_600.0, 86_400.0];
 
@@ -136,6 +140,7 @@ impl Metrics {
             calls: Family::default(),
             call_seconds: Family::new_with_constructor(|| Histogram::new(CALL_SECONDS)),
             accept_seconds: Histogram::new(ACCEPT_SECONDS),
+            commit_seconds: Histogram::new(COMMIT_SECONDS),
             purge_lag_seconds: Histogram::new(PURGE_LAG_SECONDS),
             token_valid: Gauge::default(),
             registry: Registry::with_prefix("voicepost"),
@@ -155,6 +160,11 @@ impl Metrics {
     pub fn accepted(&self, took: Duration) {
         self.messages.get_or_create(&[("event", "accepted")]).inc();
         self.accept_seconds.observe(took.as_secs_f64());
+    }
+
+    /// A message's commit was on the disk so long after it was asked for.
+    pub fn committed(&self, took: Duration) {
+        self.commit_seconds.observe(took.as_secs_f64());
     }
 
     /// A commit changed a message.
@@ -226,6 +236,7 @@ impl Metrics {
         registry.register("calls", "Calls to Genesys, by what became of them", self.calls.clone());
         let seconds = [
             ("accept", "Time from a complete request body to the commit", &self.accept_seconds),
+            ("commit", "Time that the commits of deliveries waited and took", &self.commit_seconds),
             ("purge_lag", "Time by which purges were late", &self.purge_lag_seconds),
         ];
         for (name, help, histogram) in seconds {

@@ -12,7 +12,7 @@ use crate::actors::{
     AskError, JanitorObserved, MessengerObserved, ObserveJanitor, ObserveMessenger, ObserveToken,
     ObserveUploader, ObserveValidator, TokenObserved, UploaderObserved, ValidatorObserved,
 };
-use crate::domain::{Code, MessageId, Problem, Record, Stage, UnixMs};
+use crate::domain::{Code, MessageId, Pace, Problem, Record, Stage, UnixMs};
 use crate::ledger::Totals;
 use crate::pipeline::Pipeline;
 use crate::telemetry::{CLASSIC_TYPE, OPENMETRICS_TYPE};
@@ -48,6 +48,8 @@ struct State {
     clip_memory_bytes: u64,
     ledger: Totals,
     ledger_free_bytes: Option<u64>,
+    /// The rate gate: closings and the window, in milliseconds since the gateway's start.
+    pace: Pace,
     actors: Observed,
 }
 
@@ -81,6 +83,7 @@ pub(super) async fn state(request: HttpRequest) -> HttpResponse {
         clip_memory_bytes: admission.clips().bytes_reserved(),
         ledger,
         ledger_free_bytes: pipeline.ledger().free_bytes(),
+        pace: pipeline.actors().pace.borrow().clone(),
         actors,
     };
     answers::json(&request, StatusCode::OK, &state)

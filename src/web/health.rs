@@ -37,8 +37,8 @@ pub(super) async fn ready(request: HttpRequest) -> HttpResponse {
         reasons.push("the disk is nearly full".to_owned());
     }
     let token = site.pipeline.actors().token_view.borrow().clone();
-    if token.token.is_none() {
-        let detail = token.trouble.map_or("no exchange yet".to_owned(), |trouble| trouble.detail);
+    if token.usable(site.pipeline.clock().now()).is_none() {
+        let detail = token.trouble.map_or("none is valid now".to_owned(), |trouble| trouble.detail);
         reasons.push(format!("no access token: {detail}"));
     }
     let ready = Ready { ready: reasons.is_empty(), reasons };

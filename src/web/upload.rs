@@ -163,11 +163,11 @@ struct Paced {
 #[derive(Debug, thiserror::Error)]
 enum PaceError {
     #[error("the body was not complete after {seconds} s")]
-    TooLong { seconds: u64 },
+    Late { seconds: u64 },
     #[error("the body came at {rate} bytes a second, less than the minimum of {minimum}")]
-    TooSlow { rate: u64, minimum: u64 },
+    Slow { rate: u64, minimum: u64 },
     #[error("the body has at least {bytes} bytes, more than the maximum of {bytes_max}")]
-    TooLarge { bytes: u64, bytes_max: u64 },
+    Oversized { bytes: u64, bytes_max: u64 },
 }
 
 impl Paced {
@@ -200,7 +200,7 @@ impl Paced {
         self.bytes += chunk.len() as u64;
         if self.bytes > self.bytes_max {
             let (bytes, bytes_max) = (self.bytes, self.bytes_max);
-            return Err(io(PaceError::TooLarge { bytes, bytes_max }));
+            return Err(io(PaceError::Oversized { bytes, bytes_max }));
         }
         Ok(Some(chunk))
     }
@@ -216,10 +216,10 @@ impl Paced {
     fn late(&self) -> PaceError {
         let elapsed = self.started.elapsed();
         if elapsed >= self.rules.body_max {
-            return PaceError::TooLong { seconds: self.rules.body_max.as_secs() };
+            return PaceError::Late { seconds: self.rules.body_max.as_secs() };
         }
         let rate = self.bytes / elapsed.as_secs().max(1);
-        PaceError::TooSlow { rate, minimum: self.rules.body_bytes_per_second_min }
+        PaceError::Slow { rate, minimum: self.rules.body_bytes_per_second_min }
     }
 }
 
@@ -229,7 +229,7 @@ fn unreadable(error: MultipartError) -> Problem {
         && let Some(pace) = io.get_ref().and_then(|inner| inner.downcast_ref::<PaceError>())
     {
         return match pace {
-            PaceError::TooLarge { bytes, bytes_max } => too_large(*bytes, *bytes_max),
+            PaceError::Oversized { bytes, bytes_max } => too_large(*bytes, *bytes_max),
             slow => Problem::new(Code::UploadTooSlow, slow.to_string()),
         };
     }

@@ -144,7 +144,13 @@ fn noise() -> impl Strategy<Value = Vec<u8>> {
 /// Six times as many cases as usual; `PROPTEST_CASES` asks for more.
 fn config() -> ProptestConfig {
     let usual = ProptestConfig::default();
-    ProptestConfig { cases: usual.cases.saturating_mul(6), failure_persistence: None, ..usual }
+    ProptestConfig {
+        cases: usual.cases.saturating_mul(6),
+        failure_persistence: None,
+        // A failure is worth a smaller example, but not ten minutes.
+        max_shrink_time: 5_000,
+        ..usual
+    }
 }
 
 proptest! {

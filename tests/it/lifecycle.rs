@@ -39,6 +39,7 @@ fn any_event() -> impl Strategy<Value = Event> {
         }),
         time().prop_map(|due_at| Event::UploadOutdated { due_at }),
         Just(Event::CrashCounted),
+        Just(Event::IntentDropped),
     ];
     let ends = prop_oneof![
         Just(Event::ClipSpooled),
@@ -89,9 +90,10 @@ fn check(before: &Record, event: &Event, after: &Record, now: UnixMs) -> Result<
         prop_assert!(settled || after.possible_duplicate, "a doubt vanished by {}", event.name());
     }
     if post_on_the_wire(before) && !post_on_the_wire(after) && !after.post_in_doubt {
-        let answered =
-            matches!(event, Event::Posted { .. } | Event::Deferred { .. } | Event::Failed { .. });
-        prop_assert!(answered, "a post on the wire was forgotten by {}", event.name());
+        use Event::{Deferred, Failed, IntentDropped, Posted};
+        let settled =
+            matches!(event, Posted { .. } | Deferred { .. } | Failed { .. } | IntentDropped);
+        prop_assert!(settled, "a post on the wire was forgotten by {}", event.name());
     }
     prop_assert!(after.copies.len() >= before.copies.len(), "copies are never taken out");
     for (old, new) in before.copies.iter().zip(&after.copies) {

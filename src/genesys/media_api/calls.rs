@@ -69,12 +69,13 @@ impl MediaApiRoute {
             }
         };
         let url = format!("{}/api/v2/media/attachments/upload", self.api.base_url);
-        Call { name: CallName::Upload, method: Method::Post, url, headers, body }
+        Call { name: CallName::Upload, method: Method::Post, url, headers, due_at: None, body }
     }
 
     fn json_call(&self, name: CallName, url: String, body: &Value) -> Call {
         let headers = vec![("content-type", "application/json".to_owned())];
-        Call { name, method: Method::Post, url, headers, body: Bytes::from(body.to_string()) }
+        let body = Bytes::from(body.to_string());
+        Call { name, method: Method::Post, url, headers, due_at: None, body }
     }
 
     async fn do_upload(&self, record: Arc<Record>, clip: Bytes) -> Outcome<Vec<NewCopy>> {
@@ -141,6 +142,7 @@ impl MediaApiRoute {
             method: Method::Delete,
             url,
             headers: Vec::new(),
+            due_at: copy.due_at,
             body: Bytes::new(),
         };
         answers::delete(self.api.call(call).await)

@@ -51,12 +51,16 @@ impl Planner for MediaApiPlanner {
                 .with("limit", TRANSCRIPT_BYTES_MAX)
                 .with("actual", bytes));
         }
-        Ok(Plan { lane: Lane(conversation_id.to_owned()), transcript, retention: true })
+        Ok(Plan { lane: Lane(conversation_id.to_owned()), transcript })
     }
 
     fn intend(&self, _record: &Record, step: Step, _now: UnixMs) -> Intent {
         // This route chooses no ids or times of its own: record and copy fix every byte.
         Intent { step, private: Private::default() }
+    }
+
+    fn retains(&self) -> bool {
+        true
     }
 
     fn upload_outdated(&self, record: &Record, now: UnixMs) -> bool {

@@ -298,6 +298,7 @@ fn refuse(path: &Path, unfit: &Unfit) -> OpenError {
 fn send_blocking<T>(queue: &mpsc::Sender<T>, mut message: T) {
     while let Err(TrySendError::Full(back)) = queue.try_send(message) {
         message = back;
+        #[expect(clippy::disallowed_methods, reason = "called once, at the end of the process")]
         std::thread::sleep(Duration::from_millis(1));
     }
 }

@@ -1,0 +1,377 @@
+//! The real program as a child process, in front of a sandbox that lives in the test.
+//!
+//! A [`World`] is what outlives the process: sandbox, data directory, settings. A [`Gateway`] is
+//! one life of the process; dropped, it is killed. The client is a bare socket, one connection a
+//! request.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc;
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use voicepost::sandbox::{
+    Account, Endpoint, FaultAction, FaultRule, Latency, SandboxServer, SandboxSettings,
+};
+
+const CLIP: &[u8] = include_bytes!("../fixtures/audio/hello.ogg");
+const BOUNDARY: &str = "voicepost-test-boundary";
+/// The longest any single wait of a test takes before it has failed.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Everything that outlives a process: Genesys, the data, the settings.
+pub struct World {
+    sandbox: SandboxServer,
+    pub data: tempfile::TempDir,
+    settings: Vec<(String, String)>,
+}
+
+impl World {
+    /// A world with the settings' defaults, short pauses, and these settings on top:
+    /// `("PURGE__TTL_SECONDS", "3")`.
+    pub fn new(settings: &[(&str, &str)]) -> World {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let sandbox = SandboxServer::start(SandboxSettings::default(), listener).unwrap();
+        let data = tempfile::tempdir().expect("a temporary directory");
+        let path = |name: &str| data.path().join(name).to_str().unwrap().to_owned();
+        let mut all: Vec<(String, String)> = [
+            ("SERVER__LISTEN", "127.0.0.1:0".to_owned()),
+            ("SERVER__WORKERS", "2".to_owned()),
+            ("ADMIN__LISTEN", "127.0.0.1:0".to_owned()),
+            ("GENESYS__ROUTE", "media-api".to_owned()),
+            ("GENESYS__LOGIN_URL", sandbox.base_url().to_owned()),
+            ("GENESYS__API_URL", sandbox.base_url().to_owned()),
+            ("DELIVERY__PAUSE_MS_MIN", "100".to_owned()),
+            ("DELIVERY__LATER_PAUSE_MS_MIN", "100".to_owned()),
+            ("PURGE__PAUSE_MS_MIN", "100".to_owned()),
+            ("PURGE__TTL_SECONDS", "1".to_owned()),
+            ("PURGE__DELAY_SECONDS_MIN", "1".to_owned()),
+            ("LEDGER__URL", format!("sqlite:{}", path("voicepost.db"))),
+            ("SPOOL__DIR", path("spool")),
+            ("LOG__FORMAT", "json".to_owned()),
+        ]
+        .map(|(name, value)| (name.to_owned(), value))
+        .to_vec();
+        all.extend(settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        World { sandbox, data, settings: all }
+    }
+
+    /// `voicepost serve` with the world's settings, not started yet.
+    pub fn serve(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_voicepost"));
+        command.env_clear().arg("serve").current_dir(self.data.path());
+        command.env("GENESYS_CLIENT_ID", "sandbox-client");
+        command.env("GENESYS_CLIENT_SECRET", "sandbox-secret");
+        for (name, value) in &self.settings {
+            command.env(format!("VOICEPOST__{name}"), value);
+        }
+        command
+    }
+
+    /// Starts the gateway and waits until both listeners answer.
+    pub fn start(&self) -> Gateway {
+        let mut child = self.serve().stderr(Stdio::piped()).spawn().expect("the program starts");
+        let log: Arc<Mutex<Vec<String>>> = Arc::default();
+        let (started, start) = mpsc::channel();
+        let lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let kept = Arc::clone(&log);
+        // Ends with the process, whose end of the pipe is the only one.
+        std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                if let Some(addresses) = addresses(&line) {
+                    let _ = started.send(addresses);
+                }
+                kept.lock().unwrap().push(line);
+            }
+        });
+        match start.recv_timeout(PATIENCE) {
+            Ok((public, admin)) => Gateway { child, public, admin, log },
+            Err(_) => {
+                let _ = child.kill();
+                panic!("the gateway did not start:\n{}", log.lock().unwrap().join("\n"))
+            }
+        }
+    }
+
+    /// Puts these fault rules in the place of those in force.
+    pub fn faults(&self, rules: Vec<FaultRule>) {
+        self.sandbox.with(|sandbox| sandbox.set_faults(rules)).expect("the rules are sound");
+    }
+
+    /// Lets calls of this endpoint take effect at once and answers them after `seconds`.
+    pub fn hold(&self, endpoint: Endpoint, seconds: u64) {
+        self.faults(vec![FaultRule::new(endpoint, late(seconds * 1000))]);
+    }
+
+    /// Ends all trouble.
+    pub fn release(&self) {
+        self.faults(Vec::new());
+    }
+
+    /// What has reached Genesys.
+    pub fn account<T>(&self, look: impl FnOnce(&Account) -> T) -> T {
+        self.sandbox.with(|sandbox| look(sandbox.account()))
+    }
+
+    /// Voice messages posted so far.
+    pub fn posts(&self) -> usize {
+        self.account(|account| account.posts().len())
+    }
+
+    /// Clips uploaded so far.
+    pub fn uploads(&self) -> usize {
+        self.account(|account| account.uploads().len())
+    }
+
+    /// Clips that still lie at Genesys.
+    pub fn alive(&self) -> usize {
+        self.account(|account| account.summary().uploads_alive)
+    }
+
+    /// Transcripts posted into a conversation, in order.
+    pub fn heard(&self, conversation: &str) -> Vec<String> {
+        self.account(|account| {
+            let posts = account.posts().iter();
+            let here = posts.filter(|post| post.conversation_id == conversation);
+            here.map(|post| post.transcript.clone()).collect()
+        })
+    }
+
+    /// Names of the files in the spool.
+    pub fn spooled(&self) -> Vec<String> {
+        let Ok(files) = std::fs::read_dir(self.data.path().join("spool")) else {
+            return Vec::new();
+        };
+        files.map(|file| file.unwrap().file_name().into_string().unwrap()).collect()
+    }
+}
+
+/// A fault that answers late.
+pub fn late(latency_ms: u64) -> FaultAction {
+    FaultAction::latency(Latency::Fixed(latency_ms))
+}
+
+fn addresses(line: &str) -> Option<(SocketAddr, SocketAddr)> {
+    let line: Value = serde_json::from_str(line).ok()?;
+    (line["message"] == "gateway started").then_some(())?;
+    let address = |name: &str| line[name].as_str()?.parse().ok();
+    Some((address("public_addr")?, address("admin_addr")?))
+}
+
+/// Waits until `ready`; a test that waits in vain has failed.
+pub fn wait_until(what: &str, ready: impl Fn() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !ready() {
+        assert!(Instant::now() < deadline, "waited in vain: {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// One voice message on its way in.
+#[derive(Clone, Default)]
+pub struct Send {
+    pub conversation: String,
+    pub transcript: String,
+    pub key: Option<String>,
+    pub prefer: Option<String>,
+}
+
+impl Send {
+    /// A message whose transcript tells it apart.
+    pub fn new(conversation: &str, transcript: &str) -> Send {
+        let text = |text: &str| text.to_owned();
+        Send { conversation: text(conversation), transcript: text(transcript), ..Send::default() }
+    }
+
+    pub fn key(self, key: &str) -> Send {
+        Send { key: Some(key.to_owned()), ..self }
+    }
+
+    pub fn prefer(self, prefer: &str) -> Send {
+        Send { prefer: Some(prefer.to_owned()), ..self }
+    }
+
+    /// Sends it; `None`: the connection ended without an answer.
+    pub fn to(&self, gateway: SocketAddr) -> Option<Answer> {
+        exchange(gateway, &self.request())
+    }
+
+    fn request(&self) -> Vec<u8> {
+        let mut body = Vec::new();
+        let fields = [
+            ("conversation_id", self.conversation.as_str()),
+            ("sender_id", "guest-1"),
+            ("transcript", self.transcript.as_str()),
+        ];
+        for (name, value) in fields {
+            let head = format!("Content-Disposition: form-data; name=\"{name}\"");
+            body.extend(format!("--{BOUNDARY}\r\n{head}\r\n\r\n{value}\r\n").bytes());
+        }
+        let head = "Content-Disposition: form-data; name=\"file\"; filename=\"clip.ogg\"\r\n\
+                    Content-Type: audio/ogg";
+        body.extend(format!("--{BOUNDARY}\r\n{head}\r\n\r\n").bytes());
+        body.extend(CLIP);
+        body.extend(format!("\r\n--{BOUNDARY}--\r\n").bytes());
+        let mut head = format!("Content-Type: multipart/form-data; boundary={BOUNDARY}\r\n");
+        for (name, value) in [("Idempotency-Key", &self.key), ("Prefer", &self.prefer)] {
+            if let Some(value) = value {
+                head += &format!("{name}: {value}\r\n");
+            }
+        }
+        request("POST", "/v1/voice-messages", &head, &body)
+    }
+}
+
+fn request(method: &str, path: &str, head: &str, body: &[u8]) -> Vec<u8> {
+    let mut bytes = format!(
+        "{method} {path} HTTP/1.1\r\nHost: gateway\r\nConnection: close\r\n{head}\
+         Content-Length: {}\r\n\r\n",
+        body.len()
+    )
+    .into_bytes();
+    bytes.extend(body);
+    bytes
+}
+
+/// What a gateway answered.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub body: Value,
+}
+
+impl Answer {
+    /// The message it is about.
+    pub fn id(&self) -> String {
+        self.body["id"].as_str().unwrap_or_else(|| panic!("no id: {self:?}")).to_owned()
+    }
+}
+
+/// `None`: the connection ended without an answer.
+fn exchange(address: SocketAddr, request: &[u8]) -> Option<Answer> {
+    let mut stream = TcpStream::connect(address).ok()?;
+    stream.set_read_timeout(Some(PATIENCE * 4)).unwrap();
+    stream.write_all(request).ok()?;
+    let mut bytes = Vec::new();
+    // A reset ends the answer like a close does.
+    let _ = stream.read_to_end(&mut bytes);
+    let end = bytes.windows(4).position(|window| window == b"\r\n\r\n")?;
+    let status = std::str::from_utf8(&bytes[9..12]).ok()?.parse().ok()?;
+    Some(Answer { status, body: serde_json::from_slice(&bytes[end + 4..]).ok()? })
+}
+
+/// One life of the program; killed when dropped.
+pub struct Gateway {
+    child: Child,
+    pub public: SocketAddr,
+    admin: SocketAddr,
+    log: Arc<Mutex<Vec<String>>>,
+}
+
+impl Gateway {
+    /// Sends a clip and waits for the answer.
+    pub fn send(&self, send: &Send) -> Answer {
+        send.to(self.public).expect("the gateway answers")
+    }
+
+    /// Sends a clip from a thread of its own.
+    pub fn sending(&self, send: Send) -> JoinHandle<Option<Answer>> {
+        let address = self.public;
+        std::thread::spawn(move || send.to(address))
+    }
+
+    /// Asks the operators' listener.
+    pub fn admin(&self, path: &str) -> Value {
+        let answer = exchange(self.admin, &request("GET", path, "", b""));
+        answer.unwrap_or_else(|| panic!("no answer to {path}")).body
+    }
+
+    /// The receipt of a message, as an operator reads it.
+    pub fn receipt(&self, id: &str) -> Value {
+        self.admin(&format!("/admin/messages/{id}"))
+    }
+
+    /// Withdraws a message.
+    pub fn withdraw(&self, id: &str) -> Answer {
+        let path = format!("/v1/voice-messages/{id}");
+        exchange(self.public, &request("DELETE", &path, "", b"")).expect("the gateway answers")
+    }
+
+    /// Names of the events in a message's history.
+    pub fn history(&self, id: &str) -> Vec<String> {
+        let rows = self.admin(&format!("/admin/messages/{id}/history"));
+        let rows = rows.as_array().expect("a list").iter();
+        rows.map(|row| row["event"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// Waits until the receipt says so, and returns it.
+    pub fn receipt_when(&self, id: &str, what: &str, ready: impl Fn(&Value) -> bool) -> Value {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let receipt = self.receipt(id);
+            if ready(&receipt) {
+                return receipt;
+            }
+            assert!(Instant::now() < deadline, "{what}, but {receipt:#}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Waits until the message has this status, and returns the receipt.
+    pub fn receipt_at(&self, id: &str, status: &str) -> Value {
+        self.receipt_when(id, status, |receipt| receipt["status"] == status)
+    }
+
+    /// Waits until the message's purge stands so, and returns the receipt.
+    pub fn purge_at(&self, id: &str, state: &str) -> Value {
+        self.receipt_when(id, state, |receipt| receipt["purge"]["state"] == state)
+    }
+
+    /// The ids of messages on their way, in order of acceptance.
+    pub fn queue(&self) -> Vec<String> {
+        let queue = self.admin("/admin/messages");
+        let ids = queue.as_array().expect("a list").iter();
+        ids.map(|message| message["id"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// kill -9, and the end of it.
+    pub fn kill(mut self) {
+        self.child.kill().expect("it lives");
+        self.child.wait().expect("it ends");
+    }
+
+    /// SIGTERM.
+    pub fn terminate(&self) {
+        let pid = self.child.id().to_string();
+        let status = Command::new("kill").args(["-TERM", &pid]).status().expect("kill runs");
+        assert!(status.success());
+    }
+
+    /// Waits for the end of the process.
+    pub fn ended(mut self) -> ExitStatus {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.child.try_wait().expect("it can be asked") {
+                return status;
+            }
+            assert!(Instant::now() < deadline, "it goes on:\n{}", self.log());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// What the process has logged so far.
+    pub fn log(&self) -> String {
+        self.log.lock().unwrap().join("\n")
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        // Either it has ended already, or it ends here.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
