@@ -285,6 +285,7 @@ fn site(settings: &Settings, pipeline: Arc<Pipeline>) -> Site {
             wait: Duration::from_secs(server.wait_seconds),
             wait_max: Duration::from_secs(server.wait_seconds_max),
             body_max: Duration::from_secs(server.body_seconds_max),
+            linger: Duration::from_secs(server.linger_seconds),
             body_bytes_per_second_min: server.body_bytes_per_second_min,
         },
     }

@@ -325,8 +325,11 @@ fn the_readme_shows_the_problem_table() {
 #[test]
 fn the_invariants_are_named_where_they_are_kept() {
     let architecture = read(&root().join("ARCHITECTURE.md"));
-    let tests: String =
-        rust_files(&["tests/it"]).iter().map(|path| read(path)).collect::<Vec<_>>().join("\n");
+    let tests: String = rust_files(&["tests/it", "tests/sim"])
+        .iter()
+        .map(|path| read(path))
+        .collect::<Vec<_>>()
+        .join("\n");
     let code: String =
         rust_files(&["src"]).iter().map(|path| read(path)).collect::<Vec<_>>().join("\n");
     let mut findings = Vec::new();
@@ -338,7 +341,7 @@ fn the_invariants_are_named_where_they_are_kept() {
                 !lower[at + found.len()..].starts_with(|c: char| c.is_ascii_digit())
             })
         };
-        for (place, text) in [("src", &code), ("tests/it", &tests)] {
+        for (place, text) in [("src", &code), ("tests", &tests)] {
             if !named(text) {
                 findings.push(format!("invariant {number} is not named in {place}"));
             }

@@ -15,7 +15,12 @@ use voicepost::sandbox::{SandboxServer, SandboxSettings};
 
 const TOKEN: &str = r#"{"access_token":"2YotnFZFEjr1zCsicMWpAAx2YotnFZFEjr1zCsicMWpAA",
 "token_type":"bearer","expires_in":86399}"#;
-const UPLOAD: &str = r#"{"mediaId":"5f0c7e1d9b2a4c68a1d3e5f708192a3b","mediaUrl":"http://127.0.0.1:9090/media/5f0c7e1d9b2a4c68a1d3e5f708192a3b?expires=1760000900000&signature=0f1e2d3c4b5a69788796a5b4c3d2e1f00f1e2d3c4b5a69788796a5b4c3d2e1f0"}"#;
+const UPLOAD: &str = concat!(
+    r#"{"mediaId":"5f0c7e1d9b2a4c68a1d3e5f708192a3b","#,
+    r#""mediaUrl":"http://127.0.0.1:9090/media/5f0c7e1d9b2a4c68a1d3e5f708192a3b"#,
+    "?expires=1760000900000&signature=",
+    r#"0f1e2d3c4b5a69788796a5b4c3d2e1f00f1e2d3c4b5a69788796a5b4c3d2e1f0"}"#,
+);
 const POST: &str = r#"{"messages":[{"messageId":"0d1f7f0f-9c2b-4f0e-8a51-6f1c0f4e9b11"}]}"#;
 const RETENTION: &str = r#"{"retention":{"duration":"60m"}}"#;
 /// Longer than any case.

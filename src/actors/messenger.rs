@@ -127,3 +127,5 @@ impl Handler<ObserveMessenger> for MessengerActor {
         MessageResult(self.observed.borrow().clone())
     }
 }
+
+// 7 private: nothing; what a post means is the route's, what follows from it the pipeline's

@@ -19,6 +19,7 @@ mod messenger;
 mod outcomes;
 mod purge_work;
 mod token;
+mod token_desk;
 mod uploader;
 mod validator;
 
@@ -37,9 +38,9 @@ pub use messenger::{
 pub use outcomes::Outcomes;
 pub use purge_work::PurgeRules;
 pub use token::{
-    ObserveToken, RenewToken, TokenActor, TokenDesk, TokenObserved, TokenSeed, TokenTrouble,
-    TokenView,
+    ObserveToken, RenewToken, TokenActor, TokenObserved, TokenSeed, TokenTrouble, TokenView,
 };
+pub use token_desk::TokenDesk;
 pub use uploader::{ObserveUploader, UploadClip, UploaderActor, UploaderObserved};
 pub use validator::{
     CheckClip, INSPECTIONS_MAX, ObserveValidator, ValidatorActor, ValidatorObserved,

@@ -123,7 +123,8 @@ impl PurgeWork {
                 return self.defer(record, ordinal, failure.detail, next_at).await;
             }
         };
-        tracing::info!(message.id = %record.id, copy.ordinal = ordinal, set, detail, "retention settled");
+        let id = record.id;
+        tracing::info!(message.id = %id, copy.ordinal = ordinal, set, detail, "retention settled");
         let event = Event::RetentionSettled { ordinal, set, detail };
         self.change(record, event).await?;
         Ok(match next_at(record, ordinal) {
@@ -146,11 +147,17 @@ impl PurgeWork {
                 self.change(record, Event::CopyPurged { ordinal }).await?;
                 let lag_ms = self.clock.now().ms_since(due_at);
                 self.metrics.purged(Duration::from_millis(lag_ms));
-                tracing::info!(message.id = %record.id, copy.ordinal = ordinal, purge.lag_ms = lag_ms, "copy purged");
+                tracing::info!(
+                    message.id = %record.id,
+                    copy.ordinal = ordinal,
+                    purge.lag_ms = lag_ms,
+                    "copy purged"
+                );
                 Ok(Settled::Purged)
             }
             PurgeOutcome::NotPossible(detail) => {
-                tracing::error!(message.id = %record.id, copy.ordinal = ordinal, detail, "copy cannot be purged");
+                let id = record.id;
+                tracing::error!(message.id = %id, copy.ordinal = ordinal, detail, "cannot be purged");
                 let event = Event::CopyNotPurgeable { ordinal, detail };
                 self.change(record, event).await?;
                 Ok(Settled::NotPossible)
@@ -175,7 +182,13 @@ impl PurgeWork {
         detail: String,
         next_at: UnixMs,
     ) -> Result<Settled, ChangeError> {
-        tracing::warn!(message.id = %record.id, copy.ordinal = ordinal, detail, next_at = %next_at, "purge deferred");
+        tracing::warn!(
+            message.id = %record.id,
+            copy.ordinal = ordinal,
+            detail,
+            next_at = %next_at,
+            "purge deferred"
+        );
         let event = Event::PurgeDeferred { ordinal, detail, next_at };
         self.change(record, event).await?;
         Ok(match self::next_at(record, ordinal) {

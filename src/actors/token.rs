@@ -13,15 +13,14 @@ use actix::{
     Actor, AsyncContext, Context, Handler, Message, MessageResult, ResponseFuture, SpawnHandle,
 };
 use futures_util::FutureExt;
-use futures_util::future::LocalBoxFuture;
 use serde::Serialize;
 use tokio::sync::{oneshot, watch};
 
 use super::guard::{Vigil, contained};
-use super::handle::{AskError, Handle};
+use super::handle::Handle;
 use crate::clock::Clock;
 use crate::domain::{Backoff, Code, Failure, Retry, UnixMs, renew_after_ms};
-use crate::genesys::api::{AccessToken, TokenSource};
+use crate::genesys::api::AccessToken;
 use crate::genesys::oauth::{Exchange, exchange};
 use crate::genesys::transport::Transport;
 use crate::settings::Credentials;
@@ -31,8 +30,6 @@ use crate::telemetry::Metrics;
 
 /// Pauses between exchanges that fail.
 const EXCHANGE_BACKOFF: Backoff = Backoff { pause_ms_min: 1_000, pause_ms_max: 60_000 };
-/// How long a call waits for a token before it counts as not sent.
-const TOKEN_WAIT: Duration = Duration::from_secs(10);
 /// Rejections of fresh tokens further apart than this are no longer the same trouble.
 const REJECTION_MEMORY_MS: u64 = 300_000;
 /// Words of the media-api contract for an exchange that is refused.
@@ -372,18 +369,8 @@ impl TokenActor {
     }
 }
 
-fn unavailable(detail: &str) -> Failure {
+pub(super) fn unavailable(detail: &str) -> Failure {
     Failure::passing(Code::TokenUnavailable, detail)
-}
-
-/// TokenActor as routes see it.
-pub struct TokenDesk {
-    /// The published token.
-    pub view: watch::Receiver<TokenView>,
-    /// The actor.
-    pub actor: Handle<TokenActor>,
-    /// What time it is.
-    pub clock: Clock,
 }
 
 impl TokenView {
@@ -391,47 +378,5 @@ impl TokenView {
     pub fn usable(&self, now: UnixMs) -> Option<AccessToken> {
         let live = self.expires_at.is_none_or(|at| now < at);
         self.token.clone().filter(|_| live)
-    }
-}
-
-impl TokenDesk {
-    fn usable(&self, view: &TokenView) -> Option<AccessToken> {
-        view.usable(self.clock.now())
-    }
-
-    async fn wait(&self) -> Result<AccessToken, Failure> {
-        let mut view = self.view.clone();
-        let found = tokio::time::timeout(TOKEN_WAIT, view.wait_for(|v| self.usable(v).is_some()));
-        match found.await {
-            Ok(Ok(view)) => self.usable(&view).ok_or_else(|| unavailable("the token expired")),
-            Ok(Err(_)) => Err(unavailable("TokenActor is gone")),
-            Err(_) => {
-                let trouble = self.view.borrow().trouble.clone();
-                let detail = trouble.map_or("no token yet".to_owned(), |t| t.detail);
-                Err(unavailable(&detail))
-            }
-        }
-    }
-}
-
-impl TokenSource for TokenDesk {
-    fn token(&self) -> LocalBoxFuture<'_, Result<AccessToken, Failure>> {
-        let usable = self.usable(&self.view.borrow());
-        match usable {
-            Some(token) => std::future::ready(Ok(token)).boxed_local(),
-            None => self.wait().boxed_local(),
-        }
-    }
-
-    fn renew(&self, stale_version: u64) -> LocalBoxFuture<'_, Result<AccessToken, Failure>> {
-        async move {
-            let renewed = self.actor.send(RenewToken { stale_version, at_once: false }).await;
-            renewed.unwrap_or_else(|error: AskError| Err(unavailable(&error.to_string())))
-        }
-        .boxed_local()
-    }
-
-    fn rejected(&self, version: u64) {
-        self.actor.tell(RejectToken { version });
     }
 }

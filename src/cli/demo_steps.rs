@@ -92,7 +92,8 @@ impl Steps {
         println!();
         println!("The gateway goes on; try it yourself, and watch the sandbox's page:");
         println!(
-            "  curl -F file=@clip.ogg -F conversation_id=c1 -F sender_id=g1 http://{}/v1/voice-messages",
+            "  curl -F file=@clip.ogg -F conversation_id=c1 -F sender_id=g1 \\\n    \
+             http://{}/v1/voice-messages",
             app.public_addr
         );
         println!("Stop it with Ctrl-C.");

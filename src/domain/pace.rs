@@ -106,10 +106,9 @@ impl Pace {
         if now_ms < self.host_closed_until_ms {
             return Turn::WaitUntil(self.host_closed_until_ms);
         }
-        if let Some(window) = self.window {
-            if now_ms < window.ends_at_ms && window.used >= window.allowed {
-                return Turn::WaitUntil(window.ends_at_ms);
-            }
+        let used_up = |window: &Window| now_ms < window.ends_at_ms && window.used >= window.allowed;
+        if let Some(window) = self.window.filter(used_up) {
+            return Turn::WaitUntil(window.ends_at_ms);
         }
         self.choose(waiting, now_ms)
     }

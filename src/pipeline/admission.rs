@@ -1,4 +1,4 @@
-//! What bounds the work under way. Every limit is here, and says what happens at it: the request
+//! What bounds the work under way (invariant 6). Every limit says what happens at it: the request
 //! is answered 503 with `Retry-After` before its body is read, and nothing is kept.
 
 use std::sync::Arc;

@@ -1,7 +1,8 @@
 //! The read view: what is known of every message that is awake, without asking the ledger.
 //!
 //! Written after each durable change and never before, by the drive that owns the message or by
-//! whoever else changed it; read by any thread. A message leaves the board when its drive ends; the ledger answers from then on.
+//! whoever else changed it; read by any thread. A message leaves the board when its drive ends; the
+//! ledger answers from then on.
 
 use std::sync::Arc;
 

@@ -1,12 +1,14 @@
 //! What senders ask: deliver this, how does it stand, withdraw it, what may I send.
 
+use actix_web::http::ConnectionType;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderValue, LOCATION, RETRY_AFTER};
 use actix_web::web::{Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
 
-use super::{Site, answers, prefer, problem, upload};
+use super::upload::Refused;
+use super::{Site, answers, linger, prefer, problem, upload};
 use crate::domain::{Code, MessageId, NewMessage, Principal, Problem};
 use crate::pipeline::Answer;
 
@@ -27,11 +29,17 @@ pub(super) async fn create(request: HttpRequest, payload: Payload) -> HttpRespon
             located(response, receipt.id())
         }
         Ok(Answer::Refused(refusal)) => problem::respond(&request, *refusal),
-        Err(refusal) => problem::respond(&request, refusal),
+        Err(Refused { problem, unread: false }) => problem::respond(&request, problem),
+        Err(Refused { problem, unread: true }) => {
+            let mut response = problem::respond(&request, problem);
+            response.head_mut().set_connection_type(ConnectionType::Close);
+            linger::cut_after(&request, site.patience.linger);
+            response
+        }
     }
 }
 
-async fn accept(request: &HttpRequest, payload: Payload, site: &Site) -> Result<Answer, Problem> {
+async fn accept(request: &HttpRequest, payload: Payload, site: &Site) -> Result<Answer, Refused> {
     let ticket = site.pipeline.admission().enter()?;
     let key = idempotency_key(request)?;
     let prefer = request.headers().get_all("prefer").filter_map(|value| value.to_str().ok());

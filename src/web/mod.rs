@@ -7,6 +7,7 @@ mod admin;
 mod answers;
 mod fields;
 mod health;
+mod linger;
 mod messages;
 mod openapi;
 mod prefer;
@@ -44,6 +45,8 @@ pub struct PatienceRules {
     pub wait_max: Duration,
     /// Total time for a body.
     pub body_max: Duration,
+    /// How long a refused sender may go on sending.
+    pub linger: Duration,
     /// Slowest upload, judged after its first ten seconds.
     pub body_bytes_per_second_min: u64,
 }

@@ -8,7 +8,7 @@ use actix_web::dev::{Server, ServerHandle};
 use actix_web::web::Data;
 use actix_web::{App, HttpServer};
 
-use super::{Site, operators, public};
+use super::{Site, linger, operators, public};
 
 /// Time for the head of a request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
@@ -36,7 +36,7 @@ impl Servers {
         site: Arc<Site>,
         listeners: Listeners,
         workers: usize,
-        linger: Duration,
+        linger_for: Duration,
     ) -> std::io::Result<Servers> {
         let data = Data::from(site);
         let app_data = data.clone();
@@ -44,9 +44,10 @@ impl Servers {
             HttpServer::new(move || App::new().app_data(app_data.clone()).configure(public))
                 .workers(workers)
                 .backlog(BACKLOG)
+                .on_connect(linger::on_connect)
                 .client_request_timeout(HEAD_TIMEOUT)
                 // A sender who is refused while still sending must be able to read why.
-                .client_disconnect_timeout(linger)
+                .client_disconnect_timeout(linger_for)
                 .keep_alive(KEEP_ALIVE)
                 .shutdown_timeout(1)
                 .disable_signals()

@@ -39,12 +39,30 @@ pub(super) struct Body {
     pub(super) reserved: Reserved,
 }
 
+/// Why a body was not taken, and whether the sender may still be sending it.
+pub(super) struct Refused {
+    pub(super) problem: Problem,
+    pub(super) unread: bool,
+}
+
+impl<T: Into<Problem>> From<T> for Refused {
+    fn from(problem: T) -> Refused {
+        Refused { problem: problem.into(), unread: true }
+    }
+}
+
+impl Refused {
+    fn after_reading(problem: Problem) -> Refused {
+        Refused { problem, unread: false }
+    }
+}
+
 /// Reads and judges the body.
 pub(super) async fn read(
     request: &HttpRequest,
     payload: Payload,
     site: &Site,
-) -> Result<Body, Problem> {
+) -> Result<Body, Refused> {
     check_head(request, site)?;
     let payload = Paced::new(payload, site.patience, site.limits.bytes_max + BODY_EXTRA_BYTES_MAX);
     let mut multipart = Multipart::new(request.headers(), payload.limited());
@@ -56,12 +74,13 @@ pub(super) async fn read(
         parts += 1;
         if parts > PARTS_MAX {
             let detail = format!("the request has more than {PARTS_MAX} parts");
-            return Err(Problem::new(Code::MalformedRequest, detail).with("limit", PARTS_MAX));
+            let problem = Problem::new(Code::MalformedRequest, detail).with("limit", PARTS_MAX);
+            return Err(problem.into());
         }
         let name = field.name().unwrap_or_default().to_owned();
         if name == "file" {
             if clip.is_some() {
-                return Err(duplicate("file"));
+                return Err(duplicate("file").into());
             }
             let file_name = field.content_disposition().and_then(|d| d.get_filename());
             let file_name = file_name.map(str::to_owned);
@@ -72,11 +91,10 @@ pub(super) async fn read(
         }
     }
     let Some((clip, file_name)) = clip else {
-        return Err(
-            Problem::new(Code::MissingPart, "the part file is missing").with("part", "file")
-        );
+        let problem = Problem::new(Code::MissingPart, "the part file is missing");
+        return Err(Refused::after_reading(problem.with("part", "file")));
     };
-    let fields = fields.check(file_name.as_deref())?;
+    let fields = fields.check(file_name.as_deref()).map_err(Refused::after_reading)?;
     let Clip { bytes, media, sha256, reserved } = clip;
     Ok(Body { clip: bytes, media, sha256, fields, reserved })
 }

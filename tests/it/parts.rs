@@ -19,6 +19,7 @@ fn the_clip_may_come_first_or_last() {
     }
 }
 
+/// Invariant 10: what leaves the gateway agrees with itself, whatever the sender called it.
 #[test]
 fn name_and_type_of_the_file_are_hints_only() {
     let gateway = TestGateway::start();

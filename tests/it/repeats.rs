@@ -126,6 +126,7 @@ fn a_key_that_cannot_be_one_is_refused() {
     gateway.send(&with_key(&"k".repeat(255))).receipt(201);
 }
 
+/// Invariant 6: what is under way is bounded, and who comes too much is told so.
 #[test]
 fn one_request_too_many_is_told_that_it_is_busy_here() {
     let gateway = TestGateway::builder().settings(|s| s.server.requests_max = 1).start();

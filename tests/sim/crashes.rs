@@ -1,4 +1,5 @@
-//! A death at every commit and at every call of three messages, with and without its effect.
+//! A death at every commit and at every call of three messages, with and without its effect
+//! (invariant 2: intent is durable before its effect).
 
 use std::sync::atomic::Ordering;
 

@@ -15,6 +15,7 @@ use voicepost::domain::{
 };
 use voicepost::genesys::api::Api;
 use voicepost::genesys::media_api::{MediaApiPlanner, MediaApiRoute, MediaApiRules};
+use voicepost::genesys::transport::Transport;
 use voicepost::ledger::Ledger;
 use voicepost::pipeline::{Admission, Answer, DriveRules, Engine, Parts, Pipeline};
 use voicepost::settings::{Credentials, OnUnknown, Secret, UploadBody};
@@ -81,31 +82,16 @@ fn start(
         crash,
         died: died.clone(),
     });
-    let client = "sandbox-client".to_owned();
-    let origin = Origin { host: "http://sandbox".to_owned(), client: client.clone() };
-    let route_origin = origin.clone();
     let metrics = Metrics::new();
-    let (sandbox, counters) = (Arc::clone(&world.sandbox), Arc::clone(&world.counters));
-    let (call_clock, call_died, outage) = (clock.clone(), died.clone(), world.plan.outage);
     let cast = Cast {
-        transport: Box::new(move || {
-            Rc::new(SandboxTransport {
-                sandbox,
-                clock: call_clock,
-                counters,
-                crash,
-                died: call_died,
-                outage,
-                closed_until_ms: RefCell::default(),
-            })
-        }),
+        transport: transport(world, crash, clock, died),
         route: Box::new(move |transport, tokens, gate| {
-            let api = Api { base_url: "http://sandbox".to_owned(), transport, tokens, gate };
-            Rc::new(MediaApiRoute::new(api, route_origin, UploadBody::Raw))
+            let api = Api { base_url: HOST.to_owned(), transport, tokens, gate };
+            Rc::new(MediaApiRoute::new(api, origin(), UploadBody::Raw))
         }),
-        login_url: "http://sandbox".to_owned(),
+        login_url: HOST.to_owned(),
         credentials: Credentials {
-            client_id: client,
+            client_id: CLIENT.to_owned(),
             client_secret: Secret::new("sandbox-secret"),
         },
         ledger: Arc::clone(&ledger),
@@ -126,23 +112,49 @@ fn start(
         planner: Arc::new(MediaApiPlanner::new(MediaApiRules {
             placeholder: "Audio message sent by guest".to_owned(),
             media_url_seconds_max: 600,
-            origin,
+            origin: origin(),
         })),
         actors: actors::start(cast),
         clock: clock.clone(),
-        rules: DriveRules {
-            attempts: 3,
-            backoff: Backoff { pause_ms_min: 2_000, pause_ms_max: 10_000 },
-            later_backoff: Backoff { pause_ms_min: 5_000, pause_ms_max: 60_000 },
-            expires_after_seconds: 3_600,
-            on_unknown: OnUnknown::Repeat,
-            keeping: KEEPING,
-        },
+        rules: RULES,
         admission: Admission::new(64, 64, 64 * 1024 * 1024),
         metrics,
         fatal,
     };
     Pipeline::new(parts, Engine::Here)
+}
+
+const HOST: &str = "http://sandbox";
+const CLIENT: &str = "sandbox-client";
+
+/// The pauses of the default settings.
+const RULES: DriveRules = DriveRules {
+    attempts: 3,
+    backoff: Backoff { pause_ms_min: 2_000, pause_ms_max: 10_000 },
+    later_backoff: Backoff { pause_ms_min: 5_000, pause_ms_max: 60_000 },
+    expires_after_seconds: 3_600,
+    on_unknown: OnUnknown::Repeat,
+    keeping: KEEPING,
+};
+
+fn origin() -> Origin {
+    Origin { host: HOST.to_owned(), client: CLIENT.to_owned() }
+}
+
+fn transport(
+    world: &World,
+    crash: Option<Crash>,
+    clock: &Clock,
+    died: &watch::Sender<bool>,
+) -> Box<dyn FnOnce() -> Rc<dyn Transport> + Send> {
+    let (sandbox, counters) = (Arc::clone(&world.sandbox), Arc::clone(&world.counters));
+    let (clock, died, outage) = (clock.clone(), died.clone(), world.plan.outage);
+    Box::new(move || {
+        let closed_until_ms = RefCell::default();
+        let transport =
+            SandboxTransport { sandbox, clock, counters, crash, died, outage, closed_until_ms };
+        Rc::new(transport)
+    })
 }
 
 /// Starts a sender for every message that has no answer yet. The tasks end with the process.

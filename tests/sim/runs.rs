@@ -1,6 +1,6 @@
 //! Random runs by seed, and the proof that a seed repeats its history.
 //!
-//! `VOICEPOST_SIM_SEEDS=from..to` chooses the seeds; one failing run is `VOICEPOST_SIM_SEEDS=n..n+1`.
+//! `VOICEPOST_SIM_SEEDS=from..to` chooses the seeds, the last one not included.
 
 use crate::checker::check;
 use crate::plan::{Crash, Plan};

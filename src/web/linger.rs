@@ -1,0 +1,38 @@
+//! Refused senders who go on sending.
+//!
+//! A refusal that comes before the body has been read must reach a sender who reads only after
+//! sending everything, so the rest of the body is listened to and thrown away. actix-http ends
+//! that after `client_disconnect_timeout` where the body's length is known; a chunked body it reads
+//! for ever (measured). So a connection whose sender was refused early is cut here.
+
+use std::any::Any;
+use std::net::{Shutdown, TcpStream};
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+use actix_web::HttpRequest;
+use actix_web::dev::Extensions;
+
+/// The connection's socket, by a descriptor of its own.
+struct Socket(TcpStream);
+
+/// Keeps a handle on a new connection's socket. A connection without one, because descriptors ran
+/// out, merely cannot be cut early.
+pub(super) fn on_connect(connection: &dyn Any, extensions: &mut Extensions) {
+    let stream = connection.downcast_ref::<actix_rt::net::TcpStream>();
+    if let Some(Ok(descriptor)) = stream.map(|stream| stream.as_fd().try_clone_to_owned()) {
+        extensions.insert(Socket(TcpStream::from(descriptor)));
+    }
+}
+
+/// Cuts the request's connection when `linger` is over. For refusals that leave the body unread;
+/// their answers close the connection, so no other request is hit.
+pub(super) fn cut_after(request: &HttpRequest, linger: Duration) {
+    let Some(Socket(stream)) = request.conn_data::<Socket>() else { return };
+    let Ok(stream) = stream.try_clone() else { return };
+    actix_web::rt::spawn(async move {
+        tokio::time::sleep(linger).await;
+        // A connection that has ended by itself cannot be shut down again, and need not be.
+        let _ = stream.shutdown(Shutdown::Both);
+    });
+}
