@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::Ended;
 use crate::actors::Fatal;
@@ -15,8 +15,8 @@ use crate::telemetry;
 /// Exit code after a fault that only a new process can mend (EX_SOFTWARE of sysexits.h).
 pub(super) const FATAL: i32 = 70;
 
-/// Runs the gateway. Exit code 0 after a whole drain, 1 where the start failed or the drain was
-/// cut short.
+/// Runs the gateway. Exit code 0 after a whole drain, or where it was stopped before it had
+/// started; 1 where the start failed or the drain was cut short.
 ///
 /// # Errors
 /// Everything that keeps the gateway from starting, in words for an operator.
@@ -29,12 +29,19 @@ pub fn run(config: Option<&Path>) -> Ended {
     settings.route()?;
     let credentials = Credentials::load()?;
     actix_rt::System::new().block_on(async move {
-        let app = App::start(&settings, credentials, fatal()).await?;
-        stop_signal().await?;
-        let second = stop_signal();
+        // Listening comes first: a supervisor may stop what it has only just started.
+        let mut stop = StopSignals::listen()?;
+        let app = tokio::select! {
+            app = App::start(&settings, credentials, fatal()) => app?,
+            () = stop.next() => {
+                tracing::info!("stopped before the start was done");
+                return Ok(ExitCode::SUCCESS);
+            }
+        };
+        stop.next().await;
         tokio::select! {
             whole = app.drain() => Ok(if whole { ExitCode::SUCCESS } else { ExitCode::FAILURE }),
-            _ = second => {
+            () = stop.next() => {
                 tracing::warn!("stopped at once by a second signal");
                 Ok(ExitCode::FAILURE)
             }
@@ -50,13 +57,29 @@ pub(super) fn fatal() -> Fatal {
     })
 }
 
+/// SIGTERM and SIGINT, from the moment on that somebody listens.
+struct StopSignals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl StopSignals {
+    fn listen() -> std::io::Result<StopSignals> {
+        let terminate = signal(SignalKind::terminate())?;
+        Ok(StopSignals { terminate, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    /// Resolves at the next of them, or at once where one has come since the last.
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
 /// Resolves at SIGTERM or SIGINT.
 pub(super) async fn stop_signal() -> std::io::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
+    StopSignals::listen()?.next().await;
     Ok(())
 }

@@ -35,8 +35,20 @@ pub async fn change(
     events: &[Event],
     now: UnixMs,
 ) -> Result<(), ChangeError> {
+    change_by(ledger, record, |_| events.to_vec(), now).await.map(drop)
+}
+
+/// Like [`change`], for events that depend on what the record is by the time they are committed:
+/// `decide` is asked again for every newer record. Returns the events that were committed.
+pub async fn change_by(
+    ledger: &dyn Ledger,
+    record: &mut Record,
+    decide: impl Fn(&Record) -> Vec<Event>,
+    now: UnixMs,
+) -> Result<Vec<Event>, ChangeError> {
     for _ in 0..CONFLICTS_MAX {
-        let transition = transition(record, events, now)?;
+        let events = decide(record);
+        let transition = transition(record, &events, now)?;
         let mut changed = transition.record.clone();
         match ledger.commit(vec![transition]).await {
             Ok(committed) => {
@@ -44,7 +56,7 @@ pub async fn change(
                     changed.version = committed.version;
                 }
                 *record = changed;
-                return Ok(());
+                return Ok(events);
             }
             Err(CommitError::Conflict { .. }) => {
                 let id = record.id;

@@ -16,7 +16,7 @@
 mod change;
 pub mod sqlite;
 
-pub use change::{ChangeError, change};
+pub use change::{ChangeError, change, change_by};
 
 use std::path::PathBuf;
 

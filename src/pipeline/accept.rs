@@ -65,7 +65,13 @@ impl Pipeline {
             .as_ref()
             .map(|key| KeyClaim { key: key.clone(), fingerprint: fingerprint(&message) });
         let mut record = self.new_record(message, plan, media);
-        record.intent = Some(self.parts.planner.intend(&record, Step::Upload, record.created_at));
+        // One that has to wait for its turn intends its upload when it comes: an intent that is
+        // found at a start counts as a call that was on the wire.
+        if announced.is_near_head() {
+            let intent = self.parts.planner.intend(&record, Step::Upload, record.created_at);
+            record.intent = Some(intent);
+            record.attempts = 1;
+        }
         let transition = Transition {
             record: record.clone(),
             expected_version: None,
@@ -135,7 +141,7 @@ impl Pipeline {
             envelope: Some(message.envelope),
             transcript: Some(plan.transcript),
             intent: None,
-            attempts: 1,
+            attempts: 0,
             next_attempt_at: None,
             post_in_doubt: false,
             withdrawn: false,

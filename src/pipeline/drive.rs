@@ -17,7 +17,7 @@ use crate::actors::{OwePurge, Vigil};
 use crate::domain::{
     ClipPlace, Code, Ending, Event, NextStep, Patience, Problem, Record, Stage, UnixMs, next_step,
 };
-use crate::ledger::{ChangeError, CommitError, DueCopy, change};
+use crate::ledger::{ChangeError, CommitError, DueCopy, change_by};
 
 /// Pause after a ledger that had no room, before the same change is tried again.
 const STORAGE_PAUSE: Duration = Duration::from_secs(5);
@@ -143,15 +143,20 @@ impl Drive {
     /// Commits one event. An event that no longer fits, because somebody else changed the record
     /// in between, is dropped: the loop then decides by the newer record.
     pub(super) async fn commit(&mut self, event: Event) -> Result<(), Stop> {
-        let events = [event];
+        self.commit_by(|_| event.clone()).await
+    }
+
+    /// The same for an event that depends on what others have made of the record meanwhile.
+    pub(super) async fn commit_by(&mut self, event: impl Fn(&Record) -> Event) -> Result<(), Stop> {
+        let decide = |record: &Record| vec![event(record)];
         loop {
             let version = self.record.version;
             let (now, asked) = (self.now(), Instant::now());
             let ledger = &*self.pipeline.parts.ledger;
-            match change(ledger, &mut self.record, &events, now).await {
-                Ok(()) => {
+            match change_by(ledger, &mut self.record, &decide, now).await {
+                Ok(events) => {
                     self.pipeline.parts.metrics.committed(asked.elapsed());
-                    self.committed(&events[0]);
+                    events.iter().for_each(|event| self.committed(event));
                     return Ok(());
                 }
                 Err(ChangeError::Illegal(_)) if self.record.version != version => {
@@ -214,14 +219,15 @@ impl Drive {
     async fn wait_until(&mut self, at: UnixMs) -> Result<(), Stop> {
         let pause = Duration::from_millis(at.ms_since(self.now()).max(1));
         let next_attempt = Instant::now() + pause;
-        let tried = self.record.attempts >= self.pipeline.parts.rules.attempts;
-        if self.sender.as_ref().is_some_and(|sender| tried || next_attempt > sender.until) {
-            // Tried often enough, or the next attempt lies after the wait: the sender may go.
+        let used_up = self.record.attempts >= self.pipeline.parts.rules.attempts;
+        if self.sender.as_ref().is_some_and(|sender| used_up || next_attempt > sender.until) {
+            // The tries of the wait are used up, or the next one lies after it.
             self.promise().await?;
         }
         let nudge = Arc::clone(&self.nudge);
         let drain = self.pipeline.parts.admission.drain().clone();
         tokio::select! {
+            biased;
             () = tokio::time::sleep_until(next_attempt) => Ok(()),
             () = draining(&drain) => Ok(()),
             () = nudge.notified() => self.refresh().await,

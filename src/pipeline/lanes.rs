@@ -1,8 +1,9 @@
 //! Order within a lane (invariant 7): only the oldest message of a lane may post.
 //!
 //! A message takes its seat in two steps, because its place is known only after its accepting
-//! commit: it is announced before that commit and seated after it. While any message of the lane
-//! is announced, nobody in it may post: the announced one may turn out to be older.
+//! commit: it is announced before that commit and seated after it. A seated message waits for
+//! those that were announced before it was seated: they may turn out to be older. Those announced
+//! later are younger for certain, so a busy lane does not keep its head waiting.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -22,7 +23,11 @@ pub(super) struct Lanes {
 
 #[derive(Default)]
 struct LaneState {
-    announced: usize,
+    /// Tickets of the messages whose commits are under way.
+    announced: BTreeSet<u64>,
+    /// The next ticket.
+    ticket: u64,
+    /// Places taken, by order of acceptance.
     seated: BTreeSet<u64>,
     moved: Arc<Notify>,
 }
@@ -31,6 +36,7 @@ struct LaneState {
 pub(super) struct Announced {
     lanes: Lanes,
     lane: Lane,
+    ticket: u64,
 }
 
 /// A message's place in its lane; left when the last clone is dropped.
@@ -41,6 +47,8 @@ struct Place {
     lanes: Lanes,
     lane: Lane,
     accepted_seq: u64,
+    /// Messages with a ticket from here on were announced later and are younger.
+    younger_from: u64,
 }
 
 impl Lanes {
@@ -50,8 +58,12 @@ impl Lanes {
 
     /// Says that a message of this lane is about to be committed.
     pub(super) fn announce(&self, lane: &Lane) -> Announced {
-        self.lock().entry(lane.clone()).or_default().announced += 1;
-        Announced { lanes: self.clone(), lane: lane.clone() }
+        let mut lanes = self.lock();
+        let state = lanes.entry(lane.clone()).or_default();
+        let ticket = state.ticket;
+        state.ticket += 1;
+        state.announced.insert(ticket);
+        Announced { lanes: self.clone(), lane: lane.clone(), ticket }
     }
 
     fn leave(&self, lane: &Lane, leave: impl FnOnce(&mut LaneState)) {
@@ -59,7 +71,7 @@ impl Lanes {
         if let Some(state) = lanes.get_mut(lane) {
             leave(state);
             state.moved.notify_waiters();
-            if state.announced == 0 && state.seated.is_empty() {
+            if state.announced.is_empty() && state.seated.is_empty() {
                 lanes.remove(lane);
             }
         }
@@ -67,18 +79,31 @@ impl Lanes {
 }
 
 impl Announced {
+    /// Whether the message will be close enough to its turn to be uploaded at once.
+    pub(super) fn is_near_head(&self) -> bool {
+        self.lanes.lock().get(&self.lane).is_some_and(|state| {
+            let before = state.seated.len() + state.announced.range(..self.ticket).count();
+            before <= UPLOADS_AHEAD_MAX
+        })
+    }
+
     /// Takes the place that the accepting commit gave.
     pub(super) fn seat(self, accepted_seq: u64) -> Seat {
+        let mut younger_from = 0;
         if let Some(state) = self.lanes.lock().get_mut(&self.lane) {
             state.seated.insert(accepted_seq);
+            younger_from = state.ticket;
         }
-        Seat(Arc::new(Place { lanes: self.lanes.clone(), lane: self.lane.clone(), accepted_seq }))
+        let (lanes, lane) = (self.lanes.clone(), self.lane.clone());
+        Seat(Arc::new(Place { lanes, lane, accepted_seq, younger_from }))
     }
 }
 
 impl Drop for Announced {
     fn drop(&mut self) {
-        self.lanes.leave(&self.lane, |state| state.announced -= 1);
+        self.lanes.leave(&self.lane, |state| {
+            state.announced.remove(&self.ticket);
+        });
     }
 }
 
@@ -93,32 +118,34 @@ impl Drop for Place {
 impl Seat {
     /// Whether it is this message's turn to post.
     pub(super) fn is_head(&self) -> bool {
-        self.ahead().is_some_and(|ahead| ahead == 0)
+        self.ahead() == 0
     }
 
     /// Whether the clip may be uploaded, close enough to its turn to post.
     pub(super) fn is_near_head(&self) -> bool {
-        near_head(self.ahead())
+        self.ahead() <= UPLOADS_AHEAD_MAX
     }
 
     /// Waits for this message's turn to post.
     pub(super) async fn head(&self) {
-        self.wait_until(|ahead| ahead == Some(0)).await;
+        self.wait_until(|ahead| ahead == 0).await;
     }
 
     /// Waits until the clip may be uploaded, close enough to its turn.
     pub(super) async fn near_head(&self) {
-        self.wait_until(near_head).await;
+        self.wait_until(|ahead| ahead <= UPLOADS_AHEAD_MAX).await;
     }
 
-    /// Messages before this one; `None` while an announced one may turn out to be older.
-    fn ahead(&self) -> Option<usize> {
-        let lanes = self.0.lanes.lock();
-        let state = lanes.get(&self.0.lane)?;
-        (state.announced == 0).then(|| state.seated.range(..self.0.accepted_seq).count())
+    /// Messages that come before this one, or may turn out to.
+    fn ahead(&self) -> usize {
+        let Place { lanes, lane, accepted_seq, younger_from } = &*self.0;
+        lanes.lock().get(lane).map_or(0, |state| {
+            let older = state.seated.range(..accepted_seq).count();
+            older + state.announced.range(..younger_from).count()
+        })
     }
 
-    async fn wait_until(&self, ready: impl Fn(Option<usize>) -> bool) {
+    async fn wait_until(&self, ready: impl Fn(usize) -> bool) {
         loop {
             let moved = {
                 let lanes = self.0.lanes.lock();
@@ -135,8 +162,4 @@ impl Seat {
             moved.await;
         }
     }
-}
-
-fn near_head(ahead: Option<usize>) -> bool {
-    ahead.is_none_or(|ahead| ahead <= UPLOADS_AHEAD_MAX)
 }

@@ -6,31 +6,40 @@ use crate::domain::{ClipPlace, Code, Event, Step};
 impl Drive {
     /// Makes the clip durable, then tells the sender 202. Invariant 1: the clip is synced, then
     /// the commit that says so, then the answer. Does nothing for a message that has ended.
+    pub(super) async fn promise(&mut self) -> Result<(), Stop> {
+        self.keep_clip().await?;
+        if self.record.stage.is_open() && self.record.is_durable() {
+            self.answer();
+        }
+        Ok(())
+    }
+
+    /// Makes the clip durable.
     ///
     /// Where the spool cannot keep the clip, no promise can be made: a message is then failed,
     /// visibly; one whose post is or may be on the wire goes on, and the sender waits for its
     /// outcome.
-    pub(super) async fn promise(&mut self) -> Result<(), Stop> {
-        if !self.record.stage.is_open() {
+    pub(super) async fn keep_clip(&mut self) -> Result<(), Stop> {
+        if !self.record.stage.is_open() || self.record.clip != ClipPlace::Memory {
             return Ok(());
         }
-        if self.record.clip == ClipPlace::Memory
-            && let Some(clip) = self.clip.as_ref().map(|clip| clip.bytes.clone())
-        {
-            if let Err(error) = self.pipeline.parts.spool.keep(self.record.id, clip).await {
-                tracing::error!(message.id = %self.record.id, %error, "clip not spooled");
-                if !self.has_intent(Step::Post) && !self.record.post_in_doubt {
-                    self.fail(Code::StorageLow, error.to_string()).await?;
-                }
-                return Ok(());
+        let Some(clip) = self.clip.as_ref().map(|clip| clip.bytes.clone()) else { return Ok(()) };
+        if let Err(error) = self.pipeline.parts.spool.keep(self.record.id, clip).await {
+            tracing::error!(message.id = %self.record.id, %error, "clip not spooled");
+            if !self.has_intent(Step::Post) && !self.record.post_in_doubt {
+                self.fail(Code::StorageLow, error.to_string()).await?;
             }
-            self.commit(Event::ClipSpooled).await?;
-            // The spool has it: its share of memory goes to others.
-            self.clip = None;
+            return Ok(());
         }
-        if self.record.is_durable() {
-            self.answer();
+        self.commit(Event::ClipSpooled).await?;
+        if self.record.clip != ClipPlace::Spooled {
+            // Somebody ended the message meanwhile: a file that no row names must not stay.
+            if let Err(error) = self.pipeline.parts.spool.remove(self.record.id).await {
+                tracing::error!(message.id = %self.record.id, %error, "spooled clip not removed");
+            }
         }
+        // The spool has it, or nobody needs it: its share of memory goes to others.
+        self.clip = None;
         Ok(())
     }
 }

@@ -80,6 +80,11 @@ impl Drive {
                 let event = crate::domain::interrupted(&self.record, &keeping, self.now());
                 self.commit(event).await
             }
+            // The sender wants it gone: posting it once more would make sure that it is there.
+            Found::CannotTell if self.record.withdrawn => {
+                let detail = "withdrawn, and the answer to its post was lost".to_owned();
+                self.fail(Code::GenesysAnswerLost, detail).await
+            }
             Found::CannotTell => match self.pipeline.parts.rules.on_unknown {
                 OnUnknown::Repeat if self.upload_outdated() => {
                     let due_at = self.due_early_at();
@@ -90,12 +95,21 @@ impl Drive {
                     self.commit(Event::Intended { intent, repeat: true }).await?;
                     self.send_post().await
                 }
-                OnUnknown::Hold => {
-                    let detail = "the answer to its post was lost".to_owned();
-                    let ending = Ending { code: Code::GenesysAnswerLost, detail };
-                    self.commit(Event::Held { ending }).await
-                }
+                OnUnknown::Hold => self.hold().await,
             },
+        }
+    }
+
+    /// Leaves a message in doubt to an operator, who may want to send its clip again. The sender
+    /// is told a 2xx for it, so the clip has to be durable first (invariant 1).
+    async fn hold(&mut self) -> Result<(), Stop> {
+        self.keep_clip().await?;
+        let code = Code::GenesysAnswerLost;
+        let detail = "the answer to its post was lost".to_owned();
+        if self.record.is_durable() {
+            self.commit(Event::Held { ending: Ending { code, detail } }).await
+        } else {
+            self.fail(code, detail).await
         }
     }
 
@@ -118,15 +132,25 @@ impl Drive {
 
     async fn posted(&mut self, message_id: Option<String>) -> Result<(), Stop> {
         let keeping = self.pipeline.parts.rules.keeping;
-        let due_at = keeping.due_at(self.now(), self.record.withdrawn);
+        let now = self.now();
         let retention = self.pipeline.parts.planner.retains();
-        self.commit(Event::Posted { message_id, due_at, retention }).await
+        // A withdrawal may have come while the post was on the wire: the record at the commit says.
+        self.commit_by(|record| Event::Posted {
+            message_id: message_id.clone(),
+            due_at: keeping.due_at(now, record.withdrawn),
+            retention,
+        })
+        .await
     }
 
     /// A call that certainly had no effect: try again, or end the message.
     async fn deferred(&mut self, failure: Failure) -> Result<(), Stop> {
         match failure.retry {
-            Retry::Never => self.fail(failure.code, failure.detail).await,
+            Retry::Never => {
+                let due_at = self.due_early_at();
+                let ending = Ending { code: failure.code, detail: failure.detail };
+                self.commit(Event::Refused { ending, due_at }).await
+            }
             retry => {
                 let next_attempt_at = self.next_attempt_at(retry);
                 self.commit(Event::Deferred { code: failure.code, next_attempt_at }).await
@@ -141,7 +165,9 @@ impl Drive {
         let quick = self.sender.is_some() && self.record.attempts < rules.attempts;
         let backoff = if quick { rules.backoff } else { rules.later_backoff };
         let unit_random = self.pipeline.parts.clock.unit();
-        let pause_ms = backoff.pause_ms(self.record.attempts, retry, unit_random);
+        let before = if quick { 0 } else { rules.attempts.saturating_sub(1) };
+        let attempts = self.record.attempts.saturating_sub(before).max(1);
+        let pause_ms = backoff.pause_ms(attempts, retry, unit_random);
         let pause_ms = pause_ms.unwrap_or(backoff.pause_ms_max);
         self.now().plus_ms(i64::try_from(pause_ms).unwrap_or(i64::MAX))
     }

@@ -1,7 +1,8 @@
 //! What operators see and do. Its own listener; no route in common with senders but the probes.
 
+use actix_web::error::InternalError;
 use actix_web::http::StatusCode;
-use actix_web::web::{Bytes, Path, Query};
+use actix_web::web::{Bytes, Path, PayloadConfig, Query, QueryConfig, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::{Deserialize, Serialize};
 
@@ -22,6 +23,19 @@ const LIST_DEFAULT: u32 = 100;
 const LIST_MAX: u32 = 1_000;
 /// Longest reason an operator may give, in bytes.
 const REASON_BYTES_MAX: usize = 500;
+
+/// Largest body of an operator's request.
+const BODY_BYTES_MAX: usize = 16 * 1024;
+
+/// How the extractors of this page's handlers refuse: as problems, like everything else.
+pub(super) fn refusals(routes: &mut ServiceConfig) {
+    let query = QueryConfig::default().error_handler(|error, request| {
+        let detail = format!("the query cannot be read: {error}");
+        let refusal = problem::respond(request, Problem::new(Code::MalformedRequest, detail));
+        InternalError::from_response(error, refusal).into()
+    });
+    routes.app_data(query).app_data(PayloadConfig::new(BODY_BYTES_MAX));
+}
 
 #[derive(Serialize)]
 struct State {
@@ -184,7 +198,7 @@ struct GiveUp {
 pub(super) async fn give_up(
     request: HttpRequest,
     path: Path<(String, String)>,
-    body: Bytes,
+    body: Result<Bytes, actix_web::Error>,
 ) -> HttpResponse {
     let site = answers::site(&request);
     let receipt = async {
@@ -192,10 +206,19 @@ pub(super) async fn give_up(
         let id = parse_id(&id)?;
         let unknown = || Problem::new(Code::WrongState, format!("there is no copy {ordinal:?}"));
         let ordinal: u32 = ordinal.parse().map_err(|_| unknown())?;
-        let reason = reason(&body)?;
+        let reason = reason(&body.map_err(unreadable)?)?;
         site.pipeline.give_up(id, ordinal, reason).await
     };
     respond(&request, receipt.await)
+}
+
+/// A body that did not come, or not as far as it is read.
+fn unreadable(error: actix_web::Error) -> Problem {
+    if error.as_response_error().status_code() == StatusCode::PAYLOAD_TOO_LARGE {
+        let detail = format!("the body has more than {BODY_BYTES_MAX} bytes");
+        return Problem::new(Code::TooLarge, detail).with("limit", BODY_BYTES_MAX);
+    }
+    Problem::new(Code::MalformedRequest, format!("the body cannot be read: {error}"))
 }
 
 fn reason(body: &[u8]) -> Result<String, Problem> {

@@ -74,6 +74,7 @@ fn public(routes: &mut ServiceConfig) {
 /// The admin listener.
 fn operators(routes: &mut ServiceConfig) {
     routes
+        .configure(admin::refusals)
         .service(read_only("/admin/state").route(get().to(admin::state)))
         .service(read_only("/admin/messages").route(get().to(admin::messages)))
         .service(read_only("/admin/messages/{id}").route(get().to(admin::message)))

@@ -7,6 +7,7 @@ mod drain;
 mod points;
 mod refusals;
 mod storm;
+mod withdrawn;
 
 use serde_json::Value;
 

@@ -2,22 +2,32 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod admin;
 mod audio;
 mod audio_hostile;
 mod cli;
+mod clips;
 mod crash;
 mod gate_properties;
+mod genesys_says_no;
 mod lane_order;
 mod ledger;
 mod ledger_file;
 mod lifecycle;
 mod ogg_writer;
 mod pace;
+mod parts;
+mod problems;
 mod process;
 mod receipts;
+mod repeats;
+mod restarts;
 mod samples;
 mod sandbox;
+mod secrecy;
 mod settings;
 mod spool;
 mod support;
+mod surface;
 mod telemetry;
+mod token;

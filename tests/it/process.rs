@@ -71,12 +71,17 @@ impl World {
         command
     }
 
+    /// Starts the program and waits for nothing.
+    pub fn launch(&self) -> Process {
+        Process(self.serve().stderr(Stdio::piped()).spawn().expect("the program starts"))
+    }
+
     /// Starts the gateway and waits until both listeners answer.
     pub fn start(&self) -> Gateway {
-        let mut child = self.serve().stderr(Stdio::piped()).spawn().expect("the program starts");
+        let mut process = self.launch();
         let log: Arc<Mutex<Vec<String>>> = Arc::default();
         let (started, start) = mpsc::channel();
-        let lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let lines = BufReader::new(process.0.stderr.take().unwrap()).lines();
         let kept = Arc::clone(&log);
         // Ends with the process, whose end of the pipe is the only one.
         std::thread::spawn(move || {
@@ -88,11 +93,8 @@ impl World {
             }
         });
         match start.recv_timeout(PATIENCE) {
-            Ok((public, admin)) => Gateway { child, public, admin, log },
-            Err(_) => {
-                let _ = child.kill();
-                panic!("the gateway did not start:\n{}", log.lock().unwrap().join("\n"))
-            }
+            Ok((public, admin)) => Gateway { process, public, admin, log },
+            Err(_) => panic!("the gateway did not start:\n{}", log.lock().unwrap().join("\n")),
         }
     }
 
@@ -263,9 +265,41 @@ fn exchange(address: SocketAddr, request: &[u8]) -> Option<Answer> {
     Some(Answer { status, body: serde_json::from_slice(&bytes[end + 4..]).ok()? })
 }
 
-/// One life of the program; killed when dropped.
+/// A process of the program; killed when dropped.
+pub struct Process(Child);
+
+impl Process {
+    /// SIGTERM.
+    pub fn terminate(&self) {
+        let pid = self.0.id().to_string();
+        let status = Command::new("kill").args(["-TERM", &pid]).status().expect("kill runs");
+        assert!(status.success());
+    }
+
+    /// Waits for its end.
+    pub fn ended(mut self) -> ExitStatus {
+        let deadline = Instant::now() + PATIENCE * 2;
+        loop {
+            if let Some(status) = self.0.try_wait().expect("it can be asked") {
+                return status;
+            }
+            assert!(Instant::now() < deadline, "the process goes on");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Either it has ended already, or it ends here.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// One life of the gateway, from the moment on that it answers.
 pub struct Gateway {
-    child: Child,
+    process: Process,
     pub public: SocketAddr,
     admin: SocketAddr,
     log: Arc<Mutex<Vec<String>>>,
@@ -339,39 +373,21 @@ impl Gateway {
 
     /// kill -9, and the end of it.
     pub fn kill(mut self) {
-        self.child.kill().expect("it lives");
-        self.child.wait().expect("it ends");
+        self.process.0.kill().expect("it lives");
+        self.process.0.wait().expect("it ends");
     }
 
     /// SIGTERM.
     pub fn terminate(&self) {
-        let pid = self.child.id().to_string();
-        let status = Command::new("kill").args(["-TERM", &pid]).status().expect("kill runs");
-        assert!(status.success());
+        self.process.terminate();
     }
 
-    /// Waits for the end of the process.
-    pub fn ended(mut self) -> ExitStatus {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            if let Some(status) = self.child.try_wait().expect("it can be asked") {
-                return status;
-            }
-            assert!(Instant::now() < deadline, "it goes on:\n{}", self.log());
-            std::thread::sleep(Duration::from_millis(10));
+    /// Waits for the end of the process; a code other than 0 comes with its log.
+    pub fn ended(self) -> ExitStatus {
+        let status = self.process.ended();
+        if !status.success() {
+            println!("{status}:\n{}", self.log.lock().unwrap().join("\n"));
         }
-    }
-
-    /// What the process has logged so far.
-    pub fn log(&self) -> String {
-        self.log.lock().unwrap().join("\n")
-    }
-}
-
-impl Drop for Gateway {
-    fn drop(&mut self) {
-        // Either it has ended already, or it ends here.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        status
     }
 }

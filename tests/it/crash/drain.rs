@@ -38,6 +38,19 @@ fn an_upload_in_flight_ends_within_the_drain_and_nothing_is_in_doubt() {
 }
 
 #[test]
+fn stopped_while_it_starts_it_ends_at_once_and_in_order() {
+    let world = World::new(&[]);
+    world.hold(Endpoint::Token, 60);
+    let process = world.launch();
+    let asked = || world.account(|account| account.calls(Endpoint::Token, Some(200)));
+    wait_until("it waits for its first token", || asked() == 1);
+    let began = Instant::now();
+    process.terminate();
+    assert_eq!(process.ended().code(), Some(0));
+    assert!(began.elapsed() < Duration::from_secs(5), "after {:?}", began.elapsed());
+}
+
+#[test]
 fn a_post_in_flight_ends_within_the_drain() {
     let world = World::new(&[]);
     let gateway = world.start();
@@ -85,8 +98,6 @@ fn a_sender_is_let_go_at_once_new_ones_are_refused_and_a_second_signal_ends_it()
     assert_eq!(states(&receipt), ["orphaned", "gone"], "the held upload was cut off");
 }
 
-/// Messages that wait behind the head of their lane have committed the intent to upload, and have
-/// not uploaded: the drain takes the intent back.
 #[test]
 fn messages_that_wait_for_their_turn_leave_no_orphans_behind() {
     let world = World::new(&[]);
@@ -110,29 +121,4 @@ fn messages_that_wait_for_their_turn_leave_no_orphans_behind() {
     assert_eq!(world.heard("c-1"), heard);
     assert_eq!(world.uploads(), 8);
     assert_eq!(gateway.admin("/admin/state")["ledger"]["orphaned"], 0);
-}
-
-/// The same for one that is withdrawn before its turn: what never left is not waited for.
-#[test]
-fn a_message_withdrawn_before_its_turn_is_over_at_once() {
-    let world = World::new(&[]);
-    let gateway = world.start();
-    world.hold(Endpoint::Upload, 60);
-    for number in 0..4 {
-        gateway.send(&Send::new("c-1", &number.to_string()).prefer("respond-async"));
-    }
-    wait_until("those near the head upload", || world.uploads() == 3);
-    let waiting = gateway.queue()[3].clone();
-    gateway.withdraw(&waiting);
-    let receipt = gateway.purge_at(&waiting, "purged");
-    assert_eq!(receipt["status"], "cancelled");
-    assert_eq!(states(&receipt), Vec::<String>::new());
-    assert_eq!(receipt["transcript"], Value::Null, "it leaves with the last purge");
-    gateway.kill();
-    world.release();
-
-    let gateway = world.start();
-    wait_until("the others are sent", || world.posts() == 3);
-    assert_eq!(states(&gateway.receipt(&waiting)), Vec::<String>::new(), "no false orphan");
-    assert_eq!(world.heard("c-1"), ["0", "1", "2"]);
 }

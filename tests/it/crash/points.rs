@@ -159,6 +159,34 @@ fn killed_while_it_waits_for_its_turn_an_uploaded_message_is_posted_once_or_not_
     assert_eq!(world.alive(), 1, "the orphan alone is left");
 }
 
+/// Only what was on the wire can be lost: the others of the lane had intended nothing yet.
+#[test]
+fn killed_with_a_full_lane_only_those_near_its_head_leave_orphans() {
+    const MESSAGES: usize = 8;
+    let world = World::new(&[]);
+    let gateway = world.start();
+    world.hold(Endpoint::Upload, HELD_SECONDS);
+    let sends = (0..MESSAGES).map(|number| Send::new("c-1", &number.to_string()));
+    let senders: Vec<_> = sends.map(|send| gateway.sending(send.prefer("respond-async"))).collect();
+    let answers = senders.into_iter().map(|sender| sender.join().unwrap());
+    assert!(answers.into_iter().all(|answer| answer.is_some_and(|told| told.status == 202)));
+    let queue = gateway.queue();
+    wait_until("those near the head are on the wire", || world.uploads() == 3);
+    gateway.kill();
+    assert_eq!(world.uploads(), 3, "uploads run ahead by two");
+    world.release();
+
+    let gateway = world.start();
+    for (place, id) in queue.iter().enumerate() {
+        let gone = |receipt: &_| states(receipt).iter().any(|state| state == "gone");
+        let receipt = gateway.receipt_when(id, "purged", gone);
+        assert_eq!(states(&receipt).len(), if place < 3 { 2 } else { 1 }, "{place}: {receipt:#}");
+        assert_eq!(receipt["delivery"]["possible_duplicate"], false);
+    }
+    assert_eq!(gateway.admin("/admin/state")["ledger"]["orphaned"], 3);
+    assert_eq!((world.posts(), world.alive()), (MESSAGES, 3));
+}
+
 #[test]
 fn killed_after_the_post_its_purge_is_done_by_the_next_process() {
     let world = World::new(&[("PURGE__TTL_SECONDS", "2")]);

@@ -1,0 +1,134 @@
+//! The reckoning after a run: what was promised against what the sandbox has seen.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
+
+use voicepost::domain::{CopyState, Record, Stage};
+use voicepost::pipeline::Answer;
+use voicepost::sandbox::{Post, Upload};
+
+use crate::process::KEEPING;
+use crate::world::World;
+
+/// Everything that is wrong, in words; empty where the run kept every promise.
+pub fn check(world: &World) -> Vec<String> {
+    let records = world.records();
+    let sandbox = world.sandbox.lock().unwrap();
+    let posts = sandbox.account().posts();
+    let uploads = sandbox.account().uploads();
+    let mut wrong = Vec::new();
+    accepted_is_not_lost(world, &records, posts, &mut wrong);
+    doubles_are_marked(world, &records, posts, &mut wrong);
+    copies_are_accounted_for(&records, uploads, &mut wrong);
+    nothing_goes_too_early(posts, uploads, &mut wrong);
+    lanes_are_in_order(&records, posts, &mut wrong);
+    let through = world.counters.calls_through_closed_gate.load(Ordering::Relaxed);
+    if through > 0 {
+        // Invariant 5.
+        wrong.push(format!("{through} calls left through a closed gate"));
+    }
+    wrong
+}
+
+fn posts_of(posts: &[Post], number: usize) -> Vec<&Post> {
+    posts.iter().filter(|post| post.transcript == format!("message {number}")).collect()
+}
+
+/// Invariant 1: a 2xx is at Genesys, or visibly failed or held.
+fn accepted_is_not_lost(
+    world: &World,
+    records: &[(usize, Record)],
+    posts: &[Post],
+    wrong: &mut Vec<String>,
+) {
+    for (number, answer) in &world.senders.lock().unwrap().answers {
+        let (Answer::Delivered(receipt) | Answer::Accepted(receipt)) = answer else { continue };
+        let record = records.iter().find(|(_, record)| record.id == receipt.id());
+        let Some((_, record)) = record else {
+            wrong.push(format!("message {number} was accepted and has no record"));
+            continue;
+        };
+        match record.stage {
+            Stage::Sent if posts_of(posts, *number).is_empty() => {
+                wrong.push(format!("message {number} is called sent and was never posted"));
+            }
+            Stage::Sent | Stage::Failed | Stage::Held | Stage::Cancelled => {}
+            Stage::Accepted | Stage::Uploaded => {
+                wrong.push(format!("message {number} was left {}", record.stage.as_str()));
+            }
+        }
+    }
+}
+
+/// Invariant 3: a message that stands twice in a conversation says so.
+fn doubles_are_marked(
+    world: &World,
+    records: &[(usize, Record)],
+    posts: &[Post],
+    wrong: &mut Vec<String>,
+) {
+    for number in 0..world.plan.sendings.len() {
+        let count = posts_of(posts, number).len();
+        let mut of_it = records.iter().filter(|(other, _)| *other == number);
+        if count > 1 && !of_it.any(|(_, record)| record.possible_duplicate) {
+            wrong.push(format!("message {number} was posted {count} times, unmarked"));
+        }
+    }
+}
+
+/// Invariant 4: every named copy ends proven gone; every other one has its orphan.
+fn copies_are_accounted_for(
+    records: &[(usize, Record)],
+    uploads: &[Upload],
+    wrong: &mut Vec<String>,
+) {
+    let copies = || records.iter().flat_map(|(_, record)| &record.copies);
+    let owed = copies().filter(|copy| copy.state == CopyState::Owed).count();
+    let orphans = copies().filter(|copy| copy.state == CopyState::Orphaned).count();
+    let alive = uploads.iter().filter(|upload| upload.deleted_at_ms.is_none()).count();
+    if owed > 0 {
+        wrong.push(format!("{owed} copies are still owed"));
+    }
+    if alive > orphans {
+        wrong.push(format!("{alive} uploads are alive at the sandbox, {orphans} are orphaned"));
+    }
+    // Invariant 11: with the last purge, transcript and identity are forgotten.
+    for (number, record) in records {
+        if record.stage != Stage::Held && (record.transcript.is_some() || record.envelope.is_some())
+        {
+            wrong.push(format!("message {number} still has its transcript or its sender"));
+        }
+    }
+}
+
+/// Invariant 4: never sooner than the floor after the post.
+fn nothing_goes_too_early(posts: &[Post], uploads: &[Upload], wrong: &mut Vec<String>) {
+    let floor_ms = i64::try_from(KEEPING.delay_seconds_min).unwrap() * 1_000;
+    for post in posts {
+        let upload = uploads.iter().find(|upload| upload.media_id == post.media_id).unwrap();
+        let kept_ms = upload.deleted_at_ms.map(|at_ms| at_ms - post.arrived_at_ms);
+        if kept_ms.is_some_and(|kept_ms| kept_ms < floor_ms) {
+            wrong.push(format!("{} was deleted {kept_ms:?} ms after its post", post.transcript));
+        }
+    }
+}
+
+/// Invariant 7: the first posts of a lane come in the order of acceptance.
+fn lanes_are_in_order(records: &[(usize, Record)], posts: &[Post], wrong: &mut Vec<String>) {
+    let mut lanes: BTreeMap<&str, Vec<(u64, usize)>> = BTreeMap::new();
+    for (number, record) in records {
+        let first = posts.iter().position(|post| post.transcript == format!("message {number}"));
+        // A message that failed and came again under its key has two places; only the sent counts.
+        if let (Some(first), Stage::Sent) = (first, record.stage)
+            && records.iter().filter(|(other, _)| other == number).count() == 1
+        {
+            lanes.entry(&record.lane.0).or_default().push((record.accepted_seq, first));
+        }
+    }
+    for (lane, mut places) in lanes {
+        places.sort_unstable();
+        if !places.is_sorted_by_key(|(_, first)| *first) {
+            wrong.push(format!("lane {lane} was posted out of order: {places:?}"));
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! The simulation: the real pipeline, actors, route code and SQL, one thread, a paused clock, and
+//! the sandbox's core behind a transport in memory. A seed decides the trouble; a crash can fall on
+//! every commit and every call. After each run the checker reckons up.
+//!
+//! A failing run prints the line that repeats it.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod checker;
+mod crashes;
+mod plan;
+mod process;
+mod runs;
+mod transport;
+mod world;

@@ -1,0 +1,128 @@
+//! What a run does: the messages, the trouble upstream, and where the process dies.
+
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use voicepost::domain::Patience;
+use voicepost::sandbox::{Cut, Endpoint, FaultAction, FaultRule, Latency};
+
+/// One message that a sender wants delivered. A sender who gets no answer, because the process
+/// died, comes back with the same idempotency key, as senders should.
+#[derive(Clone, Debug)]
+pub struct Sending {
+    /// Into which conversation.
+    pub conversation_id: String,
+    /// When, from the start of the run.
+    pub at_ms: u64,
+    /// How long the sender waits.
+    pub patience: Patience,
+}
+
+/// Where the process dies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Crash {
+    /// At this commit, counted over the run; with or without it being durable.
+    Commit { number: u64, durable: bool },
+    /// At this call; with or without its effect at the sandbox.
+    Call { number: u64, effect: bool },
+}
+
+/// A time in which nobody answers.
+#[derive(Clone, Copy, Debug)]
+pub struct Outage {
+    /// From this time of the run.
+    pub from_ms: i64,
+    /// To this time.
+    pub to_ms: i64,
+    /// Connections are refused, or else hang until the deadline.
+    pub refused: bool,
+}
+
+/// A whole run.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Decides everything random.
+    pub seed: u64,
+    /// The messages.
+    pub sendings: Vec<Sending>,
+    /// Trouble upstream.
+    pub faults: Vec<FaultRule>,
+    /// Calls a minute that the sandbox allows; 0 for no limit.
+    pub calls_per_minute: u32,
+    /// A time without answers.
+    pub outage: Option<Outage>,
+    /// Deaths, each the end of one process.
+    pub crashes: Vec<Crash>,
+}
+
+impl Plan {
+    /// Three messages, two of them in one conversation; nothing goes wrong.
+    pub fn calm() -> Plan {
+        let sending = |conversation: &str, at_ms, respond_async| Sending {
+            conversation_id: conversation.to_owned(),
+            at_ms,
+            patience: Patience { respond_async, wait_ms: 10_000 },
+        };
+        Plan {
+            seed: 1,
+            sendings: vec![sending("a", 0, false), sending("a", 5, true), sending("b", 10, false)],
+            faults: Vec::new(),
+            calls_per_minute: 0,
+            outage: None,
+            crashes: Vec::new(),
+        }
+    }
+
+    /// Everything from the seed.
+    pub fn random(seed: u64) -> Plan {
+        let mut random = StdRng::seed_from_u64(seed);
+        let messages = random.random_range(1..12);
+        let sendings = (0..messages)
+            .map(|_| Sending {
+                conversation_id: format!("c{}", random.random_range(0..4)),
+                at_ms: random.random_range(0..20_000),
+                patience: Patience {
+                    respond_async: random.random_bool(0.3),
+                    wait_ms: random.random_range(0..20_000),
+                },
+            })
+            .collect();
+        let faults = (0..random.random_range(0..5)).map(|_| fault(&mut random)).collect();
+        let crashes = (0..random.random_range(0..4)).map(|_| crash(&mut random)).collect();
+        let limited = random.random_bool(0.2);
+        let outage = random.random_bool(0.3).then(|| {
+            let from_ms = random.random_range(0..20_000);
+            let to_ms = from_ms + random.random_range(1_000..120_000);
+            Outage { from_ms, to_ms, refused: random.random_bool(0.5) }
+        });
+        let calls_per_minute = if limited { random.random_range(10..40) } else { 0 };
+        Plan { seed, sendings, faults, calls_per_minute, outage, crashes }
+    }
+}
+
+fn fault(random: &mut StdRng) -> FaultRule {
+    let endpoints =
+        [Endpoint::Token, Endpoint::Upload, Endpoint::Post, Endpoint::Retention, Endpoint::Delete];
+    let endpoint = endpoints[random.random_range(0..endpoints.len())];
+    let mut action = match random.random_range(0..6) {
+        0 => FaultAction::status(429).retry_after(&random.random_range(0..8).to_string()),
+        1 => FaultAction::status(503),
+        2 => FaultAction { effect: true, ..FaultAction::status(503) },
+        3 => FaultAction { cut: Some(Cut::Before), ..FaultAction::default() },
+        4 => FaultAction { cut: Some(Cut::After), ..FaultAction::default() },
+        _ => FaultAction::default(),
+    };
+    action.latency_ms = Some(Latency::Range([0, random.random_range(1..45_000)]));
+    let mut rule = FaultRule::new(endpoint, action);
+    rule.times = Some(random.random_range(1..6));
+    rule.rate = random.random_range(0.2..1.0);
+    rule
+}
+
+fn crash(random: &mut StdRng) -> Crash {
+    let number = random.random_range(1..60);
+    if random.random_bool(0.5) {
+        Crash::Commit { number, durable: random.random_bool(0.5) }
+    } else {
+        Crash::Call { number, effect: random.random_bool(0.5) }
+    }
+}

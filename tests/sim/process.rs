@@ -1,0 +1,217 @@
+//! One life of the gateway: from its start to the death that the plan names, or until nothing is
+//! left to do.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use voicepost::actors::{self, Cast, Fatal, PurgeRules};
+use voicepost::audio::Gate;
+use voicepost::clock::Clock;
+use voicepost::domain::{
+    AudioLimits, Backoff, Code, Envelope, Keeping, NewMessage, Origin, Principal,
+};
+use voicepost::genesys::api::Api;
+use voicepost::genesys::media_api::{MediaApiPlanner, MediaApiRoute, MediaApiRules};
+use voicepost::ledger::Ledger;
+use voicepost::pipeline::{Admission, Answer, DriveRules, Engine, Parts, Pipeline};
+use voicepost::settings::{Credentials, OnUnknown, Secret, UploadBody};
+use voicepost::telemetry::Metrics;
+
+use crate::plan::{Crash, Sending};
+use crate::transport::SandboxTransport;
+use crate::world::{MortalLedger, START, World, clip};
+
+/// Shorter than in production, so that a run stays short; the floor is the real one.
+pub const KEEPING: Keeping = Keeping { ttl_seconds: 60, delay_seconds_min: 30 };
+/// Nothing takes longer than this in simulated time; what does hangs.
+const RUN_MAX: Duration = Duration::from_secs(6 * 3_600);
+
+/// How a process ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// Where the plan wanted it.
+    Died,
+    /// Nothing left to do.
+    Quiet,
+}
+
+/// Runs one process over the world.
+pub fn run(world: &mut World, crash: Option<Crash>) -> Ended {
+    let runtime = || {
+        tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .start_paused(true)
+            .build()
+            .unwrap()
+    };
+    let system = actix::System::with_tokio_rt(runtime);
+    system.block_on(async {
+        let clock = Clock::simulated(world.now, world.plan.seed ^ world.now.0.unsigned_abs());
+        let (died, mut death) = watch::channel(false);
+        let pipeline = start(world, crash, &clock, &died);
+        let life = async {
+            pipeline.recover().await.unwrap();
+            send_what_is_unanswered(world, &pipeline);
+            quiet(world, &pipeline).await;
+        };
+        let ended = tokio::select! {
+            biased;
+            _ = death.wait_for(|died| *died) => Ended::Died,
+            () = life => Ended::Quiet,
+            () = tokio::time::sleep(RUN_MAX) => panic!("still not quiet after {RUN_MAX:?}"),
+        };
+        world.now = clock.now().plus_ms(250);
+        ended
+    })
+}
+
+fn start(
+    world: &World,
+    crash: Option<Crash>,
+    clock: &Clock,
+    died: &watch::Sender<bool>,
+) -> Arc<Pipeline> {
+    let fatal: Fatal = Arc::new(|reason: String| panic!("fatal: {reason}"));
+    let ledger: Arc<dyn Ledger> = Arc::new(MortalLedger {
+        inner: Arc::clone(&world.ledger),
+        counters: Arc::clone(&world.counters),
+        crash,
+        died: died.clone(),
+    });
+    let client = "sandbox-client".to_owned();
+    let origin = Origin { host: "http://sandbox".to_owned(), client: client.clone() };
+    let route_origin = origin.clone();
+    let metrics = Metrics::new();
+    let (sandbox, counters) = (Arc::clone(&world.sandbox), Arc::clone(&world.counters));
+    let (call_clock, call_died, outage) = (clock.clone(), died.clone(), world.plan.outage);
+    let cast = Cast {
+        transport: Box::new(move || {
+            Rc::new(SandboxTransport {
+                sandbox,
+                clock: call_clock,
+                counters,
+                crash,
+                died: call_died,
+                outage,
+                closed_until_ms: RefCell::default(),
+            })
+        }),
+        route: Box::new(move |transport, tokens, gate| {
+            let api = Api { base_url: "http://sandbox".to_owned(), transport, tokens, gate };
+            Rc::new(MediaApiRoute::new(api, route_origin, UploadBody::Raw))
+        }),
+        login_url: "http://sandbox".to_owned(),
+        credentials: Credentials {
+            client_id: client,
+            client_secret: Secret::new("sandbox-secret"),
+        },
+        ledger: Arc::clone(&ledger),
+        clock: clock.clone(),
+        purge_rules: PurgeRules {
+            backoff: Backoff { pause_ms_min: 2_000, pause_ms_max: 60_000 },
+            ttl_seconds: KEEPING.ttl_seconds,
+            calls_max: 8,
+        },
+        uploads_max: 16,
+        posts_max: 16,
+        metrics: Arc::clone(&metrics),
+        fatal: Arc::clone(&fatal),
+    };
+    let parts = Parts {
+        ledger,
+        spool: world.spool.clone(),
+        planner: Arc::new(MediaApiPlanner::new(MediaApiRules {
+            placeholder: "Audio message sent by guest".to_owned(),
+            media_url_seconds_max: 600,
+            origin,
+        })),
+        actors: actors::start(cast),
+        clock: clock.clone(),
+        rules: DriveRules {
+            attempts: 3,
+            backoff: Backoff { pause_ms_min: 2_000, pause_ms_max: 10_000 },
+            later_backoff: Backoff { pause_ms_min: 5_000, pause_ms_max: 60_000 },
+            expires_after_seconds: 3_600,
+            on_unknown: OnUnknown::Repeat,
+            keeping: KEEPING,
+        },
+        admission: Admission::new(64, 64, 64 * 1024 * 1024),
+        metrics,
+        fatal,
+    };
+    Pipeline::new(parts, Engine::Here)
+}
+
+/// Starts a sender for every message that has no answer yet. The tasks end with the process.
+fn send_what_is_unanswered(world: &World, pipeline: &Arc<Pipeline>) {
+    for (number, sending) in world.plan.sendings.iter().enumerate() {
+        let answered = world.senders.lock().unwrap().answers.contains_key(&number);
+        if answered {
+            continue;
+        }
+        let (pipeline, sending) = (Arc::clone(pipeline), sending.clone());
+        let senders = Arc::clone(&world.senders);
+        actix::spawn(async move {
+            let at = START.plus_ms(i64::try_from(sending.at_ms).unwrap());
+            let wait_ms = at.ms_since(pipeline.clock().now());
+            tokio::time::sleep(Duration::from_millis(wait_ms)).await;
+            loop {
+                let message = message(&pipeline, number, &sending);
+                senders.lock().unwrap().ids.entry(number).or_default().push(message.id);
+                let ticket = pipeline.admission().enter().unwrap();
+                let reserved = pipeline.admission().clips().reserve(64 * 1024).unwrap();
+                let answer = pipeline.submit(message, clip(), ticket, reserved).await;
+                if !asks_to_come_back(&answer) {
+                    senders.lock().unwrap().answers.insert(number, answer);
+                    return;
+                }
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        });
+    }
+}
+
+/// 409 `in-progress`: the sender's earlier request is still on its way to being durable.
+fn asks_to_come_back(answer: &Answer) -> bool {
+    matches!(answer, Answer::Refused(problem) if problem.code == Code::InProgress)
+}
+
+fn message(pipeline: &Pipeline, number: usize, sending: &Sending) -> NewMessage {
+    let mut gate = Gate::new(LIMITS);
+    gate.feed(&clip()).unwrap();
+    NewMessage {
+        id: pipeline.clock().new_id(),
+        principal: Principal::loopback(),
+        key: Some(format!("key-{number}")),
+        conversation_id: Some(sending.conversation_id.clone()),
+        envelope: Envelope { sender_id: Some("guest".to_owned()), ..Envelope::default() },
+        transcript: Some(format!("message {number}")),
+        media: gate.finish().unwrap(),
+        sha256: [7; 32],
+        patience: sending.patience,
+        received_at: pipeline.clock().now(),
+    }
+}
+
+const LIMITS: AudioLimits = AudioLimits {
+    duration_ms_max: 60_000,
+    duration_ms_grace: 500,
+    duration_ms_min: 100,
+    bytes_max: 12 * 1024 * 1024,
+};
+
+/// Waits until every sender is answered, nothing is unfinished and nothing is owed.
+async fn quiet(world: &World, pipeline: &Arc<Pipeline>) {
+    loop {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let answered = world.senders.lock().unwrap().answers.len() == world.plan.sendings.len();
+        let unfinished = pipeline.ledger().unfinished(0, 1).await.unwrap();
+        let owed = pipeline.ledger().due_copies(None, 1).await.unwrap();
+        if answered && unfinished.is_empty() && owed.is_empty() && pipeline.board().is_empty() {
+            return;
+        }
+    }
+}
