@@ -160,7 +160,7 @@ impl Transport for Silent {
     fn call(&self, call: Call) -> LocalBoxFuture<'_, Called> {
         if call.name == CallName::Token {
             let body = Bytes::from_static(br#"{"access_token":"token","expires_in":86400}"#);
-            let answer = Answer { status: 200, retry_after_ms: None, body };
+            let answer = Answer { status: 200, retry_after_ms: None, rate: None, body };
             return std::future::ready(Called::Answered(answer)).boxed_local();
         }
         let named = call.headers.iter().find_map(|(name, value)| {
@@ -226,8 +226,8 @@ fn cast(
     let (leaving, origin) = (Arc::clone(leaving), origin.clone());
     Cast {
         transport: Box::new(move || Rc::new(Silent { leaving })),
-        route: Box::new(move |transport, tokens| {
-            let api = Api { base_url: origin.host.clone(), transport, tokens };
+        route: Box::new(move |transport, tokens, gate| {
+            let api = Api { base_url: origin.host.clone(), transport, tokens, gate };
             Rc::new(MediaApiRoute::new(api, origin, UploadBody::Raw))
         }),
         login_url: "https://login".to_owned(),

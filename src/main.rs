@@ -5,6 +5,10 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use voicepost::cli::{self, Cli, Command};
 
+/// Messages make many small allocations on several threads, and the libc's are slow at that.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let config = cli.config.as_deref();

@@ -57,6 +57,9 @@ async fn answer(
     let response = Response::builder()
         .header("content-type", "application/json")
         .header("inin-correlation-id", "0d1f7f0f-9c2b-4f0e-8a51-6f1c0f4e9b11")
+        .header("inin-ratelimit-count", "1")
+        .header("inin-ratelimit-allowed", "100000000")
+        .header("inin-ratelimit-reset", "60")
         .body(Full::new(Bytes::from_static(text.as_bytes())));
     Ok(response.unwrap())
 }

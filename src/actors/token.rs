@@ -120,8 +120,10 @@ pub struct TokenObserved {
 
 /// Asks for a token newer than this version.
 pub struct RenewToken {
-    /// The version that was answered 401; 0 forces nothing newer than the first.
+    /// The version that was answered 401; that token is dropped, unless an operator asks.
     pub stale_version: u64,
+    /// Do not wait for the pause after a failed exchange to be over: an operator asks.
+    pub at_once: bool,
 }
 
 /// Tells that a fresh token was answered 401.
@@ -188,9 +190,16 @@ impl Handler<RenewToken> for TokenActor {
     type Result = ResponseFuture<Result<AccessToken, Failure>>;
 
     fn handle(&mut self, message: RenewToken, ctx: &mut Self::Context) -> Self::Result {
-        let newer = self.published.borrow().token.clone();
-        if let Some(token) = newer.filter(|token| token.version > message.stale_version) {
+        let in_use = self.published.borrow().token.clone();
+        if let Some(token) = in_use.filter(|token| token.version > message.stale_version) {
             return std::future::ready(Ok(token)).boxed_local();
+        }
+        if !message.at_once {
+            self.drop_stale();
+        }
+        if self.pausing() && !message.at_once {
+            let detail = self.trouble();
+            return std::future::ready(Err(unavailable(&detail))).boxed_local();
         }
         let (answer, answered) = oneshot::channel();
         self.waiters.push(answer);
@@ -289,6 +298,24 @@ impl TokenActor {
         self.publish(TokenView { token: Some(token), expires_at, trouble: None });
         let pause_ms = renew_after_ms(expires_in, self.seed.clock.unit());
         self.arm(pause_ms.max(1_000), ctx);
+    }
+
+    /// A token that was answered 401 is of no use to anybody.
+    fn drop_stale(&mut self) {
+        let view = self.published.borrow().clone();
+        if view.token.is_some() {
+            self.publish(TokenView { token: None, ..view });
+        }
+    }
+
+    /// Whether the last exchange failed and the next one is not due yet: callers wait with it.
+    fn pausing(&self) -> bool {
+        self.failures > 0 && !self.exchanging && self.timer.is_some()
+    }
+
+    fn trouble(&self) -> String {
+        let trouble = self.published.borrow().trouble.clone();
+        trouble.map_or("no token".to_owned(), |trouble| trouble.detail)
     }
 
     fn rejected(&mut self) {
@@ -398,7 +425,7 @@ impl TokenSource for TokenDesk {
 
     fn renew(&self, stale_version: u64) -> LocalBoxFuture<'_, Result<AccessToken, Failure>> {
         async move {
-            let renewed = self.actor.send(RenewToken { stale_version }).await;
+            let renewed = self.actor.send(RenewToken { stale_version, at_once: false }).await;
             renewed.unwrap_or_else(|error: AskError| Err(unavailable(&error.to_string())))
         }
         .boxed_local()

@@ -63,7 +63,7 @@ impl Steps {
     pub(super) fn happened(&self, row: &HistoryRow, record: Option<&Record>) {
         let text = match (row.event.as_str(), record) {
             ("accepted", Some(record)) => format!(
-                "gate: {} in {}, {} ms, {} bytes; durable before anything leaves",
+                "gate: {} in {}, {} ms, {} bytes; its record is durable, and nothing has left yet",
                 codec(record),
                 record.media.container.media_type(),
                 record.media.duration_ms,

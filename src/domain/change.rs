@@ -105,6 +105,14 @@ impl Record {
         }
     }
 
+    /// Given up with a post in doubt, it may stand in the conversation all the same.
+    pub(super) fn failed(&mut self, ending: &Ending, due_at: UnixMs) {
+        self.possible_duplicate |= self.post_in_doubt;
+        self.end(Stage::Failed, due_at);
+        self.last_error_code = Some(ending.code);
+        self.ending = Some(ending.clone());
+    }
+
     pub(super) fn held(&mut self, ending: &Ending) {
         self.stage = Stage::Held;
         // The outcome of a call on the wire stays open: an upload may still be answered, a post

@@ -33,6 +33,8 @@ pub enum Event {
     ClipSpooled,
     /// Our copy of the clip is gone.
     ClipDropped,
+    /// The call under way was answered with a final no; copies are due at `due_at`.
+    Refused { ending: Ending, due_at: UnixMs },
     /// Delivery was given up; copies are due at `due_at`.
     Failed { ending: Ending, due_at: UnixMs },
     /// The sender withdrew the message before it was posted.
@@ -85,6 +87,7 @@ impl Event {
             Event::UploadOutdated { .. } => "upload-outdated",
             Event::ClipSpooled => "clip-spooled",
             Event::ClipDropped => "clip-dropped",
+            Event::Refused { .. } => "refused",
             Event::Failed { .. } => "failed",
             Event::Cancelled { .. } => "cancelled",
             Event::WithdrawalAsked => "withdrawal-asked",
@@ -102,7 +105,8 @@ impl Event {
     /// Whether the sender may use the message's idempotency key anew: nobody was told that the
     /// message was accepted.
     pub fn releases_key(&self) -> bool {
-        matches!(self, Event::Failed { ending, .. } if ending.code == Code::Interrupted)
+        let untold = |code| matches!(code, Code::Interrupted | Code::StorageLow);
+        matches!(self, Event::Failed { ending, .. } if untold(ending.code))
     }
 
     /// What the history keeps beside the name: never a transcript, an identity or a signed URL.
@@ -115,9 +119,9 @@ impl Event {
             }
             Event::Intended { repeat: true, .. } => Some("repeat: possible duplicate".to_owned()),
             Event::Posted { due_at, .. } => Some(format!("purge due at {due_at}")),
-            Event::Failed { ending, .. } | Event::Held { ending } => {
-                Some(format!("{}: {}", ending.code, ending.detail))
-            }
+            Event::Refused { ending, .. }
+            | Event::Failed { ending, .. }
+            | Event::Held { ending } => Some(format!("{}: {}", ending.code, ending.detail)),
             Event::Cancelled { due_at } | Event::PurgeHastened { due_at } => {
                 Some(format!("purge due at {due_at}"))
             }
@@ -184,13 +188,11 @@ impl Record {
             Event::UploadOutdated { due_at } => self.outdated(*due_at),
             Event::ClipSpooled => self.clip = ClipPlace::Spooled,
             Event::ClipDropped => self.clip = ClipPlace::Gone,
-            Event::Failed { ending, due_at } => {
-                // Given up with a post in doubt: it may stand in the conversation all the same.
-                self.possible_duplicate |= self.post_in_doubt;
-                self.end(Stage::Failed, *due_at);
-                self.last_error_code = Some(ending.code);
-                self.ending = Some(ending.clone());
+            Event::Refused { ending, due_at } => {
+                self.intent = None;
+                self.failed(ending, *due_at);
             }
+            Event::Failed { ending, due_at } => self.failed(ending, *due_at),
             Event::Cancelled { due_at } => self.end(Stage::Cancelled, *due_at),
             Event::WithdrawalAsked => self.withdrawn = true,
             Event::Held { ending } => self.held(ending),
@@ -233,6 +235,7 @@ impl Record {
             Event::UploadOutdated { .. } => self.stage == Stage::Uploaded && self.intent.is_none(),
             Event::ClipSpooled => self.clip == ClipPlace::Memory,
             Event::ClipDropped => !self.stage.is_open() && self.clip != ClipPlace::Gone,
+            Event::Refused { .. } => self.stage.is_open() && self.intent.is_some(),
             Event::Failed { .. } | Event::Held { .. } | Event::WithdrawalAsked => {
                 self.stage.is_open()
             }

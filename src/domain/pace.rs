@@ -52,8 +52,6 @@ pub enum Turn {
     Go(CallClass),
     /// Nobody before this time.
     WaitUntil(u64),
-    /// Nobody until a call that is on the wire is answered.
-    WaitForAnswer,
     /// Nobody waits.
     Idle,
 }
@@ -71,6 +69,9 @@ pub struct RateHeaders {
 
 /// Ends of one window, as told by answers that took their time, lie within this of each other.
 const SAME_WINDOW_MS: u64 = 3_000;
+
+/// How long a new window is taken to last until an answer tells its end.
+const UNTOLD_WINDOW_MS: u64 = 5_000;
 
 /// A delete gets every so many slots while one is due.
 const DELETE_SHARE: u32 = 4;
@@ -106,13 +107,8 @@ impl Pace {
             return Turn::WaitUntil(self.host_closed_until_ms);
         }
         if let Some(window) = self.window {
-            if now_ms < window.ends_at_ms {
-                if window.used >= window.allowed {
-                    return Turn::WaitUntil(window.ends_at_ms);
-                }
-            } else if self.in_flight > 0 {
-                // A new window whose budget nobody has told yet: one call goes ahead and asks.
-                return Turn::WaitForAnswer;
+            if now_ms < window.ends_at_ms && window.used >= window.allowed {
+                return Turn::WaitUntil(window.ends_at_ms);
             }
         }
         self.choose(waiting, now_ms)
@@ -138,7 +134,13 @@ impl Pace {
         debug_assert!(now_ms >= self.opens_at_ms(class), "a call left through a closed gate");
         self.in_flight += 1;
         self.slots = self.slots.wrapping_add(1);
-        if let Some(window) = self.window.as_mut().filter(|window| now_ms < window.ends_at_ms) {
+        if let Some(window) = self.window.as_mut() {
+            if now_ms >= window.ends_at_ms {
+                // A new window has begun. Until an answer tells more it is taken to allow what the
+                // last one did, calls on the wire included.
+                window.used = u64::from(self.in_flight) - 1;
+                window.ends_at_ms = now_ms + UNTOLD_WINDOW_MS;
+            }
             window.used += 1;
         }
     }

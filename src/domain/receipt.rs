@@ -140,7 +140,7 @@ impl Record {
             PurgeState::Stuck
         } else if owed().any(due) {
             PurgeState::Purging
-        } else if any(CopyState::Owed) || self.stage.is_open() || self.clip == ClipPlace::Spooled {
+        } else if any(CopyState::Owed) || self.is_under_way() || self.clip == ClipPlace::Spooled {
             PurgeState::Scheduled
         } else if any(CopyState::GivenUp) {
             PurgeState::GivenUp
@@ -149,6 +149,11 @@ impl Record {
         } else {
             PurgeState::Purged
         }
+    }
+
+    /// On its way, waiting for an operator, or with an upload that may still be answered.
+    fn is_under_way(&self) -> bool {
+        self.stage.is_open() || self.stage == Stage::Held || self.intent.is_some()
     }
 
     fn copy_receipts(&self) -> Vec<CopyReceipt> {

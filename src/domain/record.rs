@@ -204,9 +204,10 @@ pub struct Record {
 }
 
 impl Record {
-    /// The uploaded copy that a post references: the youngest that is still there.
+    /// The copy that a post references: that of the last upload, as long as it is there. An older
+    /// one is due already and must not be shown.
     pub fn current_copy(&self) -> Option<&Copy> {
-        self.copies.iter().rev().find(|copy| copy.state == CopyState::Owed)
+        self.copies.last().filter(|copy| copy.state == CopyState::Owed)
     }
 
     /// The copy of this number, as long as its purge is owed.

@@ -16,9 +16,9 @@ use crate::domain::{CallClass, Code, Failure, Pace, Retry, Turn, UnixMs, Waiting
 /// How long a call waits at the gate before it is sent back to be tried later: shorter than any
 /// caller's patience, long enough for an open gate with a queue.
 const WAIT_MAX: Duration = Duration::from_secs(5);
-/// A 429 without a readable `Retry-After` closes its endpoint for this long (media-api contract,
-/// "Retention and deletion").
-const CLOSED_MS: u64 = 5_000;
+/// A delete's 429 without a readable `Retry-After` closes the endpoint for this long (media-api
+/// contract, "Retention and deletion"). Elsewhere it closes nothing: only its caller pauses.
+const DELETE_CLOSED_MS: u64 = 5_000;
 /// Deletes get the larger share of slots while one is this much later than it was due.
 const DELETE_LATE_MS: u64 = 60_000;
 
@@ -99,7 +99,7 @@ impl Gate {
                     self.wake_at(&mut state, at_ms);
                     break;
                 }
-                Turn::WaitForAnswer | Turn::Idle => break,
+                Turn::Idle => break,
             }
         }
         self.observed.send_replace(self.state.borrow().pace.clone());
@@ -154,8 +154,7 @@ impl Passed {
             match called {
                 Called::Answered(answer) => {
                     state.pace.came_back(answer.rate, now_ms);
-                    if answer.status == 429 {
-                        let pause_ms = answer.retry_after_ms.unwrap_or(CLOSED_MS);
+                    if let Some(pause_ms) = pause_ms(self.class, answer) {
                         let until_ms = now_ms.saturating_add(pause_ms);
                         state.pace.close(self.class, means_client(answer), until_ms);
                     }
@@ -174,6 +173,12 @@ impl Drop for Passed {
             self.gate.serve();
         }
     }
+}
+
+/// For how long an answer closes the gate.
+fn pause_ms(class: CallClass, answer: &Answer) -> Option<u64> {
+    let default = (class == CallClass::Delete).then_some(DELETE_CLOSED_MS);
+    (answer.status == 429).then_some(answer.retry_after_ms.or(default)).flatten()
 }
 
 /// Whether a 429 is about all calls of the client: its error names the client's limit, or the

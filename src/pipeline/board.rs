@@ -1,7 +1,7 @@
 //! The read view: what is known of every message that is awake, without asking the ledger.
 //!
-//! Written by the drive that owns the message, after each durable change and never before; read by
-//! any thread. A message leaves the board when its drive ends; the ledger answers from then on.
+//! Written after each durable change and never before, by the drive that owns the message or by
+//! whoever else changed it; read by any thread. A message leaves the board when its drive ends; the ledger answers from then on.
 
 use std::sync::Arc;
 
@@ -30,10 +30,16 @@ impl Board {
         nudge
     }
 
-    /// Shows a newer record.
+    /// Shows a record, unless a newer one is shown already.
     pub(super) fn show(&self, record: &Record) {
         if let Some(awake) = self.awake.get(&record.id) {
-            awake.record.send_replace(Arc::new(record.clone()));
+            awake.record.send_if_modified(|shown| {
+                let newer = record.version > shown.version;
+                if newer {
+                    *shown = Arc::new(record.clone());
+                }
+                newer
+            });
         }
     }
 

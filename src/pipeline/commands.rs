@@ -156,7 +156,8 @@ impl Pipeline {
     pub async fn refresh_token(&self) -> Result<u64, Problem> {
         let view = self.parts.actors.token_view.borrow().clone();
         let stale_version = view.token.map_or(0, |token| token.version);
-        let renewed = self.parts.actors.token.send(RenewToken { stale_version }).await;
+        let renewed =
+            self.parts.actors.token.send(RenewToken { stale_version, at_once: true }).await;
         match renewed.map_err(internal)? {
             Ok(token) => Ok(token.version),
             Err(failure) => Err(Problem::new(failure.code, failure.detail).retry_after(5)),
@@ -177,6 +178,7 @@ impl Pipeline {
         let now = self.parts.clock.now();
         change(&*self.parts.ledger, record, &events, now).await?;
         self.parts.metrics.happened(&events[0]);
+        self.board.show(record);
         self.owe(record);
         Ok(())
     }

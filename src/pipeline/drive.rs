@@ -148,12 +148,12 @@ impl Drive {
 
     /// The same for an event that depends on what others have made of the record meanwhile.
     pub(super) async fn commit_by(&mut self, event: impl Fn(&Record) -> Event) -> Result<(), Stop> {
+        let decide = |record: &Record| vec![event(record)];
         loop {
             let version = self.record.version;
             let (now, asked) = (self.now(), Instant::now());
             let ledger = &*self.pipeline.parts.ledger;
-            let decide = |record: &Record| vec![event(record)];
-            match change_by(ledger, &mut self.record, decide, now).await {
+            match change_by(ledger, &mut self.record, &decide, now).await {
                 Ok(events) => {
                     self.pipeline.parts.metrics.committed(asked.elapsed());
                     events.iter().for_each(|event| self.committed(event));

@@ -71,15 +71,22 @@ impl Pipeline {
         Ok(recovered)
     }
 
-    async fn delete_strays(&self, kept: &HashSet<MessageId>) -> Result<usize, SpoolError> {
+    async fn delete_strays(&self, kept: &HashSet<MessageId>) -> Result<usize, RecoveryError> {
         let mut strays = 0;
         for id in self.parts.spool.list().await? {
-            if !kept.contains(&id) {
-                self.parts.spool.remove(id).await?;
-                strays += 1;
+            if kept.contains(&id) || self.is_spooled(id).await? {
+                continue;
             }
+            self.parts.spool.remove(id).await?;
+            strays += 1;
         }
         Ok(strays)
+    }
+
+    /// Whether a row that needs nothing now still names the clip: a held message's.
+    async fn is_spooled(&self, id: MessageId) -> Result<bool, ChangeError> {
+        let record = self.parts.ledger.find(id).await?;
+        Ok(record.is_some_and(|record| record.clip == ClipPlace::Spooled))
     }
 
     /// Drives what was found, as many at once as there are places.

@@ -146,7 +146,11 @@ impl Drive {
     /// A call that certainly had no effect: try again, or end the message.
     async fn deferred(&mut self, failure: Failure) -> Result<(), Stop> {
         match failure.retry {
-            Retry::Never => self.fail(failure.code, failure.detail).await,
+            Retry::Never => {
+                let due_at = self.due_early_at();
+                let ending = Ending { code: failure.code, detail: failure.detail };
+                self.commit(Event::Refused { ending, due_at }).await
+            }
             retry => {
                 let next_attempt_at = self.next_attempt_at(retry);
                 self.commit(Event::Deferred { code: failure.code, next_attempt_at }).await
@@ -161,7 +165,9 @@ impl Drive {
         let quick = self.sender.is_some() && self.record.attempts < rules.attempts;
         let backoff = if quick { rules.backoff } else { rules.later_backoff };
         let unit_random = self.pipeline.parts.clock.unit();
-        let pause_ms = backoff.pause_ms(self.record.attempts, retry, unit_random);
+        let before = if quick { 0 } else { rules.attempts.saturating_sub(1) };
+        let attempts = self.record.attempts.saturating_sub(before).max(1);
+        let pause_ms = backoff.pause_ms(attempts, retry, unit_random);
         let pause_ms = pause_ms.unwrap_or(backoff.pause_ms_max);
         self.now().plus_ms(i64::try_from(pause_ms).unwrap_or(i64::MAX))
     }

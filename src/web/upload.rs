@@ -141,7 +141,11 @@ async fn read_field(field: &mut Field, name: &'static str) -> Result<Vec<u8>, Pr
         let chunk = chunk.map_err(unreadable)?;
         if bytes.len() + chunk.len() > FIELD_BYTES_MAX {
             let detail = format!("the part {name} has more than {FIELD_BYTES_MAX} bytes");
-            return Err(Problem::new(Code::InvalidField, detail)
+            let code = match name {
+                "transcript" => Code::TranscriptTooLong,
+                _ => Code::InvalidField,
+            };
+            return Err(Problem::new(code, detail)
                 .with("part", name)
                 .with("limit", FIELD_BYTES_MAX));
         }

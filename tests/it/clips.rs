@@ -1,10 +1,11 @@
 //! Clips that are turned away, over real sockets: by their bytes, early, and in words that help.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
 
+use crate::ogg_writer;
 use crate::support::{Form, Reply, TestGateway, fixture};
 
 /// A WAV of 32-bit stereo at 192 kHz whose header leaves the size open: 1.5 MB a second.
@@ -53,6 +54,21 @@ fn a_clip_that_is_empty_short_or_broken_is_refused() {
 }
 
 #[test]
+fn a_clip_that_does_not_decode_is_refused() {
+    let gateway = TestGateway::start();
+    // Code 1 promises two frames of equal size; one byte is left over.
+    let packets: [&[u8]; 20] = [&[31 << 3 | 1, 0, 0, 0]; 20];
+    let mut clip = ogg_writer::opus_headers(1, 1, 312);
+    for number in 1..=5 {
+        let flags = if number == 5 { ogg_writer::ENDS } else { 0 };
+        clip.extend(ogg_writer::page(1, flags, number * 20 * 1_920, &packets));
+    }
+    let reply = gateway.send(&Form::sample().without("file").file("a.ogg", clip));
+    let detail = reply.problem(422, "audio-undecodable");
+    assert!(detail.starts_with("the audio does not decode: "), "{detail}");
+}
+
+#[test]
 fn a_clip_of_60_seconds_passes_and_one_of_61_is_refused() {
     let gateway = TestGateway::start();
     let receipt = gateway.send(&Form::with_clip("exactly-60s.mp3")).receipt(201);
@@ -92,9 +108,9 @@ fn a_body_that_says_it_is_too_large_is_refused_before_it_comes() {
     assert_eq!(reply.json()["limit"], 12_582_912);
 }
 
-#[test]
-fn the_refusal_of_a_body_without_length_reaches_a_client_that_is_still_sending() {
-    let gateway = TestGateway::start();
+/// Sends a heavy WAV as a chunked body of 100 MB; the answer, when the connection was closed (if it
+/// was within five seconds), and how much had been sent when it was.
+fn stream_100_mb(gateway: &TestGateway) -> (Reply, Option<Duration>, u64) {
     let form = Form::empty().file("heavy.wav", heavy_wav(64 * 1024));
     let mut first = form.body();
     first.truncate(64 * 1024);
@@ -108,15 +124,39 @@ fn the_refusal_of_a_body_without_length_reaches_a_client_that_is_still_sending()
         let zeros = chunk(&[0; 64 * 1024]);
         writing.write_all(&head).unwrap();
         writing.write_all(&chunk(&first)).unwrap();
-        // 100 MB, unless the gateway hangs up before.
+        // Unless the gateway hangs up before.
         (0..1_600).take_while(|_| writing.write_all(&zeros).is_ok()).count() as u64 * 64 * 1024
     });
     let reply = Reply::read(&mut stream);
+    let answered = Instant::now();
     let sent = sender.join().unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    // A reset closes it as well as an end; a time-out does not.
+    let closed = match stream.read(&mut [0; 1]) {
+        Ok(_) => true,
+        Err(error) => error.kind() != std::io::ErrorKind::WouldBlock,
+    };
+    (reply, closed.then(|| answered.elapsed()), sent)
+}
+
+#[test]
+fn the_refusal_of_a_body_without_length_reaches_a_client_that_is_still_sending() {
+    let gateway = TestGateway::start();
+    let (reply, _, sent) = stream_100_mb(&gateway);
     let detail = reply.problem(413, "too-large");
     assert!(detail.contains("12582912"), "{detail}");
     assert!(sent > 12_000_000, "the limit lies at 12 MiB, and {sent} bytes were sent");
     assert!(gateway.records().is_empty());
+}
+
+#[test]
+#[ignore = "actix-web goes on reading a chunked body after the answer and never hangs up: the \
+            connection of a refused sender outlives server.linger_seconds (known gap)"]
+fn a_refused_sender_without_length_is_cut_off_when_the_linger_is_over() {
+    let gateway = TestGateway::start();
+    let (reply, closed_after, _) = stream_100_mb(&gateway);
+    reply.problem(413, "too-large");
+    assert!(closed_after.is_some(), "linger_seconds is 2, and it is open after 5 s");
 }
 
 #[test]

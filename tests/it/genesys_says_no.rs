@@ -141,8 +141,8 @@ fn a_pause_that_outlasts_the_wait_is_answered_202_at_once() {
 fn trouble_that_passes_is_ridden_out_while_the_sender_waits() {
     let gateway = TestGateway::start();
     gateway.trouble(vec![
-        FaultRule::new(Endpoint::Upload, FaultAction::status(429)).times(1),
-        FaultRule::new(Endpoint::Post, FaultAction::status(429)).times(2),
+        FaultRule::new(Endpoint::Upload, FaultAction::status(429).retry_after("0")).times(1),
+        FaultRule::new(Endpoint::Post, FaultAction::status(429).retry_after("0")).times(2),
     ]);
     let receipt = gateway.send(&Form::sample()).receipt(201);
     assert_eq!(receipt["delivery"]["attempts"], 3, "tries of the last step");
@@ -237,7 +237,7 @@ fn a_message_that_expires_while_its_sender_waits_is_refused() {
 #[test]
 fn once_the_tries_of_the_wait_are_used_up_the_sender_may_go() {
     let gateway = TestGateway::start();
-    gateway.trouble(always(Endpoint::Post, FaultAction::status(429)));
+    gateway.trouble(always(Endpoint::Post, FaultAction::status(429).retry_after("0")));
     let started = Instant::now();
     let receipt = gateway.send(&Form::sample().header("Prefer", "wait=60")).receipt(202);
     assert!(started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());

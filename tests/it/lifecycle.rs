@@ -45,6 +45,7 @@ fn any_event() -> impl Strategy<Value = Event> {
         Just(Event::ClipSpooled),
         Just(Event::ClipDropped),
         (ending(), time()).prop_map(|(ending, due_at)| Event::Failed { ending, due_at }),
+        (ending(), time()).prop_map(|(ending, due_at)| Event::Refused { ending, due_at }),
         time().prop_map(|due_at| Event::Cancelled { due_at }),
         ending().prop_map(|ending| Event::Held { ending }),
     ];
@@ -90,9 +91,11 @@ fn check(before: &Record, event: &Event, after: &Record, now: UnixMs) -> Result<
         prop_assert!(settled || after.possible_duplicate, "a doubt vanished by {}", event.name());
     }
     if post_on_the_wire(before) && !post_on_the_wire(after) && !after.post_in_doubt {
-        use Event::{Deferred, Failed, IntentDropped, Posted};
-        let settled =
-            matches!(event, Posted { .. } | Deferred { .. } | Failed { .. } | IntentDropped);
+        use Event::{Deferred, Failed, IntentDropped, Posted, Refused};
+        let settled = matches!(
+            event,
+            Posted { .. } | Deferred { .. } | Refused { .. } | Failed { .. } | IntentDropped
+        );
         prop_assert!(settled, "a post on the wire was forgotten by {}", event.name());
     }
     prop_assert!(after.copies.len() >= before.copies.len(), "copies are never taken out");

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod admin;
 mod audio;
 mod audio_hostile;
 mod cli;
@@ -16,11 +17,14 @@ mod lifecycle;
 mod ogg_writer;
 mod pace;
 mod parts;
+mod problems;
 mod process;
 mod receipts;
 mod repeats;
+mod restarts;
 mod samples;
 mod sandbox;
+mod secrecy;
 mod settings;
 mod spool;
 mod support;

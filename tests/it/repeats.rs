@@ -157,9 +157,9 @@ fn messages_awake_are_bounded_too() {
     let reply = gateway.send(&Form::sample());
     assert!(reply.problem(503, "busy").contains("1 messages"));
     gateway.delete(first["id"].as_str().unwrap());
-    gateway.trouble(Vec::new());
+    // Genesys' pause goes on, so what is let in waits in its turn.
     eventually("there is room again", || {
-        (gateway.send(&Form::sample()).status == 201).then_some(())
+        (gateway.send(&Form::sample()).status == 202).then_some(())
     });
 }
 

@@ -71,17 +71,37 @@ pub struct Reply {
 }
 
 impl Reply {
-    /// Reads an answer to the end of the connection; a reset ends it like a close does.
+    /// Reads an answer as long as its `Content-Length` says, without waiting for the connection to
+    /// be closed: a client that was refused while it sent may be listened to for some seconds more.
     #[track_caller]
     pub fn read(stream: &mut TcpStream) -> Reply {
         let mut bytes = Vec::new();
-        let ended = stream.read_to_end(&mut bytes);
-        let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") else {
-            panic!("no answer: {ended:?} after {} bytes", bytes.len());
-        };
+        let mut piece = [0; 16 * 1024];
+        loop {
+            if let Some(reply) = Reply::parse(&bytes) {
+                return reply;
+            }
+            match stream.read(&mut piece) {
+                Ok(count) if count > 0 => bytes.extend_from_slice(&piece[..count]),
+                ended => panic!("no whole answer: {ended:?} after {} bytes", bytes.len()),
+            }
+        }
+    }
+
+    /// The answer, once it is whole.
+    fn parse(bytes: &[u8]) -> Option<Reply> {
+        let end = bytes.windows(4).position(|window| window == b"\r\n\r\n")?;
         let head = String::from_utf8(bytes[..end].to_vec()).expect("an ASCII head");
         let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
-        Reply { status: status.expect("a status line"), head, body: bytes[end + 4..].to_vec() }
+        let status = status.expect("a status line");
+        let mut reply = Reply { status, head, body: bytes[end + 4..].to_vec() };
+        let length = reply.header("content-length").and_then(|text| text.parse().ok());
+        let length: usize = length.expect("every answer has a Content-Length");
+        if reply.body.len() < length {
+            return None;
+        }
+        reply.body.truncate(length);
+        Some(reply)
     }
 
     pub fn header(&self, name: &str) -> Option<&str> {

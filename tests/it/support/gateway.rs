@@ -2,6 +2,7 @@
 //! its own. When it is dropped it checks what must hold after every test.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::Path;
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread::JoinHandle;
 
@@ -22,9 +23,15 @@ pub struct Builder {
     sandbox: SandboxSettings,
     faults: Vec<FaultRule>,
     client_secret: Option<String>,
+    data: TempDir,
 }
 
 impl Builder {
+    /// The folder that the gateway will find, for what an earlier process left in it.
+    pub fn data(&self) -> &Path {
+        self.data.path()
+    }
+
     /// Changes the gateway's settings.
     pub fn settings(mut self, change: impl FnOnce(&mut Settings)) -> Builder {
         change(&mut self.settings);
@@ -60,7 +67,7 @@ impl Builder {
     /// Starts, or says why not in the words of `serve`.
     pub fn try_start(mut self) -> Result<TestGateway, String> {
         log::install();
-        let data = TempDir::new().expect("a folder for the data");
+        let data = self.data;
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
         let secret = self.client_secret.unwrap_or(self.sandbox.client_secret.clone());
         let client_id = self.sandbox.client_id.clone();
@@ -170,6 +177,7 @@ impl TestGateway {
             sandbox: SandboxSettings::default(),
             faults: Vec::new(),
             client_secret: None,
+            data: TempDir::new().expect("a folder for the data"),
         }
     }
 
@@ -232,7 +240,7 @@ impl TestGateway {
     /// Every record of the ledger.
     pub fn records(&self) -> Vec<Record> {
         let ledger = Arc::clone(self.pipeline().ledger());
-        futures_executor(async move {
+        wait_for(async move {
             let rows = ledger.history_after(None, 0, u32::MAX).await.expect("a readable ledger");
             let mut records = Vec::new();
             for row in rows.iter().filter(|row| row.event == "accepted") {
@@ -282,7 +290,7 @@ impl TestGateway {
 }
 
 /// Runs a future that waits for other threads only.
-fn futures_executor<T>(future: impl Future<Output = T>) -> T {
+pub fn wait_for<T>(future: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     runtime.block_on(future)
 }
