@@ -1,6 +1,7 @@
 //! The integration tests: one binary, because each costs a link.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::disallowed_methods, reason = "the thread of a test may wait: it runs no task")]
 
 mod admin;
 mod audio;
