@@ -157,7 +157,7 @@ impl PurgeWork {
             }
             PurgeOutcome::NotPossible(detail) => {
                 let id = record.id;
-                tracing::error!(message.id = %id, copy.ordinal = ordinal, detail, "cannot be purged");
+                tracing::error!(message.id = %id, copy.ordinal = ordinal, detail, "not purgeable");
                 let event = Event::CopyNotPurgeable { ordinal, detail };
                 self.change(record, event).await?;
                 Ok(Settled::NotPossible)

@@ -1,6 +1,6 @@
 //! kill -9 at each point of a message's way, for a clip in memory and for one in the spool.
 
-use voicepost::sandbox::{Endpoint, FaultRule};
+use voicepost::sandbox::{Endpoint, FaultAction, FaultRule};
 
 use super::{copies, states};
 use crate::process::{Send, World, late, wait_until};
@@ -277,6 +277,8 @@ fn two_hundred_purges_owed_at_the_kill_are_done_after_it() {
     const MESSAGES: usize = 200;
     let world = World::new(&[("PURGE__TTL_SECONDS", "5"), ("PURGE__CALLS_MAX", "16")]);
     let gateway = world.start();
+    // However slow the machine is, no purge is done before the kill.
+    world.faults(vec![FaultRule::new(Endpoint::Delete, FaultAction::status(503))]);
     let senders: Vec<_> = (0..8)
         .map(|sender| {
             let address = gateway.public;
@@ -296,6 +298,7 @@ fn two_hundred_purges_owed_at_the_kill_are_done_after_it() {
     let ids: Vec<String> = senders.into_iter().flat_map(|s| s.join().unwrap()).collect();
     assert_eq!((ids.len(), world.posts(), world.alive()), (MESSAGES, MESSAGES, MESSAGES));
     gateway.kill();
+    world.release();
 
     let gateway = world.start();
     wait_until("all are deleted", || world.alive() == 0);

@@ -122,8 +122,8 @@ fn posts(world: &World) -> HashMap<String, usize> {
     })
 }
 
-/// Invariant 1, invariant 3: what was told a 2xx stands in its conversation, once unless marked, or
-/// has failed where everybody can see it; nothing else stands there unmarked.
+/// Invariant 1, invariant 3: what was told a 2xx stands in its conversation, once unless marked,
+/// or has failed where everybody can see it; nothing else stands there unmarked.
 fn reckon_messages(world: &World, ledger: &LedgerFile, told: &[Told]) {
     let posts = posts(world);
     for Told { key, id, status } in told {
