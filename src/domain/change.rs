@@ -123,6 +123,18 @@ impl Record {
         self.ending = Some(ending.clone());
     }
 
+    /// Goes on where it was: with the upload, unless the uploaded copy is there to be posted.
+    pub(super) fn released(&mut self, expires_at: UnixMs) {
+        self.expires_at = expires_at;
+        self.possible_duplicate |= self.post_in_doubt;
+        self.post_in_doubt = false;
+        let uploaded = self.current_copy().is_some_and(|copy| copy.due_at.is_none());
+        self.stage = if uploaded { Stage::Uploaded } else { Stage::Accepted };
+        self.ending = None;
+        self.crashes = 0;
+        self.attempts = 0;
+    }
+
     /// Makes every owed copy due at `due_at`, or leaves it where it is due earlier.
     pub(super) fn hasten(&mut self, due_at: UnixMs) {
         for copy in self.copies.iter_mut().filter(|copy| copy.state == CopyState::Owed) {

@@ -43,6 +43,9 @@ pub enum Event {
     WithdrawalAsked,
     /// An operator has to decide.
     Held { ending: Ending },
+    /// An operator lets a held message go on, until `expires_at`. A post in doubt counts as made:
+    /// the next one is marked as a possible duplicate.
+    Released { expires_at: UnixMs },
     /// A start of the process found the message in flight.
     CrashCounted,
     /// Every copy still owed is due at `due_at`, or earlier if it was.
@@ -92,6 +95,7 @@ impl Event {
             Event::Cancelled { .. } => "cancelled",
             Event::WithdrawalAsked => "withdrawal-asked",
             Event::Held { .. } => "held",
+            Event::Released { .. } => "released",
             Event::CrashCounted => "crash-counted",
             Event::PurgeHastened { .. } => "purge-hastened",
             Event::RetentionSettled { .. } => "retention-settled",
@@ -146,6 +150,7 @@ impl Event {
             | Event::ClipSpooled
             | Event::ClipDropped
             | Event::WithdrawalAsked
+            | Event::Released { .. }
             | Event::CrashCounted => None,
         }
     }
@@ -196,6 +201,7 @@ impl Record {
             Event::Cancelled { due_at } => self.end(Stage::Cancelled, *due_at),
             Event::WithdrawalAsked => self.withdrawn = true,
             Event::Held { ending } => self.held(ending),
+            Event::Released { expires_at } => self.released(*expires_at),
             Event::CrashCounted => self.crashes = self.crashes.saturating_add(1),
             Event::PurgeHastened { due_at } => self.hasten(*due_at),
             Event::RetentionSettled { .. }
@@ -236,12 +242,14 @@ impl Record {
             Event::ClipSpooled => self.clip == ClipPlace::Memory,
             Event::ClipDropped => !self.stage.is_open() && self.clip != ClipPlace::Gone,
             Event::Refused { .. } => self.stage.is_open() && self.intent.is_some(),
-            Event::Failed { .. } | Event::Held { .. } | Event::WithdrawalAsked => {
-                self.stage.is_open()
-            }
+            // A held message may be given up too: by its sender, or by an operator.
+            Event::Failed { .. } => self.stage.is_open() || self.stage == Stage::Held,
+            Event::Held { .. } | Event::WithdrawalAsked => self.stage.is_open(),
+            Event::Released { .. } => self.stage == Stage::Held && self.intent.is_none(),
             // Once a post is on the wire, or may have been, it cannot be called back.
             Event::Cancelled { .. } => {
-                self.stage.is_open() && !in_flight(Step::Post) && !self.post_in_doubt
+                let here = self.stage.is_open() || self.stage == Stage::Held;
+                here && !in_flight(Step::Post) && !self.post_in_doubt
             }
             Event::CrashCounted => true,
             // Before a post can have left, a message is withdrawn by cancelling it.

@@ -204,6 +204,9 @@ pub trait Ledger: Send + Sync {
         limit: u32,
     ) -> BoxFuture<'static, Result<Vec<Record>, ReadError>>;
 
+    /// Records waiting for an operator, in order of acceptance, at most `limit`.
+    fn held(&self, limit: u32) -> BoxFuture<'static, Result<Vec<Record>, ReadError>>;
+
     /// Copies for which something is owed, earliest first, strictly after `after`, at most `limit`.
     fn due_copies(
         &self,

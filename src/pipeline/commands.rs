@@ -1,5 +1,7 @@
 //! What senders and operators may ask of a message, once it is accepted.
 
+use std::sync::Arc;
+
 use serde::Serialize;
 
 use super::Pipeline;
@@ -55,7 +57,7 @@ impl Pipeline {
     /// Withdraws a message: never posted where that can still be, and its audio deleted as soon as
     /// it may be. `true`: everything is proven gone already.
     pub async fn withdraw(
-        &self,
+        self: &Arc<Self>,
         id: MessageId,
         principal: &Principal,
     ) -> Result<(Receipt, bool), Problem> {
@@ -67,6 +69,7 @@ impl Pipeline {
         let now = self.parts.clock.now();
         let due_at = self.parts.rules.keeping.due_early_at(&record, now);
         let cancel = Event::Cancelled { due_at };
+        let was_held = record.stage == Stage::Held;
         if record.stage.is_open() {
             match self.change(&mut record, cancel).await {
                 Ok(()) => {}
@@ -77,10 +80,15 @@ impl Pipeline {
                 Err(ChangeError::Illegal(_)) => self.hasten(&mut record).await?,
                 Err(error) => return Err(refused(error)),
             }
+        } else if record.stage == Stage::Held {
+            self.end_held(&mut record, due_at).await?;
         } else {
             self.hasten(&mut record).await?;
         }
         self.board.nudge(id);
+        if was_held {
+            self.wake(&record);
+        }
         let now = self.parts.clock.now();
         let purged = record.purge_state(now) == PurgeState::Purged && record.intent.is_none();
         Ok((record.receipt(now), purged))
@@ -89,13 +97,39 @@ impl Pipeline {
     /// Purges a message's copies as soon as they may be.
     pub async fn purge_now(&self, id: MessageId) -> Result<Receipt, Problem> {
         let mut record = self.read(id).await?;
-        if record.stage.is_open() {
+        if record.stage.is_open() || record.stage == Stage::Held {
             let detail =
                 format!("message {id} is {}; its copies are in use", record.stage.as_str());
             return Err(Problem::new(Code::WrongState, detail).about(id));
         }
         self.hasten(&mut record).await?;
         Ok(self.receipt(&record))
+    }
+
+    /// Lets a held message go on where it was, by an operator's decision. Its time begins anew; a
+    /// post whose answer was lost is made again, and marked.
+    pub async fn release(self: &Arc<Self>, id: MessageId) -> Result<Receipt, Problem> {
+        let mut record = self.read(id).await?;
+        if record.stage != Stage::Held {
+            let detail = format!("message {id} is {}, not held", record.stage.as_str());
+            return Err(Problem::new(Code::WrongState, detail).about(id));
+        }
+        let seconds = self.parts.rules.expires_after_seconds;
+        let expires_at = self.parts.clock.now().plus_seconds(seconds);
+        self.change(&mut record, Event::Released { expires_at }).await.map_err(refused)?;
+        tracing::warn!(message.id = %id, "held message released by an operator");
+        self.wake(&record);
+        Ok(self.receipt(&record))
+    }
+
+    /// Ends a held message: cancelled where it was never posted, else failed for what held it.
+    async fn end_held(&self, record: &mut Record, due_at: UnixMs) -> Result<(), Problem> {
+        let ending = record.ending.clone();
+        let event = match ending.filter(|_| record.post_in_doubt) {
+            Some(ending) => Event::Failed { ending, due_at },
+            None => Event::Cancelled { due_at },
+        };
+        self.change(record, event).await.map_err(refused)
     }
 
     /// Stops trying to purge a copy, by an operator's recorded decision.
@@ -162,6 +196,11 @@ impl Pipeline {
             Ok(token) => Ok(token.version),
             Err(failure) => Err(Problem::new(failure.code, failure.detail).retry_after(5)),
         }
+    }
+
+    /// Messages waiting for an operator, the oldest first.
+    pub async fn held(&self, limit: u32) -> Result<Vec<Record>, Problem> {
+        self.parts.ledger.held(limit).await.map_err(internal)
     }
 
     async fn hasten(&self, record: &mut Record) -> Result<(), Problem> {

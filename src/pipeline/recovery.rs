@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::Pipeline;
 use super::drive::{self, Drive};
 use super::lanes::Seat;
-use crate::domain::{ClipPlace, MessageId, recover};
+use crate::domain::{ClipPlace, MessageId, Record, recover};
 use crate::ledger::{ChangeError, change};
 use crate::spool::SpoolError;
 
@@ -87,6 +87,13 @@ impl Pipeline {
     async fn is_spooled(&self, id: MessageId) -> Result<bool, ChangeError> {
         let record = self.parts.ledger.find(id).await?;
         Ok(record.is_some_and(|record| record.clip == ClipPlace::Spooled))
+    }
+
+    /// Starts a drive for a message that has none: an operator, or its sender, changed it.
+    pub(super) fn wake(self: &Arc<Self>, record: &Record) {
+        let seat = self.lanes.announce(&record.lane).seat(record.accepted_seq);
+        let (pipeline, id) = (Arc::clone(self), record.id);
+        self.engine.spawn(move || pipeline.resume(vec![(id, seat)]));
     }
 
     /// Drives what was found, as many at once as there are places.

@@ -12,7 +12,7 @@ use crate::actors::{
     AskError, JanitorObserved, MessengerObserved, ObserveJanitor, ObserveMessenger, ObserveToken,
     ObserveUploader, ObserveValidator, TokenObserved, UploaderObserved, ValidatorObserved,
 };
-use crate::domain::{Code, MessageId, Pace, Problem, Record, Stage, UnixMs};
+use crate::domain::{Code, Ending, MessageId, Pace, Problem, Record, Stage, UnixMs};
 use crate::ledger::Totals;
 use crate::pipeline::Pipeline;
 use crate::telemetry::{CLASSIC_TYPE, OPENMETRICS_TYPE};
@@ -153,6 +153,40 @@ pub(super) async fn messages(request: HttpRequest, page: Query<Page>) -> HttpRes
         }
         Err(error) => fault(&request, &error.to_string()),
     }
+}
+
+/// `GET /admin/held`: messages that wait for an operator, the oldest first, and what holds
+/// them.
+pub(super) async fn held(request: HttpRequest, page: Query<Page>) -> HttpResponse {
+    let site = answers::site(&request);
+    let held = site.pipeline.held(page.limit()).await;
+    respond(&request, held.map(|records| records.iter().map(Held::from).collect::<Vec<_>>()))
+}
+
+#[derive(Serialize)]
+struct Held {
+    id: MessageId,
+    why: Option<Ending>,
+    post_in_doubt: bool,
+    created_at: UnixMs,
+}
+
+impl From<&Record> for Held {
+    fn from(record: &Record) -> Held {
+        Held {
+            id: record.id,
+            why: record.ending.clone(),
+            post_in_doubt: record.post_in_doubt,
+            created_at: record.created_at,
+        }
+    }
+}
+
+/// `POST /admin/messages/{id}/release`: a held message goes on.
+pub(super) async fn release(request: HttpRequest, id: Path<String>) -> HttpResponse {
+    let site = answers::site(&request);
+    let receipt = async { site.pipeline.release(parse_id(&id)?).await };
+    respond(&request, receipt.await)
 }
 
 /// `GET /admin/messages/{id}`: the receipt, whoever sent the message.

@@ -68,7 +68,9 @@ pub(super) async fn method_not_allowed(request: HttpRequest) -> HttpResponse {
     let allowed = match request.match_pattern().as_deref() {
         Some("/v1/voice-messages") => "POST",
         Some("/v1/voice-messages/{id}") => "GET, DELETE",
-        Some(path) if path.ends_with("/purge") || path.ends_with("/give-up") => "POST",
+        Some(path) if ["/purge", "/release", "/give-up"].iter().any(|end| path.ends_with(end)) => {
+            "POST"
+        }
         Some("/admin/token/refresh") => "POST",
         _ => "GET",
     };

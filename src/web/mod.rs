@@ -80,10 +80,12 @@ fn operators(routes: &mut ServiceConfig) {
         .configure(admin::refusals)
         .service(read_only("/admin/state").route(get().to(admin::state)))
         .service(read_only("/admin/messages").route(get().to(admin::messages)))
+        .service(read_only("/admin/held").route(get().to(admin::held)))
         .service(read_only("/admin/messages/{id}").route(get().to(admin::message)))
         .service(read_only("/admin/messages/{id}/history").route(get().to(admin::history)))
         .service(read_only("/admin/purges").route(get().to(admin::purges)))
         .service(command("/admin/messages/{id}/purge").route(post().to(admin::purge_now)))
+        .service(command("/admin/messages/{id}/release").route(post().to(admin::release)))
         .service(
             command("/admin/messages/{id}/copies/{ordinal}/give-up")
                 .route(post().to(admin::give_up)),

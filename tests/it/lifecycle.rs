@@ -48,6 +48,7 @@ fn any_event() -> impl Strategy<Value = Event> {
         (ending(), time()).prop_map(|(ending, due_at)| Event::Refused { ending, due_at }),
         time().prop_map(|due_at| Event::Cancelled { due_at }),
         ending().prop_map(|ending| Event::Held { ending }),
+        time().prop_map(|expires_at| Event::Released { expires_at }),
     ];
     let purges = prop_oneof![
         time().prop_map(|due_at| Event::PurgeHastened { due_at }),

@@ -11,6 +11,7 @@ mod clips;
 mod crash;
 mod gate_properties;
 mod genesys_says_no;
+mod held;
 mod lane_order;
 mod ledger;
 mod ledger_file;

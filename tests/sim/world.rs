@@ -140,6 +140,10 @@ impl Ledger for MortalLedger {
         self.inner.unfinished(after_seq, limit)
     }
 
+    fn held(&self, limit: u32) -> BoxFuture<'static, Result<Vec<Record>, ReadError>> {
+        self.inner.held(limit)
+    }
+
     fn due_copies(
         &self,
         after: AfterDue,

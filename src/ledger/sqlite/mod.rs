@@ -240,6 +240,10 @@ impl Ledger for SqliteLedger {
         self.read(move |connection| read::unfinished(connection, after_seq, limit))
     }
 
+    fn held(&self, limit: u32) -> BoxFuture<'static, Result<Vec<Record>, ReadError>> {
+        self.read(move |connection| read::held(connection, limit))
+    }
+
     fn due_copies(
         &self,
         after: AfterDue,

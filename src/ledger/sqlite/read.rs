@@ -60,12 +60,32 @@ pub(super) fn unfinished(
         " AND (stage <> 'held' OR intent_step IS NOT NULL)
           AND accepted_seq > ?1 ORDER BY accepted_seq LIMIT ?2"
     );
-    let mut statement = snapshot.prepare_cached(&select(MESSAGE_COLUMNS, rest))?;
-    let mut found = statement.query(params![rows::stored_count(after_seq), limit])?;
+    let after_seq = rows::stored_count(after_seq);
+    records(&snapshot, &select(MESSAGE_COLUMNS, rest), params![after_seq, limit])
+}
+
+/// Records that wait for an operator, in order of acceptance.
+pub(super) fn held(connection: &Connection, limit: u32) -> Result<Vec<Record>, ReadError> {
+    let snapshot = connection.unchecked_transaction()?;
+    let rest = concat!(
+        "FROM messages INDEXED BY messages_live WHERE stage = 'held' AND ",
+        live!(),
+        " ORDER BY accepted_seq LIMIT ?1"
+    );
+    records(&snapshot, &select(MESSAGE_COLUMNS, rest), params![limit])
+}
+
+fn records(
+    snapshot: &Connection,
+    sql: &str,
+    arguments: &[&dyn rusqlite::ToSql],
+) -> Result<Vec<Record>, ReadError> {
+    let mut statement = snapshot.prepare_cached(sql)?;
+    let mut found = statement.query(arguments)?;
     let mut records = Vec::new();
     while let Some(row) = found.next()? {
         let mut record = rows::message(row)?;
-        record.copies = copies(&snapshot, record.id)?;
+        record.copies = copies(snapshot, record.id)?;
         records.push(record);
     }
     Ok(records)
