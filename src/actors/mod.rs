@@ -27,7 +27,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use actix::Actor;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 pub use guard::{Fatal, Vigil};
 pub use handle::{AskError, Handle, Order};
@@ -110,17 +110,23 @@ pub struct Cast {
 pub fn start(cast: Cast) -> Actors {
     let vigil = |name| Vigil::new(name, Arc::clone(&cast.fatal));
     let transport = (cast.transport)();
+    let changed = Arc::new(Notify::new());
     let (token, token_view) = TokenActor::new(TokenSeed {
         transport: Rc::clone(&transport),
         login_url: cast.login_url,
         credentials: Rc::new(cast.credentials),
         clock: cast.clock.clone(),
         metrics: Arc::clone(&cast.metrics),
+        changed: Arc::clone(&changed),
         vigil: vigil("TokenActor"),
     });
     let token = Handle::new(token.start(), 1);
-    let desk =
-        TokenDesk { view: token_view.clone(), actor: token.clone(), clock: cast.clock.clone() };
+    let desk = TokenDesk {
+        view: token_view.clone(),
+        changed,
+        actor: token.clone(),
+        clock: cast.clock.clone(),
+    };
     let (pace_seen, pace) = watch::channel(Pace::default());
     let gate = Gate::new(cast.clock.clone(), pace_seen);
     let route = (cast.route)(transport, Rc::new(desk), gate);

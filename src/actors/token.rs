@@ -14,7 +14,7 @@ use actix::{
 };
 use futures_util::FutureExt;
 use serde::Serialize;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{Notify, oneshot, watch};
 
 use super::guard::{Vigil, contained};
 use super::handle::Handle;
@@ -52,6 +52,8 @@ pub struct TokenSeed {
     pub clock: Clock,
     /// Counters.
     pub metrics: Arc<Metrics>,
+    /// Wakes the calls that wait for a token, in the order in which they came.
+    pub changed: Arc<Notify>,
     /// Watches over this actor.
     pub vigil: Vigil,
 }
@@ -357,6 +359,7 @@ impl TokenActor {
         self.observed.trouble = view.trouble.clone();
         self.seed.metrics.set_token_valid(view.token.is_some());
         self.published.send_replace(view);
+        self.seed.changed.notify_waiters();
     }
 
     fn arm(&mut self, pause_ms: u64, ctx: &mut Context<Self>) {

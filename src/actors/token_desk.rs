@@ -1,10 +1,11 @@
 //! Where routes get their tokens: the published view for the usual case, TokenActor for the rest.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use super::handle::{AskError, Handle};
 use super::token::{RejectToken, RenewToken, TokenActor, TokenView, unavailable};
@@ -19,6 +20,8 @@ const TOKEN_WAIT: Duration = Duration::from_secs(10);
 pub struct TokenDesk {
     /// The published token.
     pub view: watch::Receiver<TokenView>,
+    /// Tells that the published token has changed.
+    pub changed: Arc<Notify>,
     /// The actor.
     pub actor: Handle<TokenActor>,
     /// What time it is.
@@ -31,11 +34,20 @@ impl TokenDesk {
     }
 
     async fn wait(&self) -> Result<AccessToken, Failure> {
-        let mut view = self.view.clone();
-        let found = tokio::time::timeout(TOKEN_WAIT, view.wait_for(|v| self.usable(v).is_some()));
-        match found.await {
-            Ok(Ok(view)) => self.usable(&view).ok_or_else(|| unavailable("the token expired")),
-            Ok(Err(_)) => Err(unavailable("TokenActor is gone")),
+        let found = async {
+            loop {
+                // Listening starts before looking, so that no change is missed in between.
+                let mut changed = std::pin::pin!(self.changed.notified());
+                changed.as_mut().enable();
+                let usable = self.usable(&self.view.borrow());
+                if let Some(token) = usable {
+                    return token;
+                }
+                changed.await;
+            }
+        };
+        match tokio::time::timeout(TOKEN_WAIT, found).await {
+            Ok(token) => Ok(token),
             Err(_) => {
                 let trouble = self.view.borrow().trouble.clone();
                 let detail = trouble.map_or("no token yet".to_owned(), |t| t.detail);

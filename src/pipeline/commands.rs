@@ -86,6 +86,7 @@ impl Pipeline {
             self.hasten(&mut record).await?;
         }
         self.board.nudge(id);
+        self.parked.wake(id);
         if was_held {
             self.wake(&record);
         }

@@ -12,6 +12,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, oneshot};
 use tokio::time::Instant;
 
 use super::lanes::Seat;
+use super::parking::{PARK_AFTER, Until};
 use super::{Answer, Drain, HeldClip, Pipeline};
 use crate::actors::{OwePurge, Vigil};
 use crate::domain::{
@@ -59,6 +60,8 @@ pub(super) struct Drive {
 pub(super) enum Stop {
     /// The gateway shuts down; the message is durable and goes on after the next start.
     Draining,
+    /// Nothing is to be done for a while: the message goes to sleep.
+    Parked(Until),
     /// The ledger is closed; the process is about to end.
     Ledger(ChangeError),
 }
@@ -66,12 +69,22 @@ pub(super) enum Stop {
 /// Drives a message to its end, or to the shutdown.
 pub(super) async fn run(mut drive: Drive) {
     let id = drive.record.id;
+    let lane = drive.seat.lane().clone();
+    let pipeline = Arc::clone(&drive.pipeline);
     match drive.steps().await {
+        Err(Stop::Parked(until)) => {
+            // Asleep first, then off the board: whoever changes the record in between finds one.
+            drive.park(until);
+            pipeline.board.remove(id);
+            return;
+        }
         Ok(()) => drive.finish().await,
         Err(Stop::Draining) => tracing::info!(message.id = %id, "message left for the next start"),
         Err(Stop::Ledger(error)) => tracing::error!(message.id = %id, %error, "drive stopped"),
     }
-    drive.pipeline.board.remove(id);
+    pipeline.board.remove(id);
+    drop(drive);
+    pipeline.parked.lane_moved(&lane);
 }
 
 impl Drive {
@@ -224,6 +237,9 @@ impl Drive {
             // The tries of the wait are used up, or the next one lies after it.
             self.promise().await?;
         }
+        if pause > PARK_AFTER && self.may_sleep() {
+            return Err(Stop::Parked(Until::Time(at)));
+        }
         let nudge = Arc::clone(&self.nudge);
         let drain = self.pipeline.parts.admission.drain().clone();
         tokio::select! {
@@ -231,6 +247,25 @@ impl Drive {
             () = tokio::time::sleep_until(next_attempt) => Ok(()),
             () = draining(&drain) => Ok(()),
             () = nudge.notified() => self.refresh().await,
+        }
+    }
+
+    /// Whether nothing but the ledger is needed to go on later.
+    pub(super) fn may_sleep(&self) -> bool {
+        let draining = self.pipeline.parts.admission.drain().is_draining();
+        self.sender.is_none() && self.record.clip == ClipPlace::Spooled && !draining
+    }
+
+    /// Leaves its place to others. A turn that came in the meantime wakes it at once.
+    fn park(self, until: Until) {
+        let (pipeline, id, seat) = (self.pipeline.clone(), self.record.id, self.seat.clone());
+        let now = self.now();
+        let uploads = self.record.stage == Stage::Accepted;
+        drop(self);
+        pipeline.parked.put(id, seat.clone(), until, now);
+        let turn_came = if uploads { seat.is_near_head() } else { seat.is_head() };
+        if until == Until::Turn && turn_came {
+            pipeline.parked.wake(id);
         }
     }
 

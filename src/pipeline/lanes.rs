@@ -116,6 +116,16 @@ impl Drop for Place {
 }
 
 impl Seat {
+    /// The lane it is in.
+    pub(super) fn lane(&self) -> &Lane {
+        &self.0.lane
+    }
+
+    /// Its place in the order of acceptance.
+    pub(super) fn accepted_seq(&self) -> u64 {
+        self.0.accepted_seq
+    }
+
     /// Whether it is this message's turn to post.
     pub(super) fn is_head(&self) -> bool {
         self.ahead() == 0

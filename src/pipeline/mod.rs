@@ -10,7 +10,8 @@
 //! ```
 //!
 //! `admission` bounds what is under way, `accept` makes a request durable, `drive` carries one
-//! message to its end, `lanes` keeps the order within a conversation, `board` is the read view,
+//! message to its end, `parking` is where messages sleep, `lanes` keeps the order within a
+//! conversation, `board` is the read view,
 //! `recovery` goes on after a start, `commands` are what senders and operators may ask for.
 //! Everything here runs on the engine's one thread, except the board and the admission, which any
 //! thread may ask.
@@ -22,6 +23,7 @@ mod commands;
 mod drive;
 mod engine;
 mod lanes;
+mod parking;
 mod promise;
 mod recovery;
 mod settle;
@@ -47,6 +49,7 @@ use crate::settings::OnUnknown;
 use crate::spool::Spool;
 use crate::telemetry::Metrics;
 use lanes::Lanes;
+use parking::Parked;
 
 /// How messages are driven.
 #[derive(Clone, Copy, Debug)]
@@ -92,6 +95,7 @@ pub struct Pipeline {
     parts: Parts,
     board: Board,
     lanes: Lanes,
+    parked: Parked,
     engine: Engine,
 }
 
@@ -115,7 +119,13 @@ pub enum Answer {
 impl Pipeline {
     /// A pipeline whose tasks run on `engine`.
     pub fn new(parts: Parts, engine: Engine) -> Arc<Pipeline> {
-        Arc::new(Pipeline { parts, board: Board::default(), lanes: Lanes::default(), engine })
+        Arc::new(Pipeline {
+            parts,
+            board: Board::default(),
+            lanes: Lanes::default(),
+            parked: Parked::default(),
+            engine,
+        })
     }
 
     /// Takes a message whose body is complete. From here on the caller's fate changes nothing:
@@ -155,6 +165,11 @@ impl Pipeline {
     /// The messages that are awake now.
     pub fn board(&self) -> &Board {
         &self.board
+    }
+
+    /// How many messages sleep: durable, and waiting for their next try or their turn.
+    pub fn messages_parked(&self) -> usize {
+        self.parked.len()
     }
 
     /// Time and chance.

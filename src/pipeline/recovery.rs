@@ -4,8 +4,8 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::Pipeline;
-use super::drive::{self, Drive};
 use super::lanes::Seat;
+use super::parking::Until;
 use crate::domain::{ClipPlace, MessageId, Record, recover};
 use crate::ledger::{ChangeError, change};
 use crate::spool::SpoolError;
@@ -66,8 +66,12 @@ impl Pipeline {
         }
         let recovered =
             Recovered { unfinished: queue.len(), spool_strays: self.delete_strays(&kept).await? };
+        let now = self.parts.clock.now();
+        for (id, seat) in queue {
+            self.parked.put(id, seat, Until::Time(now), now);
+        }
         let pipeline = Arc::clone(self);
-        self.engine.spawn(move || pipeline.resume(queue));
+        self.engine.spawn(move || pipeline.wake_sleepers());
         Ok(recovered)
     }
 
@@ -90,28 +94,9 @@ impl Pipeline {
     }
 
     /// Starts a drive for a message that has none: an operator, or its sender, changed it.
-    pub(super) fn wake(self: &Arc<Self>, record: &Record) {
+    pub(super) fn wake(&self, record: &Record) {
         let seat = self.lanes.announce(&record.lane).seat(record.accepted_seq);
-        let (pipeline, id) = (Arc::clone(self), record.id);
-        self.engine.spawn(move || pipeline.resume(vec![(id, seat)]));
-    }
-
-    /// Drives what was found, as many at once as there are places.
-    async fn resume(self: Arc<Self>, queue: Vec<(MessageId, Seat)>) {
-        for (id, seat) in queue {
-            let Some(permit) = self.parts.admission.drive().await else { return };
-            if self.parts.admission.drain().is_draining() {
-                return;
-            }
-            match self.parts.ledger.find(id).await {
-                Ok(Some(record)) => {
-                    let pipeline = Arc::clone(&self);
-                    let drive = Drive::new(pipeline, record, seat, None, None, permit);
-                    actix::spawn(drive::run(drive));
-                }
-                Ok(None) => {}
-                Err(error) => tracing::error!(message.id = %id, %error, "message not resumed"),
-            }
-        }
+        let now = self.parts.clock.now();
+        self.parked.put(record.id, seat, Until::Time(now), now);
     }
 }

@@ -6,11 +6,22 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::drive::{Drive, Stop, draining};
+use super::parking::{PARK_AFTER, Until};
 use crate::actors::{AskError, LookUpPost, PostMessages, UploadClip};
 use crate::domain::{
     ClipPlace, Code, Ending, Event, Failure, Found, Intent, Origin, Outcome, Retry, Step, UnixMs,
 };
 use crate::settings::OnUnknown;
+
+/// How a wait for a turn ended.
+enum Waited {
+    /// The turn came, or there is something else to decide.
+    Enough,
+    /// Somebody else changed the record.
+    Nudged,
+    /// The message may as well sleep.
+    TooLong,
+}
 
 impl Drive {
     /// Uploads the clip. The intent is durable before the call leaves (invariant 2).
@@ -188,18 +199,24 @@ impl Drive {
         let drain = self.pipeline.parts.admission.drain().clone();
         let expiry_ms = self.record.expires_at.ms_since(self.now());
         let expiry = tokio::time::sleep(Duration::from_millis(expiry_ms));
-        let nudged = self
+        let may_sleep = self.may_sleep();
+        let waited = self
             .patiently(async move {
                 tokio::select! {
                     biased;
-                    () = turn => false,
-                    () = draining(&drain) => false,
-                    () = expiry => false,
-                    () = nudge.notified() => true,
+                    () = turn => Waited::Enough,
+                    () = draining(&drain) => Waited::Enough,
+                    () = expiry => Waited::Enough,
+                    () = nudge.notified() => Waited::Nudged,
+                    () = tokio::time::sleep(PARK_AFTER), if may_sleep => Waited::TooLong,
                 }
             })
             .await?;
-        if nudged { self.refresh().await } else { Ok(()) }
+        match waited {
+            Waited::Enough => Ok(()),
+            Waited::Nudged => self.refresh().await,
+            Waited::TooLong => Err(Stop::Parked(Until::Turn)),
+        }
     }
 
     async fn clip(&mut self) -> Result<Option<Bytes>, Stop> {

@@ -18,6 +18,7 @@ mod ledger_file;
 mod lifecycle;
 mod ogg_writer;
 mod pace;
+mod parking;
 mod parts;
 mod problems;
 mod process;

@@ -117,13 +117,15 @@ fn start(
         actors: actors::start(cast),
         clock: clock.clone(),
         rules: RULES,
-        admission: Admission::new(64, 64, 64 * 1024 * 1024),
+        // Few places, so that messages have to sleep.
+        admission: Admission::new(64, DRIVES_MAX, 64 * 1024 * 1024),
         metrics,
         fatal,
     };
     Pipeline::new(parts, Engine::Here)
 }
 
+const DRIVES_MAX: usize = 4;
 const HOST: &str = "http://sandbox";
 const CLIENT: &str = "sandbox-client";
 
@@ -171,9 +173,12 @@ fn send_what_is_unanswered(world: &World, pipeline: &Arc<Pipeline>) {
             let wait_ms = at.ms_since(pipeline.clock().now());
             tokio::time::sleep(Duration::from_millis(wait_ms)).await;
             loop {
+                let Ok(ticket) = pipeline.admission().enter() else {
+                    tokio::time::sleep(Duration::from_secs(2)).await;
+                    continue;
+                };
                 let message = message(&pipeline, number, &sending);
                 senders.lock().unwrap().ids.entry(number).or_default().push(message.id);
-                let ticket = pipeline.admission().enter().unwrap();
                 let reserved = pipeline.admission().clips().reserve(64 * 1024).unwrap();
                 let answer = pipeline.submit(message, clip(), ticket, reserved).await;
                 if !asks_to_come_back(&answer) {
