@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::Ended;
@@ -28,6 +29,7 @@ pub fn run(config: Option<&Path>) -> Ended {
     }
     settings.route()?;
     let credentials = Credentials::load()?;
+    raise_descriptors();
     actix_rt::System::new().block_on(async move {
         // Listening comes first: a supervisor may stop what it has only just started.
         let mut stop = StopSignals::listen()?;
@@ -47,6 +49,16 @@ pub fn run(config: Option<&Path>) -> Ended {
             }
         }
     })
+}
+
+/// Takes as many file descriptors as the system lets this process have. Two go to each connection;
+/// the usual soft limit of 1,024 is a handful of slow senders.
+fn raise_descriptors() {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::warn!(%error, limit = ?limit.current, "the limit of descriptors stays as it is");
+    }
 }
 
 /// Ends the process; the next one recovers from the ledger.

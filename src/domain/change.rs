@@ -207,7 +207,9 @@ impl Copy {
     fn settle(&mut self, state: CopyState, detail: Option<String>) {
         self.state = state;
         self.next_attempt_at = None;
-        self.last_error = detail;
+        // What was wrong with the retention stays to be read.
+        let refusal = self.last_error.take().filter(|_| self.retention == Retention::Refused);
+        self.last_error = detail.or(refusal);
         if state != CopyState::Orphaned {
             self.private = Private::default();
         }

@@ -86,6 +86,8 @@ codes! {
     Draining = "draining",
     /// The disk is nearly full.
     StorageLow = "storage-low",
+    /// The gateway cannot keep, or read back, a clip.
+    StorageFailed = "storage-failed",
     /// The message could not be delivered before its time was over.
     Expired = "expired",
     /// The gateway stopped while the clip was only in memory; nobody was told that it was accepted.

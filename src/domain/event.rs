@@ -109,7 +109,8 @@ impl Event {
     /// Whether the sender may use the message's idempotency key anew: nobody was told that the
     /// message was accepted.
     pub fn releases_key(&self) -> bool {
-        let untold = |code| matches!(code, Code::Interrupted | Code::StorageLow);
+        let untold =
+            |code| matches!(code, Code::Interrupted | Code::StorageLow | Code::StorageFailed);
         matches!(self, Event::Failed { ending, .. } if untold(ending.code))
     }
 

@@ -36,7 +36,9 @@ pub fn next_step(record: &Record, upload_outdated: bool, now: UnixMs) -> NextSte
     if now >= record.expires_at {
         return NextStep::Expire;
     }
-    if let Some(at) = record.next_attempt_at.filter(|at| now < *at) {
+    // A withdrawn message waits for nothing: its doubt is settled now.
+    let waits = |at: &UnixMs| now < *at && !record.withdrawn;
+    if let Some(at) = record.next_attempt_at.filter(waits) {
         return NextStep::WaitUntil(at.min(record.expires_at));
     }
     match record.stage {
@@ -119,4 +121,20 @@ pub fn interrupted(record: &Record, keeping: &Keeping, now: UnixMs) -> Event {
     let detail = "the gateway ended while the clip was only in memory".to_owned();
     let ending = Ending { code: Code::Interrupted, detail };
     Event::Failed { ending, due_at: keeping.due_early_at(record, now) }
+}
+
+/// What its sender's withdrawal makes of a message now; `None` where nothing is left to be done.
+/// Cancelled where no post has left; once one is, or may be, on the wire, only its audio can go
+/// early. A held message ends: cancelled, or failed for what held it if its post is in doubt.
+pub fn withdrawal(record: &Record, keeping: &Keeping, now: UnixMs) -> Option<Event> {
+    let due_at = keeping.due_early_at(record, now);
+    let cancel = Event::Cancelled { due_at };
+    if record.clone().apply(&cancel, now).is_ok() {
+        return Some(cancel);
+    }
+    match (record.stage, &record.ending) {
+        (Stage::Held, Some(ending)) => Some(Event::Failed { ending: ending.clone(), due_at }),
+        (stage, _) if stage.is_open() => (!record.withdrawn).then_some(Event::WithdrawalAsked),
+        _ => (!record.purges_done()).then_some(Event::PurgeHastened { due_at }),
+    }
 }

@@ -121,7 +121,9 @@ fn outcome(called: &Called) -> CallOutcome {
 /// Sorts awc's errors into "certainly not sent" and "may have arrived".
 fn classify(error: &SendRequestError) -> Called {
     match error {
-        SendRequestError::Url(_) => not_sent(format!("the address is not usable: {error}")),
+        SendRequestError::Url(_) | SendRequestError::Http(_) => {
+            not_sent(format!("the request cannot be made: {error}"))
+        }
         // Also the face of a reused connection that broke with the request on it.
         SendRequestError::Connect(ConnectError::Disconnected) => {
             unknown("the connection was closed before the answer")

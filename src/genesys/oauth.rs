@@ -3,7 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use serde::Deserialize;
+use serde_json::Value;
 
 use super::transport::{Call, CallName, Called, Method, Transport};
 use crate::settings::{Credentials, Secret};
@@ -30,11 +30,23 @@ pub enum Exchange {
     },
 }
 
-#[derive(Deserialize)]
-struct TokenAnswer {
-    access_token: String,
-    expires_in: Option<u64>,
+/// Reads the answer of a granted exchange; the error says what is wrong with it. A life that makes
+/// no sense counts as not told.
+fn granted(body: &[u8]) -> Result<Exchange, &'static str> {
+    let answer: Value = serde_json::from_slice(body).map_err(|_| "is no JSON")?;
+    let token = answer["access_token"].as_str().ok_or("has no access_token")?;
+    if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err("has an access_token that cannot be sent in a header");
+    }
+    let told = &answer["expires_in"];
+    let number = || told.as_str()?.trim().parse::<u64>().ok();
+    let expires_in_seconds =
+        told.as_u64().or_else(number).filter(|seconds| *seconds <= YEAR_SECONDS);
+    Ok(Exchange::Granted { token: Secret::new(token), expires_in_seconds })
 }
+
+/// No token is believed to live longer.
+const YEAR_SECONDS: u64 = 31_536_000;
 
 /// Exchanges the credentials for a token. One call, no retry.
 pub async fn exchange(
@@ -61,16 +73,10 @@ pub async fn exchange(
         }
     };
     match answer.status {
-        200..=299 => match serde_json::from_slice::<TokenAnswer>(&answer.body) {
-            Ok(token) => Exchange::Granted {
-                token: Secret::new(token.access_token),
-                expires_in_seconds: token.expires_in,
-            },
-            Err(_) => Exchange::Unavailable {
-                detail: "the token answer has no access_token".to_owned(),
-                retry_after_ms: 0,
-            },
-        },
+        200..=299 => granted(&answer.body).unwrap_or_else(|wrong| Exchange::Unavailable {
+            detail: format!("the token answer {wrong}"),
+            retry_after_ms: 0,
+        }),
         400 | 401 => Exchange::BadCredentials,
         403 => Exchange::MissingScopes,
         status => Exchange::Unavailable {

@@ -8,9 +8,13 @@ use super::Pipeline;
 use crate::actors::RenewToken;
 use crate::domain::{
     Code, CopyKind, CopyState, Event, MessageId, Principal, Problem, PurgeState, Receipt, Record,
-    Retention, Stage, UnixMs,
+    Retention, Stage, UnixMs, withdrawal,
 };
 use crate::ledger::{AfterDue, ChangeError, DueCopy, HistoryRow, change};
+
+/// How often a withdrawal is decided anew because the message moved on meanwhile. It moves three
+/// times at most before nothing is left to decide.
+const WITHDRAWALS_MAX: u32 = 8;
 
 /// A purge that is still owed, as an operator sees it.
 #[derive(Clone, Debug, Serialize)]
@@ -66,24 +70,16 @@ impl Pipeline {
         if record.principal != *principal {
             return Err(not_found(id));
         }
-        let now = self.parts.clock.now();
-        let due_at = self.parts.rules.keeping.due_early_at(&record, now);
-        let cancel = Event::Cancelled { due_at };
         let was_held = record.stage == Stage::Held;
-        if record.stage.is_open() {
-            match self.change(&mut record, cancel).await {
-                Ok(()) => {}
-                // A post is on the wire, or may have been: it cannot be called back.
-                Err(ChangeError::Illegal(_)) if record.stage.is_open() => {
-                    self.change(&mut record, Event::WithdrawalAsked).await.map_err(refused)?;
-                }
-                Err(ChangeError::Illegal(_)) => self.hasten(&mut record).await?,
+        for _ in 0..WITHDRAWALS_MAX {
+            let now = self.parts.clock.now();
+            let Some(event) = withdrawal(&record, &self.parts.rules.keeping, now) else { break };
+            match self.change(&mut record, event).await {
+                Ok(()) => break,
+                // Somebody else was faster; what is left to do is decided by the newer record.
+                Err(ChangeError::Illegal(_)) => {}
                 Err(error) => return Err(refused(error)),
             }
-        } else if record.stage == Stage::Held {
-            self.end_held(&mut record, due_at).await?;
-        } else {
-            self.hasten(&mut record).await?;
         }
         self.board.nudge(id);
         self.parked.wake(id);
@@ -121,16 +117,6 @@ impl Pipeline {
         tracing::warn!(message.id = %id, "held message released by an operator");
         self.wake(&record);
         Ok(self.receipt(&record))
-    }
-
-    /// Ends a held message: cancelled where it was never posted, else failed for what held it.
-    async fn end_held(&self, record: &mut Record, due_at: UnixMs) -> Result<(), Problem> {
-        let ending = record.ending.clone();
-        let event = match ending.filter(|_| record.post_in_doubt) {
-            Some(ending) => Event::Failed { ending, due_at },
-            None => Event::Cancelled { due_at },
-        };
-        self.change(record, event).await.map_err(refused)
     }
 
     /// Stops trying to purge a copy, by an operator's recorded decision.

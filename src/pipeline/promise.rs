@@ -2,6 +2,7 @@
 
 use super::drive::{Drive, Stop};
 use crate::domain::{ClipPlace, Code, Event, Step};
+use crate::spool::SpoolError;
 
 impl Drive {
     /// Makes the clip durable, then tells the sender 202. Invariant 1: the clip is synced, then
@@ -26,8 +27,10 @@ impl Drive {
         let Some(clip) = self.clip.as_ref().map(|clip| clip.bytes.clone()) else { return Ok(()) };
         if let Err(error) = self.pipeline.parts.spool.keep(self.record.id, clip).await {
             tracing::error!(message.id = %self.record.id, %error, "clip not spooled");
+            let full = error == SpoolError::Full;
+            let code = if full { Code::StorageLow } else { Code::StorageFailed };
             if !self.has_intent(Step::Post) && !self.record.post_in_doubt {
-                self.fail(Code::StorageLow, error.to_string()).await?;
+                self.fail(code, error.to_string()).await?;
             }
             return Ok(());
         }

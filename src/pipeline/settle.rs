@@ -12,6 +12,7 @@ use crate::domain::{
     ClipPlace, Code, Ending, Event, Failure, Found, Intent, Origin, Outcome, Retry, Step, UnixMs,
 };
 use crate::settings::OnUnknown;
+use crate::spool::SpoolError;
 
 /// How a wait for a turn ended.
 enum Waited {
@@ -29,9 +30,14 @@ impl Drive {
         if !self.seat.is_near_head() {
             return self.turn_to_upload().await;
         }
-        let Some(clip) = self.clip().await? else {
-            let detail = "the clip is no longer there to be uploaded".to_owned();
-            return self.fail(Code::Internal, detail).await;
+        let clip = match self.clip().await {
+            Ok(clip) => clip,
+            Err(SpoolError::Missing(_)) => {
+                let detail = "the clip is no longer there to be uploaded".to_owned();
+                return self.fail(Code::Internal, detail).await;
+            }
+            // Out of descriptors, a disk that went away: the clip is still promised to be sent.
+            Err(error) => return self.deferred(unreadable(&error)).await,
         };
         if !self.has_intent(Step::Upload) {
             let intent = self.intend(Step::Upload);
@@ -219,16 +225,19 @@ impl Drive {
         }
     }
 
-    async fn clip(&mut self) -> Result<Option<Bytes>, Stop> {
-        if self.clip.is_none() && self.record.clip == ClipPlace::Spooled {
-            match self.pipeline.parts.spool.read(self.record.id).await {
-                Ok(clip) => return Ok(Some(clip)),
-                Err(error) => {
-                    tracing::error!(message.id = %self.record.id, %error, "clip not readable");
-                }
-            }
+    async fn clip(&mut self) -> Result<Bytes, SpoolError> {
+        if let Some(clip) = &self.clip {
+            return Ok(clip.bytes.clone());
         }
-        Ok(self.clip.as_ref().map(|clip| clip.bytes.clone()))
+        let id = self.record.id;
+        if self.record.clip != ClipPlace::Spooled {
+            return Err(SpoolError::Missing(id));
+        }
+        let read = self.pipeline.parts.spool.read(id).await;
+        if let Err(error) = &read {
+            tracing::error!(message.id = %id, %error, "clip not readable");
+        }
+        read
     }
 
     /// Whether the upload is too old to be posted, and the clip is there to upload it again.
@@ -248,6 +257,10 @@ impl Drive {
     fn intend(&self, step: Step) -> Intent {
         self.pipeline.parts.planner.intend(&self.record, step, self.now())
     }
+}
+
+fn unreadable(error: &SpoolError) -> Failure {
+    Failure::passing(Code::StorageFailed, error.to_string())
 }
 
 fn gone<T>(error: AskError) -> Outcome<T> {

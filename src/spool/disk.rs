@@ -21,14 +21,14 @@ use crate::domain::MessageId;
 const CLIP_SUFFIX: &str = ".clip";
 const UNFINISHED_SUFFIX: &str = ".unfinished";
 
-/// A [`Spool`] in one directory, used by one process at a time (the ledger's lock sees to it).
+/// A [`Spool`] in one directory, used by one process at a time: it is locked as long as it is open.
 pub struct DiskSpool {
     place: Arc<Place>,
 }
 
 struct Place {
     path: PathBuf,
-    // Held open to be synced after every change of a name.
+    // Held open to be synced after every change of a name, and locked.
     directory: File,
     // Tells apart two writes of the same id at the same time.
     writes: AtomicU64,
@@ -44,6 +44,11 @@ impl DiskSpool {
             .create(path)
             .map_err(|error| failed("make its directory", &error))?;
         let directory = File::open(path).map_err(|error| failed("open its directory", &error))?;
+        // Another gateway would delete the clips that its own ledger does not know.
+        directory.try_lock().map_err(|_| {
+            let path = path.display();
+            SpoolError::Failed(format!("lock {path}: another process uses it"))
+        })?;
         let place = Place { path: path.to_path_buf(), directory, writes: AtomicU64::new(0) };
         for name in place.names()? {
             if unfinished_id(&name).is_some() {

@@ -17,6 +17,8 @@ pub(super) fn site(request: &HttpRequest) -> Arc<Site> {
     Arc::clone(data)
 }
 
+/// How much of a path that leads nowhere is told back.
+const PATH_CHARS_SHOWN: usize = 200;
 /// Longest request id taken over from a caller.
 const REQUEST_ID_CHARS_MAX: usize = 64;
 
@@ -57,7 +59,8 @@ pub(super) fn json(
 
 /// 404 for a path that nothing is at.
 pub(super) async fn route_not_found(request: HttpRequest) -> HttpResponse {
-    let detail = format!("there is nothing at {}", request.path());
+    let shown: String = request.path().chars().take(PATH_CHARS_SHOWN).collect();
+    let detail = format!("there is nothing at {shown}");
     problem::respond(&request, Problem::new(Code::RouteNotFound, detail))
 }
 

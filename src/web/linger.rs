@@ -8,20 +8,21 @@
 use std::any::Any;
 use std::net::{Shutdown, TcpStream};
 use std::os::fd::AsFd;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::HttpRequest;
 use actix_web::dev::Extensions;
 
 /// The connection's socket, by a descriptor of its own.
-struct Socket(TcpStream);
+struct Socket(Arc<TcpStream>);
 
 /// Keeps a handle on a new connection's socket. A connection without one, because descriptors ran
 /// out, merely cannot be cut early.
 pub(super) fn on_connect(connection: &dyn Any, extensions: &mut Extensions) {
     let stream = connection.downcast_ref::<actix_rt::net::TcpStream>();
     if let Some(Ok(descriptor)) = stream.map(|stream| stream.as_fd().try_clone_to_owned()) {
-        extensions.insert(Socket(TcpStream::from(descriptor)));
+        extensions.insert(Socket(Arc::new(TcpStream::from(descriptor))));
     }
 }
 
@@ -29,10 +30,13 @@ pub(super) fn on_connect(connection: &dyn Any, extensions: &mut Extensions) {
 /// their answers close the connection, so no other request is hit.
 pub(super) fn cut_after(request: &HttpRequest, linger: Duration) {
     let Some(Socket(stream)) = request.conn_data::<Socket>() else { return };
-    let Ok(stream) = stream.try_clone() else { return };
+    // The connection keeps the descriptor; one that has ended by itself has given it back.
+    let stream = Arc::downgrade(stream);
     actix_web::rt::spawn(async move {
         tokio::time::sleep(linger).await;
-        // A connection that has ended by itself cannot be shut down again, and need not be.
-        let _ = stream.shutdown(Shutdown::Both);
+        if let Some(stream) = stream.upgrade() {
+            // A peer that has just gone makes this fail, which is as good.
+            let _ = stream.shutdown(Shutdown::Both);
+        }
     });
 }

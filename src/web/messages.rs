@@ -69,10 +69,14 @@ fn located(mut response: HttpResponse, id: MessageId) -> HttpResponse {
 
 /// The `Idempotency-Key` header: a bare token, or a quoted string as structured fields write it.
 fn idempotency_key(request: &HttpRequest) -> Result<Option<String>, Problem> {
-    let Some(value) = request.headers().get("idempotency-key") else { return Ok(None) };
+    let mut values = request.headers().get_all("idempotency-key");
+    let Some(value) = values.next() else { return Ok(None) };
     let refused = |detail: String| {
         Err(Problem::new(Code::InvalidField, detail).with("header", "Idempotency-Key"))
     };
+    if values.next().is_some() {
+        return refused("there are two idempotency keys".to_owned());
+    }
     let Ok(text) = value.to_str() else {
         return refused("the idempotency key is not plain ASCII".to_owned());
     };

@@ -67,6 +67,7 @@ const fn row(code: Code) -> Row {
         Code::Busy => (503, "Too much is under way", true),
         Code::Draining => (503, "The gateway is shutting down", true),
         Code::StorageLow => (503, "The gateway's disk is nearly full", true),
+        Code::StorageFailed => (503, "The gateway cannot store the clip", true),
         Code::Expired => (502, "The message was not delivered in time", true),
         Code::Interrupted => (503, "The gateway was interrupted", true),
         Code::CrashLoop => (500, "The message is held after repeated crashes", false),

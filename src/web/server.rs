@@ -7,6 +7,7 @@ use std::time::Duration;
 use actix_web::dev::{Server, ServerHandle};
 use actix_web::web::Data;
 use actix_web::{App, HttpServer};
+use rustix::process::Resource;
 
 use super::{Site, linger, operators, public};
 
@@ -16,6 +17,11 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// Connections waiting to be taken, for each listener.
 const BACKLOG: u32 = 1024;
+
+/// Descriptors kept for the ledger, the spool, calls to Genesys and operators.
+const DESCRIPTORS_KEPT: usize = 512;
+/// Connections of one worker at most, however many descriptors there are.
+const CONNECTIONS_MAX: usize = 25_000;
 
 /// Bound sockets, so that whoever starts the gateway knows the ports.
 pub struct Listeners {
@@ -44,6 +50,7 @@ impl Servers {
             HttpServer::new(move || App::new().app_data(app_data.clone()).configure(public))
                 .workers(workers)
                 .backlog(BACKLOG)
+                .max_connections(connections_max(workers))
                 .on_connect(linger::on_connect)
                 .client_request_timeout(HEAD_TIMEOUT)
                 // A sender who is refused while still sending must be able to read why.
@@ -69,6 +76,14 @@ impl Servers {
         public.stop(true).await;
         admin.stop(true).await;
     }
+}
+
+/// Connections that one worker may hold, from the descriptors this process may have: two for each
+/// connection, and enough left for files and calls. Beyond it connections wait in the backlog.
+fn connections_max(workers: usize) -> usize {
+    let limit = rustix::process::getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    (limit.saturating_sub(DESCRIPTORS_KEPT) / 2 / workers.max(1)).clamp(1, CONNECTIONS_MAX)
 }
 
 fn spawn(server: Server) -> ServerHandle {

@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use super::fields::{CheckedFields, FIELD_BYTES_MAX, Fields, duplicate};
 use super::{PatienceRules, Site};
 use crate::audio::Gate;
-use crate::domain::{ClipRefusal, Code, Media, Problem};
+use crate::domain::{ClipRefusal, Code, Media, Problem, TRANSCRIPT_BYTES_MAX};
 use crate::pipeline::Reserved;
 
 /// Parts in one request, unknown ones included; more are refused.
@@ -112,7 +112,12 @@ fn check_head(request: &HttpRequest, site: &Site) -> Result<(), Problem> {
     let limit = site.limits.bytes_max + BODY_EXTRA_BYTES_MAX;
     let announced = header("content-length").and_then(|length| length.parse::<u64>().ok());
     match announced {
-        Some(bytes) if bytes > limit => Err(too_large(bytes, site.limits.bytes_max)),
+        Some(bytes) if bytes > limit => {
+            let bytes_max = site.limits.bytes_max;
+            let detail = format!("the body has {bytes} bytes; a clip may have {bytes_max} at most");
+            let problem = Problem::new(Code::TooLarge, detail);
+            Err(problem.with("limit", bytes_max).with("actual", bytes))
+        }
         _ => Ok(()),
     }
 }
@@ -158,14 +163,12 @@ async fn read_field(field: &mut Field, name: &'static str) -> Result<Vec<u8>, Pr
     while let Some(chunk) = field.next().await {
         let chunk = chunk.map_err(unreadable)?;
         if bytes.len() + chunk.len() > FIELD_BYTES_MAX {
-            let detail = format!("the part {name} has more than {FIELD_BYTES_MAX} bytes");
-            let code = match name {
-                "transcript" => Code::TranscriptTooLong,
-                _ => Code::InvalidField,
+            let (code, bytes_max) = match name {
+                "transcript" => (Code::TranscriptTooLong, TRANSCRIPT_BYTES_MAX),
+                _ => (Code::InvalidField, FIELD_BYTES_MAX),
             };
-            return Err(Problem::new(code, detail)
-                .with("part", name)
-                .with("limit", FIELD_BYTES_MAX));
+            let detail = format!("the part {name} has more than {bytes_max} bytes");
+            return Err(Problem::new(code, detail).with("part", name).with("limit", bytes_max));
         }
         bytes.extend_from_slice(&chunk);
     }

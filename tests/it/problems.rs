@@ -8,7 +8,7 @@ use voicepost::web::ROWS;
 
 /// Code, status, whether the same request can succeed later, and the test that meets it: its file
 /// in this folder and its name.
-const KNOWN: [(&str, u16, bool, &str, &str); 35] = [
+const KNOWN: [(&str, u16, bool, &str, &str); 36] = [
     ("malformed-request", 400, false, "parts.rs", "a_body_that_cannot_be_read_is_malformed"),
     ("missing-part", 400, false, "parts.rs", "a_missing_part_is_named"),
     ("unknown-part", 400, false, "parts.rs", "an_unknown_part_is_refused_with_the_names_there_are"),
@@ -119,6 +119,7 @@ const KNOWN: [(&str, u16, bool, &str, &str); 35] = [
         "a_gateway_that_shuts_down_lets_its_senders_go_and_takes_no_new_ones",
     ),
     ("storage-low", 503, true, "repeats.rs", "a_disk_that_is_nearly_full_takes_no_new_messages"),
+    ("storage-failed", 503, true, "storage.rs", "a_clip_that_cannot_be_kept_is_not_promised"),
     (
         "expired",
         502,

@@ -91,3 +91,22 @@ fn a_token_that_is_refused_again_and_again_fails_no_message() {
     assert_eq!(receipt["delivery"]["last_error_code"], "token-unavailable");
     assert_eq!(gateway.public.get("/readyz").status, 200);
 }
+
+#[test]
+fn an_answer_that_holds_no_usable_token_is_not_taken_for_one() {
+    for (body, words) in [
+        (r#"{"access_token":""}"#, "cannot be sent in a header"),
+        (r#"{"access_token":"a\r\nX-Evil: 1","expires_in":60}"#, "cannot be sent in a header"),
+        (r#"{"expires_in":60}"#, "has no access_token"),
+        ("<html>", "is no JSON"),
+    ] {
+        let wrong = FaultAction { body: Some(body.to_owned()), ..FaultAction::status(200) };
+        let rule = FaultRule::new(Endpoint::Token, wrong).times(1);
+        let gateway = TestGateway::builder().faults(vec![rule]).start();
+        let ready = gateway.public.get("/readyz");
+        assert_eq!(ready.status, 503, "{body}");
+        assert!(ready.text().contains(words), "{body}: {}", ready.text());
+        // The next exchange is right, and nobody has lost anything.
+        gateway.send(&Form::sample()).receipt(201);
+    }
+}

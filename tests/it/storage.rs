@@ -1,0 +1,49 @@
+//! A spool that fails: nothing is promised that cannot be kept, and nothing promised is given up.
+
+use std::path::PathBuf;
+
+use voicepost::sandbox::{Endpoint, FaultAction, FaultRule};
+
+use crate::support::{Form, TestGateway};
+
+fn spool(gateway: &TestGateway) -> PathBuf {
+    gateway.data.path().join("spool")
+}
+
+#[test]
+fn a_clip_that_cannot_be_kept_is_not_promised() {
+    let gateway = TestGateway::start();
+    std::fs::remove_dir(spool(&gateway)).unwrap();
+    let form = Form::sample().header("Prefer", "respond-async").header("Idempotency-Key", "once");
+    let reply = gateway.send(&form);
+    reply.problem(503, "storage-failed");
+    assert!(reply.header("retry-after").is_some());
+    std::fs::create_dir(spool(&gateway)).unwrap();
+    // Nobody was told of the first one, so its key is free.
+    let receipt = gateway.send(&form).receipt(202);
+    let id = receipt["id"].as_str().unwrap();
+    assert_ne!(id, reply.at("/id"));
+    gateway.receipt_when(id, "it is sent", |receipt| receipt["status"] == "sent");
+}
+
+/// Invariant 1: what was told a 202 is not lost because a file could not be read for a while.
+#[test]
+fn a_clip_that_cannot_be_read_for_a_while_is_sent_later() {
+    let gateway = TestGateway::start();
+    let pause = FaultAction::status(429).retry_after("1");
+    gateway.trouble(vec![FaultRule::new(Endpoint::Upload, pause).times(1)]);
+    let form = Form::sample().header("Prefer", "respond-async");
+    let receipt = gateway.send(&form).receipt(202);
+    let id = receipt["id"].as_str().unwrap();
+    let (file, aside) = (spool(&gateway).join(format!("{id}.clip")), gateway.data.path().join("x"));
+    std::fs::rename(&file, &aside).unwrap();
+    // A folder in its place is there, and cannot be read.
+    std::fs::create_dir(&file).unwrap();
+    let unread = gateway.receipt_when(id, "it could not be read", |receipt| {
+        receipt["delivery"]["last_error_code"] == "storage-failed"
+    });
+    assert_eq!(unread["status"], "accepted");
+    std::fs::remove_dir(&file).unwrap();
+    std::fs::rename(&aside, &file).unwrap();
+    gateway.receipt_when(id, "it is sent", |receipt| receipt["status"] == "sent");
+}
