@@ -11,6 +11,7 @@ mod copy;
 mod event;
 mod failure;
 mod file_name;
+mod hex;
 mod ids;
 mod media;
 mod next;
@@ -29,6 +30,7 @@ pub use copy::{Copy, CopyKind, CopyState, Duty, NewCopy, Origin, Private, Retent
 pub use event::{Event, IllegalEvent};
 pub use failure::{Failure, Found, Outcome, PurgeOutcome, Retry};
 pub use file_name::file_stem;
+pub use hex::hex;
 pub use ids::{Lane, MessageId, Principal, RouteName};
 pub use media::{AudioLimits, ClipRefusal, Codec, Container, Media, Note};
 pub use next::{Keeping, NextStep, interrupted, next_step, recover, withdrawal};

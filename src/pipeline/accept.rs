@@ -1,6 +1,5 @@
 //! From a complete request to a durable message: plan, look inside the clip, commit.
 
-use std::fmt::Write;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -12,7 +11,7 @@ use super::drive::{self, Drive, Sender};
 use super::{Answer, HeldClip, Pipeline, Ticket};
 use crate::actors::{AskError, CheckClip};
 use crate::domain::{
-    ClipPlace, Code, Media, MessageId, NewMessage, Patience, Problem, Record, Stage, Step,
+    ClipPlace, Code, Media, MessageId, NewMessage, Patience, Problem, Record, Stage, Step, hex,
 };
 use crate::genesys::Plan;
 use crate::ledger::{CommitError, KeyChange, KeyClaim, KeyHolder, Transition};
@@ -215,12 +214,4 @@ fn fingerprint(message: &NewMessage) -> [u8; 32] {
     let mut fingerprint = [0; 32];
     fingerprint.copy_from_slice(context.finish().as_ref());
     fingerprint
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        // Writing to a String does not fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

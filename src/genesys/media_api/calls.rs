@@ -1,6 +1,5 @@
 //! The calls of this route, as the contract writes them.
 
-use std::fmt::Write;
 use std::sync::Arc;
 
 use bytes::{BufMut, Bytes, BytesMut};
@@ -15,7 +14,8 @@ use super::super::transport::{Call, CallName, Method};
 use super::answers;
 use super::{UploadedMedia, wire_media_type};
 use crate::domain::{
-    Code, Copy, CopyKind, CopyState, Failure, Found, NewCopy, Origin, Outcome, PurgeOutcome, Record,
+    Code, Copy, CopyKind, CopyState, Failure, Found, NewCopy, Origin, Outcome, PurgeOutcome,
+    Record, hex,
 };
 use crate::settings::UploadBody;
 
@@ -206,12 +206,4 @@ fn multipart(boundary: &str, file_name: &str, media_type: &str, clip: &[u8]) -> 
     body.put_slice(clip);
     body.put_slice(tail.as_bytes());
     body.freeze()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        // Writing to a String does not fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
