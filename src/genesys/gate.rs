@@ -59,23 +59,40 @@ impl Gate {
     /// be tried when the gate is expected to open.
     pub async fn pass(self: &Rc<Self>, call: &Call) -> Result<Option<Passed>, Failure> {
         let Some(class) = class(call.name) else { return Ok(None) };
-        let (go, gone) = oneshot::channel();
+        let deadline = Instant::now() + WAIT_MAX;
+        loop {
+            let turn = self.queue_up(class, call.due_at)?;
+            let Ok(Ok(())) = tokio::time::timeout_at(deadline, turn).await else {
+                let free_at_ms = self.state.borrow().pace.free_at_ms(class);
+                return Err(sent_back(free_at_ms.saturating_sub(self.now_ms()).max(1_000)));
+            };
+            let passed = Passed { gate: Rc::clone(self), class, told: false };
+            let opens_at_ms = self.state.borrow().pace.opens_at_ms(class);
+            if opens_at_ms <= self.now_ms() {
+                return Ok(Some(passed));
+            }
+            // An answer closed the gate after the turn was given: the turn goes back.
+            drop(passed);
+        }
+    }
+
+    /// Takes a place in the queue; what it returns resolves when it is this call's turn.
+    fn queue_up(
+        self: &Rc<Self>,
+        class: CallClass,
+        due_at: Option<UnixMs>,
+    ) -> Result<oneshot::Receiver<()>, Failure> {
+        let (go, turn) = oneshot::channel();
         {
             let mut state = self.state.borrow_mut();
             let opens_in_ms = state.pace.free_at_ms(class).saturating_sub(self.now_ms());
             if Duration::from_millis(opens_in_ms) > WAIT_MAX {
                 return Err(sent_back(opens_in_ms));
             }
-            state.queues[index(class)].push_back(Waiter { go, due_at: call.due_at });
+            state.queues[index(class)].push_back(Waiter { go, due_at });
         }
         self.serve();
-        match tokio::time::timeout(WAIT_MAX, gone).await {
-            Ok(Ok(())) => Ok(Some(Passed { gate: Rc::clone(self), class, told: false })),
-            Ok(Err(_)) | Err(_) => {
-                let free_at_ms = self.state.borrow().pace.free_at_ms(class);
-                Err(sent_back(free_at_ms.saturating_sub(self.now_ms()).max(1_000)))
-            }
-        }
+        Ok(turn)
     }
 
     fn now_ms(&self) -> u64 {
