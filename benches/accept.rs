@@ -113,7 +113,7 @@ impl Bench {
 
     /// One message: the gate and the hash over its clip, then the pipeline.
     async fn accept(&self, pipeline: &Arc<Pipeline>, leaving: &Leaving, number: usize) {
-        let ticket = pipeline.admission().enter().unwrap();
+        let ticket = pipeline.enter().unwrap();
         let reserved = pipeline.admission().clips().reserve(self.clip.len() as u64).unwrap();
         let mut gate = Gate::new(LIMITS);
         let mut hash = digest::Context::new(&digest::SHA256);
@@ -205,7 +205,8 @@ async fn pipeline(directory: &Path, leaving: &Leaving) -> (Arc<Pipeline>, Arc<Sq
             later_backoff: backoff,
             expires_after_seconds: 3_600,
             on_unknown: OnUnknown::Repeat,
-            keeping: Keeping { ttl_seconds: 3_600, delay_seconds_min: 30 },
+            keeping: Keeping { ttl_seconds: 3_600, delay_seconds_min: 30, failed_seconds: 0 },
+            backpressure_seconds: 300,
         },
         admission: Admission::new(100_000, 100_000, 1 << 30),
         metrics,
@@ -237,7 +238,12 @@ fn cast(
         },
         ledger: Arc::clone(ledger),
         clock: clock.clone(),
-        purge_rules: PurgeRules { backoff, ttl_seconds: 3_600, calls_max: 8 },
+        purge_rules: PurgeRules {
+            backoff,
+            ttl_seconds: 3_600,
+            delay_seconds_min: 30,
+            calls_max: 8,
+        },
         uploads_max: 100_000,
         posts_max: 16,
         metrics: Arc::clone(metrics),

@@ -265,6 +265,7 @@ fn accepted(number: u64) -> Record {
         ending: None,
         message_id: None,
         crashes: 0,
+        clip_kept_until: None,
         created_at: START.plus_ms(i64::try_from(number).unwrap()),
         uploaded_at: None,
         posted_at: None,

@@ -142,7 +142,12 @@ impl Janitor {
         let (started, start) = tokio::sync::oneshot::channel();
         arbiter.spawn_fn(move || {
             let backoff = Backoff { pause_ms_min: 2_000, pause_ms_max: 60_000 };
-            let rules = PurgeRules { backoff, ttl_seconds: 900, calls_max: CALLS_MAX };
+            let rules = PurgeRules {
+                backoff,
+                ttl_seconds: 900,
+                delay_seconds_min: 30,
+                calls_max: CALLS_MAX,
+            };
             let fatal = Arc::new(|reason| panic!("{reason}"));
             let actor = JanitorActor::new(JanitorSeed {
                 route: Rc::new(Stub { answers }),
@@ -150,6 +155,7 @@ impl Janitor {
                 clock: Clock::system(),
                 rules,
                 metrics: Metrics::new(),
+                late_since: tokio::sync::watch::channel(None).0,
                 vigil: Vigil::new("JanitorActor", fatal),
             });
             let thread = Path::new("/proc").join(std::fs::read_link("/proc/thread-self").unwrap());

@@ -145,6 +145,11 @@ impl App {
         Ok(App { public_addr, admin_addr, pipeline, servers, ledger, engine, drain_for })
     }
 
+    /// Resolves when an operator asks for the shutdown.
+    pub async fn drain_asked(&self) {
+        self.pipeline.admission().drain().begun().await;
+    }
+
     /// Shuts down: not ready at once, no new messages; every message under way ends or becomes
     /// durable, its sender is told which; then everything is closed. `false`: the time was over
     /// before that, and what was left is settled at the next start.
@@ -226,6 +231,7 @@ fn cast(
         purge_rules: PurgeRules {
             backoff: settings.purge.backoff(),
             ttl_seconds: keeping(settings).ttl_seconds.max(keeping(settings).delay_seconds_min),
+            delay_seconds_min: settings.purge.delay_seconds_min,
             calls_max: settings.purge.calls_max,
         },
         uploads_max: settings.genesys.uploads_max,
@@ -261,6 +267,7 @@ fn keeping(settings: &Settings) -> Keeping {
     Keeping {
         ttl_seconds: settings.purge.ttl_seconds,
         delay_seconds_min: settings.purge.delay_seconds_min,
+        failed_seconds: settings.delivery.failed_keep_seconds,
     }
 }
 
@@ -273,6 +280,7 @@ fn drive_rules(settings: &Settings) -> DriveRules {
         expires_after_seconds: delivery.expires_after_seconds,
         on_unknown: delivery.on_unknown,
         keeping: keeping(settings),
+        backpressure_seconds: settings.purge.backpressure_seconds,
     }
 }
 

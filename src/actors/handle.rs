@@ -62,19 +62,29 @@ impl<A: Actor> Handle<A> {
         self.permits_max.saturating_sub(self.permits.available_permits())
     }
 
-    /// Waits for a permit and then for the answer.
-    pub async fn ask<W>(&self, work: W) -> Result<W::Result, AskError>
+    /// Waits for a permit, first come, first served. For work whose intent has to be durable before
+    /// it begins: what only waits for a permit must not look as if it had begun.
+    pub async fn permit(&self) -> Result<OwnedSemaphorePermit, AskError> {
+        Arc::clone(&self.permits).acquire_owned().await.map_err(|_| AskError::Gone)
+    }
+
+    /// A permit, where one is free now.
+    pub fn try_permit(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.permits).try_acquire_owned().ok()
+    }
+
+    /// Hands over work under a permit of this handle, and waits for the answer.
+    pub async fn ask<W>(&self, work: W, permit: OwnedSemaphorePermit) -> Result<W::Result, AskError>
     where
         A: Handler<Order<W>>,
         A::Context: ToEnvelope<A, Order<W>>,
         W: Message + Send + 'static,
         W::Result: Send,
     {
-        let permit = Arc::clone(&self.permits).acquire_owned().await.map_err(|_| AskError::Gone)?;
         self.send(Order { work, permit }).await
     }
 
-    /// Like [`Handle::ask`], but does not wait for a permit.
+    /// Like [`Handle::ask`], with a permit that is free now.
     pub async fn try_ask<W>(&self, work: W) -> Result<W::Result, AskError>
     where
         A: Handler<Order<W>>,
@@ -82,7 +92,7 @@ impl<A: Actor> Handle<A> {
         W: Message + Send + 'static,
         W::Result: Send,
     {
-        let permit = Arc::clone(&self.permits).try_acquire_owned().map_err(|_| AskError::Busy)?;
+        let permit = self.try_permit().ok_or(AskError::Busy)?;
         self.send(Order { work, permit }).await
     }
 

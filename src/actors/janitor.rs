@@ -11,12 +11,14 @@ use std::time::Duration;
 
 use actix::{Actor, AsyncContext, Context, Handler, Message, MessageResult, SpawnHandle};
 use serde::Serialize;
+use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::guard::Vigil;
 use super::handle::Handle;
 use super::purge_work::{PurgeRules, PurgeWork, Settled};
 use crate::clock::Clock;
-use crate::domain::UnixMs;
+use crate::domain::{Backlog, Steadiness, UnixMs};
 use crate::genesys::Route;
 use crate::ledger::{DueCopy, Ledger};
 use crate::telemetry::Metrics;
@@ -46,6 +48,8 @@ pub struct JanitorSeed {
     pub rules: PurgeRules,
     /// Counters.
     pub metrics: Arc<Metrics>,
+    /// Shows since when the oldest purge is late.
+    pub late_since: watch::Sender<Option<UnixMs>>,
     /// Watches over this actor.
     pub vigil: Vigil,
 }
@@ -63,6 +67,13 @@ pub struct JanitorActor {
     horizon: Horizon,
     refilling: bool,
     timer: Option<SpawnHandle>,
+    backlog: Backlog,
+    late_since: watch::Sender<Option<UnixMs>>,
+    origin: Instant,
+    clocks: Steadiness,
+    /// Nothing is deleted before this time: the wall clock was stepped, and only the steady clock
+    /// can tell that the floor after a post has passed.
+    deletes_from: UnixMs,
     observed: JanitorObserved,
     _vigil: Vigil,
 }
@@ -91,6 +102,8 @@ pub struct JanitorObserved {
     pub in_flight: usize,
     /// When the next copy is looked at.
     pub next_at: Option<UnixMs>,
+    /// Since when the oldest purge is late that nothing due after it has overtaken.
+    pub late_since: Option<UnixMs>,
     /// Copies proven gone since the start.
     pub purged: u64,
     /// Retention calls answered for good since the start.
@@ -141,6 +154,7 @@ impl JanitorActor {
             rules: seed.rules,
             metrics: Arc::clone(&seed.metrics),
         };
+        let clocks = Steadiness::new(seed.clock.now(), 0);
         JanitorActor {
             work: Rc::new(work),
             ledger: seed.ledger,
@@ -152,6 +166,11 @@ impl JanitorActor {
             horizon: Horizon::Unread,
             refilling: false,
             timer: None,
+            backlog: Backlog::default(),
+            late_since: seed.late_since,
+            origin: Instant::now(),
+            clocks,
+            deletes_from: UnixMs(0),
             observed: JanitorObserved::default(),
             _vigil: seed.vigil,
         }
@@ -193,13 +212,7 @@ impl Handler<WorkDone> for JanitorActor {
 
     fn handle(&mut self, WorkDone(due, settled): WorkDone, ctx: &mut Self::Context) {
         self.in_flight.remove(&due);
-        match settled {
-            Settled::Purged => self.observed.purged += 1,
-            Settled::Retained { .. } => self.observed.retentions += 1,
-            Settled::Deferred { .. } => self.observed.deferred += 1,
-            Settled::NotPossible => self.observed.not_possible += 1,
-            Settled::Nothing | Settled::Wait { .. } => {}
-        }
+        self.count(due, settled);
         if let Some(at) = settled.next_at() {
             self.insert(DueCopy { at, ..due });
         }
@@ -234,6 +247,7 @@ impl Handler<ObserveJanitor> for JanitorActor {
             all_in_memory: self.horizon == Horizon::Everything,
             in_flight: self.in_flight.len(),
             next_at: self.timers.first().map(|due| due.at),
+            late_since: *self.late_since.borrow(),
             ..self.observed.clone()
         })
     }
@@ -259,9 +273,49 @@ impl JanitorActor {
         }
     }
 
+    fn count(&mut self, due: DueCopy, settled: Settled) {
+        let (id, ordinal) = (due.id, due.ordinal);
+        match settled {
+            Settled::Purged { due_at } => {
+                self.observed.purged += 1;
+                self.backlog.purged(id, ordinal, due_at);
+            }
+            Settled::Retained { .. } => self.observed.retentions += 1,
+            Settled::Deferred { .. } => self.observed.deferred += 1,
+            Settled::NotYet { due_at, .. } => {
+                self.observed.deferred += 1;
+                self.backlog.not_yet(id, ordinal, due_at);
+            }
+            Settled::NotPossible => {
+                self.observed.not_possible += 1;
+                self.backlog.settled(id, ordinal);
+            }
+            Settled::Nothing => self.backlog.settled(id, ordinal),
+            Settled::Wait { .. } => {}
+        }
+    }
+
+    /// After a step forward of the wall clock everything looks due: the floor after a post is then
+    /// waited for anew, by the steady clock.
+    fn watch_the_clock(&mut self, now: UnixMs) {
+        let steady_ms = u64::try_from(self.origin.elapsed().as_millis()).unwrap_or(u64::MAX);
+        if self.clocks.stepped_forward(now, steady_ms) {
+            self.deletes_from = now.plus_seconds(self.work.rules.delay_seconds_min);
+            tracing::warn!(deletes_from = %self.deletes_from, "the wall clock was stepped forward");
+        }
+    }
+
+    /// Shows since when purges are late.
+    fn show_backlog(&self, now: UnixMs) {
+        let late_since = self.backlog.late_since(self.timers.first().map(|due| due.at), now);
+        self.late_since
+            .send_if_modified(|shown| std::mem::replace(shown, late_since) != late_since);
+    }
+
     /// Starts what is due within the permits, reads on when memory runs out, sets the one timer.
     fn turn(&mut self, ctx: &mut Context<Self>) {
         let now = self.clock.now();
+        self.watch_the_clock(now);
         while self.in_flight.len() < self.calls_max {
             let Some(due) = self.timers.first().copied().filter(|due| due.at <= now) else {
                 break;
@@ -278,6 +332,7 @@ impl JanitorActor {
         }
         let timers = i64::try_from(self.timers.len()).unwrap_or(i64::MAX);
         self.metrics.purges_in_heap.set(timers);
+        self.show_backlog(now);
         self.arm(now, ctx);
     }
 
@@ -285,8 +340,9 @@ impl JanitorActor {
         self.in_flight.insert(due);
         let work = Rc::clone(&self.work);
         let handle = Handle::new(ctx.address(), 1);
+        let deletes_from = self.deletes_from;
         actix::spawn(async move {
-            let settled = work.carry_out(due).await;
+            let settled = work.carry_out(due, deletes_from).await;
             handle.tell(WorkDone(due, settled));
         });
     }

@@ -28,6 +28,7 @@ use std::sync::Arc;
 
 use actix::Actor;
 use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
 
 pub use guard::{Fatal, Vigil};
 pub use handle::{AskError, Handle, Order};
@@ -47,7 +48,7 @@ pub use validator::{
 };
 
 use crate::clock::Clock;
-use crate::domain::Pace;
+use crate::domain::{Pace, UnixMs};
 use crate::genesys::Route;
 use crate::genesys::api::TokenSource;
 use crate::genesys::gate::Gate;
@@ -65,6 +66,10 @@ pub struct Actors {
     pub token_view: watch::Receiver<TokenView>,
     /// What can be seen of the rate gate.
     pub pace: watch::Receiver<Pace>,
+    /// From when the rate gate's times count.
+    pub pace_origin: Instant,
+    /// Since when the oldest purge is late.
+    pub purges_late_since: watch::Receiver<Option<UnixMs>>,
     /// Owner of the inspections.
     pub validator: Handle<ValidatorActor>,
     /// Owner of the uploads.
@@ -129,21 +134,26 @@ pub fn start(cast: Cast) -> Actors {
     };
     let (pace_seen, pace) = watch::channel(Pace::default());
     let gate = Gate::new(cast.clock.clone(), pace_seen);
+    let pace_origin = gate.origin();
     let route = (cast.route)(transport, Rc::new(desk), gate);
     let uploader = UploaderActor::new(Rc::clone(&route), vigil("UploaderActor"));
     let messenger = MessengerActor::new(Rc::clone(&route), vigil("MessengerActor"));
+    let (late_since, purges_late_since) = watch::channel(None);
     let janitor = JanitorActor::new(JanitorSeed {
         route,
         ledger: cast.ledger,
         clock: cast.clock,
         rules: cast.purge_rules,
         metrics: cast.metrics,
+        late_since,
         vigil: vigil("JanitorActor"),
     });
     Actors {
         token,
         token_view,
         pace,
+        pace_origin,
+        purges_late_since,
         validator: Handle::new(
             ValidatorActor::new(vigil("ValidatorActor")).start(),
             INSPECTIONS_MAX,

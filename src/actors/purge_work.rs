@@ -24,6 +24,8 @@ pub struct PurgeRules {
     pub backoff: Backoff,
     /// What the retention call asks for, in seconds.
     pub ttl_seconds: u64,
+    /// The floor between a post and the delete, in seconds (invariant 4).
+    pub delay_seconds_min: u64,
     /// Calls at once.
     pub calls_max: usize,
 }
@@ -45,12 +47,14 @@ pub struct PurgeWork {
 /// What came of one look at a copy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Settled {
-    /// Proven gone.
-    Purged,
+    /// Proven gone, and when it was due.
+    Purged { due_at: UnixMs },
     /// The retention call is settled; look again when it is due.
     Retained { next_at: UnixMs },
     /// To be tried again.
     Deferred { next_at: UnixMs },
+    /// A delete that was due at `due_at` did not succeed, or could not leave; to be tried again.
+    NotYet { due_at: UnixMs, next_at: UnixMs },
     /// Nothing to do before this time.
     Wait { next_at: UnixMs },
     /// It cannot be deleted on this route.
@@ -65,17 +69,19 @@ impl Settled {
         match self {
             Settled::Retained { next_at }
             | Settled::Deferred { next_at }
+            | Settled::NotYet { next_at, .. }
             | Settled::Wait { next_at } => Some(next_at),
-            Settled::Purged | Settled::NotPossible | Settled::Nothing => None,
+            Settled::Purged { .. } | Settled::NotPossible | Settled::Nothing => None,
         }
     }
 }
 
 impl PurgeWork {
-    /// Does what is owed for the copy now. What it returns is durable, except that a failure of
-    /// the ledger itself is only logged and the copy looked at again.
-    pub async fn carry_out(&self, due: DueCopy) -> Settled {
-        match self.attempt(due).await {
+    /// Does what is owed for the copy now; deletes nothing before `deletes_from`. What it returns is
+    /// durable, except that a failure of the ledger itself is only logged and the copy looked at
+    /// again.
+    pub async fn carry_out(&self, due: DueCopy, deletes_from: UnixMs) -> Settled {
+        match self.attempt(due, deletes_from).await {
             Ok(settled) => settled,
             // Somebody else settled the copy in between.
             Err(ChangeError::Illegal(_) | ChangeError::Gone(_)) => Settled::Nothing,
@@ -86,7 +92,7 @@ impl PurgeWork {
         }
     }
 
-    async fn attempt(&self, due: DueCopy) -> Result<Settled, ChangeError> {
+    async fn attempt(&self, due: DueCopy, deletes_from: UnixMs) -> Result<Settled, ChangeError> {
         let Some(mut record) = self.ledger.find(due.id).await? else {
             return Ok(Settled::Nothing);
         };
@@ -98,6 +104,9 @@ impl PurgeWork {
             Duty::Nothing => Ok(Settled::Nothing),
             Duty::WaitUntil(next_at) => Ok(Settled::Wait { next_at }),
             Duty::Retain => self.retain(&mut record, copy).await,
+            Duty::Delete if self.clock.now() < deletes_from => {
+                Ok(Settled::Wait { next_at: deletes_from })
+            }
             Duty::Delete => self.delete(&mut record, copy).await,
         }
     }
@@ -117,10 +126,13 @@ impl PurgeWork {
                 code: Code::GenesysRateLimited,
                 retry: Retry::After { not_before_ms },
                 ..
-            }) => return Ok(self.wait(not_before_ms, Some(due_at))),
+            }) => return Ok(Settled::Wait { next_at: due_at.min(self.after(not_before_ms)) }),
             Err(failure) => {
                 let next_at = self.next_attempt(attempts + 1, failure.retry);
-                return self.defer(record, ordinal, failure.detail, next_at).await;
+                return Ok(match self.defer(record, ordinal, failure.detail, next_at).await? {
+                    Some(next_at) => Settled::Deferred { next_at },
+                    None => Settled::Nothing,
+                });
             }
         };
         let id = record.id;
@@ -153,7 +165,7 @@ impl PurgeWork {
                     purge.lag_ms = lag_ms,
                     "copy purged"
                 );
-                Ok(Settled::Purged)
+                Ok(Settled::Purged { due_at })
             }
             PurgeOutcome::NotPossible(detail) => {
                 let id = record.id;
@@ -167,21 +179,28 @@ impl PurgeWork {
                 code: Code::GenesysRateLimited,
                 retry: Retry::After { not_before_ms },
                 ..
-            }) => Ok(self.wait(not_before_ms, None)),
+            }) => {
+                let next_at = self.after(not_before_ms);
+                Ok(Settled::NotYet { due_at, next_at })
+            }
             PurgeOutcome::Later(failure) => {
                 let next_at = self.next_attempt(attempts + 1, failure.retry);
-                self.defer(record, ordinal, failure.detail, next_at).await
+                Ok(match self.defer(record, ordinal, failure.detail, next_at).await? {
+                    Some(next_at) => Settled::NotYet { due_at, next_at },
+                    None => Settled::Nothing,
+                })
             }
         }
     }
 
+    /// Commits that the call is to be made again, and says when.
     async fn defer(
         &self,
         record: &mut Record,
         ordinal: u32,
         detail: String,
         next_at: UnixMs,
-    ) -> Result<Settled, ChangeError> {
+    ) -> Result<Option<UnixMs>, ChangeError> {
         tracing::warn!(
             message.id = %record.id,
             copy.ordinal = ordinal,
@@ -191,17 +210,11 @@ impl PurgeWork {
         );
         let event = Event::PurgeDeferred { ordinal, detail, next_at };
         self.change(record, event).await?;
-        Ok(match self::next_at(record, ordinal) {
-            Some(next_at) => Settled::Deferred { next_at },
-            None => Settled::Nothing,
-        })
+        Ok(self::next_at(record, ordinal))
     }
 
-    /// Looks again after the pause, or at `at_most` if that is earlier.
-    fn wait(&self, pause_ms: u64, at_most: Option<UnixMs>) -> Settled {
-        let pause_ms = i64::try_from(pause_ms.max(1)).unwrap_or(i64::MAX);
-        let next_at = self.clock.now().plus_ms(pause_ms);
-        Settled::Wait { next_at: at_most.map_or(next_at, |at| at.min(next_at)) }
+    fn after(&self, pause_ms: u64) -> UnixMs {
+        self.clock.now().plus_ms(i64::try_from(pause_ms.max(1)).unwrap_or(i64::MAX))
     }
 
     async fn change(&self, record: &mut Record, event: Event) -> Result<(), ChangeError> {

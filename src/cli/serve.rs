@@ -40,7 +40,11 @@ pub fn run(config: Option<&Path>) -> Ended {
                 return Ok(ExitCode::SUCCESS);
             }
         };
-        stop.next().await;
+        tokio::select! {
+            () = stop.next() => {}
+            // An operator asks for the same over HTTP.
+            () = app.drain_asked() => {}
+        }
         tokio::select! {
             whole = app.drain() => Ok(if whole { ExitCode::SUCCESS } else { ExitCode::FAILURE }),
             () = stop.next() => {

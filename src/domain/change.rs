@@ -17,6 +17,7 @@ impl Record {
             return;
         }
         self.stage = Stage::Uploaded;
+        self.crashes = 0;
         self.uploaded_at = Some(now);
         self.intent = post.cloned();
         self.attempts = u32::from(post.is_some());
@@ -131,6 +132,18 @@ impl Record {
         let uploaded = self.current_copy().is_some_and(|copy| copy.due_at.is_none());
         self.stage = if uploaded { Stage::Uploaded } else { Stage::Accepted };
         self.ending = None;
+        self.crashes = 0;
+        self.attempts = 0;
+    }
+
+    /// Starts over with the upload: the copies of the failed try are due already, or gone.
+    pub(super) fn replayed(&mut self, expires_at: UnixMs) {
+        self.stage = Stage::Accepted;
+        self.expires_at = expires_at;
+        self.clip_kept_until = None;
+        self.ending = None;
+        self.withdrawn = false;
+        self.post_in_doubt = false;
         self.crashes = 0;
         self.attempts = 0;
     }

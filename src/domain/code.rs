@@ -88,10 +88,14 @@ codes! {
     StorageLow = "storage-low",
     /// The gateway cannot keep, or read back, a clip.
     StorageFailed = "storage-failed",
+    /// Audio is not deleted as fast as it comes in.
+    PurgeBacklog = "purge-backlog",
     /// The message could not be delivered before its time was over.
     Expired = "expired",
     /// The gateway stopped while the clip was only in memory; nobody was told that it was accepted.
     Interrupted = "interrupted",
+    /// An operator has asked for it to be held.
+    OnHold = "on-hold",
     /// The gateway crashed again and again while this message was under way.
     CrashLoop = "crash-loop",
     /// A bug in the gateway.

@@ -46,6 +46,11 @@ pub enum Event {
     /// An operator lets a held message go on, until `expires_at`. A post in doubt counts as made:
     /// the next one is marked as a possible duplicate.
     Released { expires_at: UnixMs },
+    /// An operator has a failed message, whose clip is still kept, delivered anew until `expires_at`.
+    Replayed { expires_at: UnixMs },
+    /// Should the message fail, as it does in the same commit, its clip is kept until then: an
+    /// operator may have it delivered anew.
+    ClipKept { until: UnixMs },
     /// A start of the process found the message in flight.
     CrashCounted,
     /// Every copy still owed is due at `due_at`, or earlier if it was.
@@ -96,6 +101,8 @@ impl Event {
             Event::WithdrawalAsked => "withdrawal-asked",
             Event::Held { .. } => "held",
             Event::Released { .. } => "released",
+            Event::Replayed { .. } => "replayed",
+            Event::ClipKept { .. } => "clip-kept",
             Event::CrashCounted => "crash-counted",
             Event::PurgeHastened { .. } => "purge-hastened",
             Event::RetentionSettled { .. } => "retention-settled",
@@ -130,6 +137,7 @@ impl Event {
             Event::Cancelled { due_at } | Event::PurgeHastened { due_at } => {
                 Some(format!("purge due at {due_at}"))
             }
+            Event::ClipKept { until } => Some(format!("until {until}")),
             Event::RetentionSettled { ordinal, set, detail } => Some(match detail {
                 Some(detail) => format!("copy {ordinal}: {detail}"),
                 None if *set => format!("copy {ordinal}: set"),
@@ -152,6 +160,7 @@ impl Event {
             | Event::ClipDropped
             | Event::WithdrawalAsked
             | Event::Released { .. }
+            | Event::Replayed { .. }
             | Event::CrashCounted => None,
         }
     }
@@ -182,7 +191,11 @@ impl Record {
                 self.orphan(host, client, now);
                 self.defer(*code, *next_attempt_at);
             }
-            Event::Deferred { code, next_attempt_at } => self.defer(*code, *next_attempt_at),
+            Event::Deferred { code, next_attempt_at } => {
+                // The process outlived the call: this message is not what ends it.
+                self.crashes = 0;
+                self.defer(*code, *next_attempt_at);
+            }
             Event::PostLost { code, next_attempt_at } => {
                 self.post_in_doubt = true;
                 self.defer(*code, *next_attempt_at);
@@ -203,8 +216,13 @@ impl Record {
             Event::WithdrawalAsked => self.withdrawn = true,
             Event::Held { ending } => self.held(ending),
             Event::Released { expires_at } => self.released(*expires_at),
+            Event::Replayed { expires_at } => self.replayed(*expires_at),
+            Event::ClipKept { until } => self.clip_kept_until = Some(*until),
             Event::CrashCounted => self.crashes = self.crashes.saturating_add(1),
-            Event::PurgeHastened { due_at } => self.hasten(*due_at),
+            Event::PurgeHastened { due_at } => {
+                self.clip_kept_until = None;
+                self.hasten(*due_at);
+            }
             Event::RetentionSettled { .. }
             | Event::PurgeDeferred { .. }
             | Event::CopyPurged { .. }
@@ -247,6 +265,13 @@ impl Record {
             Event::Failed { .. } => self.stage.is_open() || self.stage == Stage::Held,
             Event::Held { .. } | Event::WithdrawalAsked => self.stage.is_open(),
             Event::Released { .. } => self.stage == Stage::Held && self.intent.is_none(),
+            Event::Replayed { .. } => {
+                self.stage == Stage::Failed
+                    && self.clip == ClipPlace::Spooled
+                    && self.clip_kept_until.is_some()
+                    && self.intent.is_none()
+            }
+            Event::ClipKept { .. } => self.clip == ClipPlace::Spooled,
             // Once a post is on the wire, or may have been, it cannot be called back.
             Event::Cancelled { .. } => {
                 let here = self.stage.is_open() || self.stage == Stage::Held;

@@ -14,6 +14,8 @@ pub enum Retry {
         /// Milliseconds the server asked for; 0 where it asked for none.
         not_before_ms: u64,
     },
+    /// A call for several messages was refused as a whole: at once again, each by itself.
+    Apart,
 }
 
 impl Retry {

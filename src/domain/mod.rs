@@ -5,6 +5,8 @@
 //! - `event`, `change`: what can happen to it, and what each event makes of its record
 //! - `request`, `receipt`, `problem`: what callers hand over and are told
 //! - `next`, `retry`, `pace`, `token`: what happens next, and when
+//! - `backlog`, `steadiness`: whether purges keep up, and whether the clock does
+mod backlog;
 mod change;
 mod code;
 mod copy;
@@ -21,10 +23,12 @@ mod receipt;
 mod record;
 mod request;
 mod retry;
+mod steadiness;
 mod time;
 mod token;
 mod transcript;
 
+pub use backlog::Backlog;
 pub use code::Code;
 pub use copy::{Copy, CopyKind, CopyState, Duty, NewCopy, Origin, Private, Retention};
 pub use event::{Event, IllegalEvent};
@@ -40,6 +44,7 @@ pub use receipt::{PurgeState, Receipt};
 pub use record::{ClipPlace, Ending, Envelope, Intent, Record, Stage, Step};
 pub use request::{NewMessage, Patience};
 pub use retry::Backoff;
+pub use steadiness::Steadiness;
 pub use time::UnixMs;
 pub use token::renew_after_ms;
 pub use transcript::{TRANSCRIPT_BYTES_MAX, Transcript, TranscriptSource};

@@ -56,6 +56,8 @@ pub struct Keeping {
     pub ttl_seconds: u64,
     /// Never sooner after the post than this (invariant 4).
     pub delay_seconds_min: u64,
+    /// How long the spooled clip of a failed message is kept, so that it can be replayed.
+    pub failed_seconds: u64,
 }
 
 impl Keeping {
@@ -75,10 +77,19 @@ impl Keeping {
             None => now,
         }
     }
+
+    /// What goes with `event` into its commit: the spooled clip of a message that fails is kept,
+    /// unless its sender wants it gone.
+    pub fn clip_of_failed(&self, record: &Record, event: &Event, now: UnixMs) -> Option<Event> {
+        let fails = matches!(event, Event::Failed { .. } | Event::Refused { .. });
+        let spooled = record.clip == ClipPlace::Spooled && !record.withdrawn;
+        (fails && spooled && self.failed_seconds > 0)
+            .then(|| Event::ClipKept { until: now.plus_seconds(self.failed_seconds) })
+    }
 }
 
-/// A message found in flight at so many starts of the process is held for an operator: it may be
-/// what ends the process.
+/// A message found in flight at so many starts of the process, without a call of its own that came
+/// back in between, is held for an operator: it may be what ends the process.
 const CRASHES_MAX: u32 = 3;
 
 /// What the start of a process makes of a record that the last one left unfinished.
@@ -135,6 +146,6 @@ pub fn withdrawal(record: &Record, keeping: &Keeping, now: UnixMs) -> Option<Eve
     match (record.stage, &record.ending) {
         (Stage::Held, Some(ending)) => Some(Event::Failed { ending: ending.clone(), due_at }),
         (stage, _) if stage.is_open() => (!record.withdrawn).then_some(Event::WithdrawalAsked),
-        _ => (!record.purges_done()).then_some(Event::PurgeHastened { due_at }),
+        _ => record.has_audio_left().then_some(Event::PurgeHastened { due_at }),
     }
 }

@@ -122,13 +122,18 @@ impl Record {
                 last_error_code: self.last_error_code,
             },
             purge: PurgeReceipt {
-                due_at: self.copies.iter().filter_map(|copy| copy.due_at).max(),
+                due_at: self.due_at(),
                 state: self.purge_state(now),
                 copies: self.copy_receipts(),
             },
             created_at: self.created_at,
             error: self.ending.clone(),
         }
+    }
+
+    /// When the last of the audio must go, our own copy included.
+    fn due_at(&self) -> Option<UnixMs> {
+        self.copies.iter().filter_map(|copy| copy.due_at).chain(self.clip_kept_until).max()
     }
 
     /// Where the purge of all copies stands at `now`.

@@ -99,6 +99,24 @@ pub enum Step {
     Post,
 }
 
+impl Step {
+    /// Both steps, in their order.
+    pub const ALL: [Step; 2] = [Step::Upload, Step::Post];
+
+    /// The name in the ledger, and in what operators read.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Step::Upload => "upload",
+            Step::Post => "post",
+        }
+    }
+
+    /// The step of this name.
+    pub fn parse(text: &str) -> Option<Step> {
+        Step::ALL.into_iter().find(|step| step.as_str() == text)
+    }
+}
+
 /// A call that may be on the wire: durable before it leaves (invariant 2). A record that is read
 /// back with an intent in it belongs to a call whose outcome is unknown.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -189,7 +207,7 @@ pub struct Record {
     pub ending: Option<Ending>,
     /// The id Genesys gave the message.
     pub message_id: Option<String>,
-    /// Process starts that found this message in flight.
+    /// Process starts that found this message in flight since a call of its own last came back.
     pub crashes: u32,
     /// When it was accepted.
     pub created_at: UnixMs,
@@ -199,6 +217,9 @@ pub struct Record {
     pub posted_at: Option<UnixMs>,
     /// When delivery is given up.
     pub expires_at: UnixMs,
+    /// Until when the spooled clip of an ended message is kept, so that an operator can replay it.
+    /// `None`: not kept.
+    pub clip_kept_until: Option<UnixMs>,
     /// Everything that lies, or may lie, outside.
     pub copies: Vec<Copy>,
 }
@@ -218,6 +239,11 @@ impl Record {
     /// Whether a 2xx may be told for this message: it is at Genesys, or durable here (invariant 1).
     pub fn is_durable(&self) -> bool {
         self.stage == Stage::Sent || self.clip == ClipPlace::Spooled
+    }
+
+    /// Whether audio of an ended message waits for its time to go, here or outside.
+    pub fn has_audio_left(&self) -> bool {
+        !self.purges_done() || self.clip_kept_until.is_some()
     }
 
     /// Whether nothing outside is left to delete by us.

@@ -55,6 +55,11 @@ impl Gate {
         Rc::new(Gate { state: RefCell::default(), origin: Instant::now(), clock, observed })
     }
 
+    /// From when its times count.
+    pub fn origin(&self) -> Instant {
+        self.origin
+    }
+
     /// Waits for a turn. A gate that stays closed sends the call back: it had no effect, and may
     /// be tried when the gate is expected to open.
     pub async fn pass(self: &Rc<Self>, call: &Call) -> Result<Option<Passed>, Failure> {

@@ -53,6 +53,9 @@ pub trait Planner: Send + Sync {
     /// Whether the upload has become too old to be referenced by a post that starts at `now`.
     fn upload_outdated(&self, record: &Record, now: UnixMs) -> bool;
 
+    /// How many messages of a lane one post may carry, at least 1.
+    fn batch_max(&self) -> usize;
+
     /// Host and OAuth client of the copies this route makes now.
     fn origin(&self) -> &Origin;
 }

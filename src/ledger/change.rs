@@ -69,6 +69,25 @@ pub async fn change_by(
     Err(CommitError::Conflict { id: record.id, expected_version }.into())
 }
 
+/// Changes several records in one commit, each by the event that `event` gives for it: all or none.
+/// Does not start over on a conflict; what to do without the record that has changed is the
+/// caller's decision. When it returns `Ok`, the changes are durable and `records` hold them.
+pub async fn change_together(
+    ledger: &dyn Ledger,
+    records: &mut [Record],
+    event: impl Fn(&Record) -> Event,
+    now: UnixMs,
+) -> Result<(), ChangeError> {
+    let transitions = records.iter().map(|record| transition(record, &[event(record)], now));
+    let transitions = transitions.collect::<Result<Vec<_>, _>>()?;
+    let changed: Vec<Record> = transitions.iter().map(|t| t.record.clone()).collect();
+    let committed = ledger.commit(transitions).await?;
+    for ((record, changed), committed) in records.iter_mut().zip(changed).zip(committed) {
+        *record = Record { version: committed.version, ..changed };
+    }
+    Ok(())
+}
+
 fn transition(record: &Record, events: &[Event], now: UnixMs) -> Result<Transition, IllegalEvent> {
     let mut changed = record.clone();
     let mut name = "";

@@ -16,7 +16,7 @@
 mod change;
 pub mod sqlite;
 
-pub use change::{ChangeError, change, change_by};
+pub use change::{ChangeError, change, change_by, change_together};
 
 use std::path::PathBuf;
 

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use ring::digest;
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tokio::time::Instant;
 
 use super::drive::{self, Drive, Sender};
+use super::lanes::Seat;
 use super::{Answer, HeldClip, Pipeline, Ticket};
 use crate::actors::{AskError, CheckClip};
 use crate::domain::{
@@ -30,11 +31,12 @@ pub(super) async fn accept(
     let started = Instant::now();
     let patience = message.patience;
     match pipeline.begin(message, &clip.bytes).await {
-        Ok(Begun::New { record, seat }) => {
+        Ok(Begun::New { record, seat, upload }) => {
             pipeline.parts.metrics.accepted(started.elapsed());
             let sender = Sender::new(answer, patience, started);
             let permit = ticket.into_drive();
-            let drive = Drive::new(pipeline, *record, seat, Some(clip), Some(sender), permit);
+            let mut drive = Drive::new(pipeline, *record, seat, Some(clip), Some(sender), permit);
+            drive.permit = upload;
             drive::run(drive).await;
         }
         Ok(Begun::Repeat(holder)) => {
@@ -50,7 +52,12 @@ pub(super) async fn accept(
 }
 
 enum Begun {
-    New { record: Box<Record>, seat: super::lanes::Seat },
+    /// `upload`: the permit under which the upload's intent is committed already.
+    New {
+        record: Box<Record>,
+        seat: Seat,
+        upload: Option<OwnedSemaphorePermit>,
+    },
     Repeat(KeyHolder),
 }
 
@@ -64,9 +71,11 @@ impl Pipeline {
             .as_ref()
             .map(|key| KeyClaim { key: key.clone(), fingerprint: fingerprint(&message) });
         let mut record = self.new_record(message, plan, media);
-        // One that has to wait for its turn intends its upload when it comes: an intent that is
-        // found at a start counts as a call that was on the wire.
-        if announced.is_near_head() {
+        // One that has to wait for its turn, or for a place among the uploads, intends its upload
+        // when it comes: an intent that is found at a start counts as a call that was on the wire.
+        let may_upload = announced.is_near_head();
+        let upload = may_upload.then(|| self.parts.actors.uploader.try_permit()).flatten();
+        if upload.is_some() {
             let intent = self.parts.planner.intend(&record, Step::Upload, record.created_at);
             record.intent = Some(intent);
             record.attempts = 1;
@@ -96,7 +105,7 @@ impl Pipeline {
                     "message accepted"
                 );
                 let seat = announced.seat(record.accepted_seq);
-                Ok(Begun::New { record: Box::new(record), seat })
+                Ok(Begun::New { record: Box::new(record), seat, upload })
             }
             Err(CommitError::KeyTaken(holder)) => match claim {
                 Some(claim) if claim.fingerprint == holder.fingerprint => Ok(Begun::Repeat(holder)),
@@ -153,6 +162,7 @@ impl Pipeline {
             uploaded_at: None,
             posted_at: None,
             expires_at: now.plus_seconds(self.parts.rules.expires_after_seconds),
+            clip_kept_until: None,
             copies: Vec::new(),
         }
     }

@@ -55,7 +55,7 @@ impl Admission {
     }
 
     /// Lets a request in, or says why not. Called before the body is read.
-    pub fn enter(&self) -> Result<Ticket, Problem> {
+    pub(super) fn enter(&self) -> Result<Ticket, Problem> {
         if self.drain.is_draining() {
             return Err(Problem::new(Code::Draining, "the gateway is shutting down")
                 .retry_after(RETRY_AFTER_DRAINING_SECONDS));
@@ -74,6 +74,11 @@ impl Admission {
     /// Waits for a place among the drives: for messages found at start.
     pub(super) async fn drive(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.drives).acquire_owned().await.ok()
+    }
+
+    /// A place among the drives that is free now.
+    pub(super) fn try_drive(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.drives).try_acquire_owned().ok()
     }
 
     /// The bytes of clips that may lie in memory.

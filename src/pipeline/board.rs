@@ -44,9 +44,10 @@ impl Board {
         }
     }
 
-    /// Takes a message off the board.
-    pub(super) fn remove(&self, id: MessageId) {
-        self.awake.remove(&id);
+    /// Takes a message off the board, as the drive that `nudge` wakes: it may be awake again
+    /// already, by an operator's decision.
+    pub(super) fn remove(&self, id: MessageId, nudge: &Arc<Notify>) {
+        self.awake.remove_if(&id, |_, awake| Arc::ptr_eq(&awake.nudge, nudge));
     }
 
     /// Tells the drive of this message that somebody else changed its record.

@@ -4,17 +4,22 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::Pipeline;
+use super::{Pipeline, WaitsFor};
 use crate::actors::RenewToken;
 use crate::domain::{
-    Code, CopyKind, CopyState, Event, MessageId, Principal, Problem, PurgeState, Receipt, Record,
-    Retention, Stage, UnixMs, withdrawal,
+    ClipPlace, Code, CopyKind, CopyState, Ending, Event, MessageId, Principal, Problem, PurgeState,
+    Receipt, Record, Retention, Stage, UnixMs, withdrawal,
 };
-use crate::ledger::{AfterDue, ChangeError, DueCopy, HistoryRow, change};
+use crate::ledger::{
+    AfterDue, ChangeError, CommitError, DueCopy, HistoryRow, change, change_together,
+};
 
 /// How often a withdrawal is decided anew because the message moved on meanwhile. It moves three
 /// times at most before nothing is left to decide.
 const WITHDRAWALS_MAX: u32 = 8;
+
+/// A kept clip that goes within this time is not replayed any more: its removal may have begun.
+const REPLAY_MARGIN_MS: i64 = 5_000;
 
 /// A purge that is still owed, as an operator sees it.
 #[derive(Clone, Debug, Serialize)]
@@ -35,6 +40,8 @@ pub struct PurgeOwed {
     pub retention: Retention,
     /// Why the last try did not succeed.
     pub last_error: Option<String>,
+    /// What it waits for now.
+    pub waits_for: WaitsFor,
 }
 
 impl Pipeline {
@@ -100,6 +107,8 @@ impl Pipeline {
             return Err(Problem::new(Code::WrongState, detail).about(id));
         }
         self.hasten(&mut record).await?;
+        // A clip that was kept to be replayed goes as well.
+        self.parked.wake(id);
         Ok(self.receipt(&record))
     }
 
@@ -115,6 +124,60 @@ impl Pipeline {
         let expires_at = self.parts.clock.now().plus_seconds(seconds);
         self.change(&mut record, Event::Released { expires_at }).await.map_err(refused)?;
         tracing::warn!(message.id = %id, "held message released by an operator");
+        self.wake(&record);
+        Ok(self.receipt(&record))
+    }
+
+    /// Holds a message on its way until it is released, by an operator's decision. Its sender must
+    /// have been told 202 and no call of it may be on the wire: else it is refused, and may be asked
+    /// for again.
+    pub async fn hold(self: &Arc<Self>, id: MessageId, reason: String) -> Result<Receipt, Problem> {
+        let record = self.read(id).await?;
+        let wrong = |what: String| Err(Problem::new(Code::WrongState, what).about(id));
+        if !record.stage.is_open() {
+            return wrong(format!("message {id} is {}", record.stage.as_str()));
+        }
+        if record.clip != ClipPlace::Spooled {
+            return wrong(format!("the sender of message {id} still waits for its answer"));
+        }
+        if let Some(intent) = &record.intent {
+            let step = intent.step.as_str();
+            return wrong(format!("the {step} of message {id} is on the wire; try again"));
+        }
+        let event = Event::Held { ending: Ending { code: Code::OnHold, detail: reason } };
+        let (now, ledger) = (self.parts.clock.now(), &*self.parts.ledger);
+        let mut records = [record];
+        match change_together(ledger, &mut records, |_| event.clone(), now).await {
+            Ok(()) => {}
+            // A call may have left meanwhile.
+            Err(ChangeError::Commit(CommitError::Conflict { .. })) => {
+                return wrong(format!("message {id} has just moved on; try again"));
+            }
+            Err(error) => return Err(refused(error)),
+        }
+        let [record] = records;
+        self.changed(&record, &event);
+        self.board.nudge(id);
+        self.parked.wake(id);
+        Ok(self.receipt(&record))
+    }
+
+    /// Has a failed message delivered anew, with the clip that is still kept. Its time begins anew.
+    pub async fn replay(self: &Arc<Self>, id: MessageId) -> Result<Receipt, Problem> {
+        let mut record = self.read(id).await?;
+        let now = self.parts.clock.now();
+        let kept =
+            record.clip_kept_until.is_some_and(|until| now.plus_ms(REPLAY_MARGIN_MS) < until);
+        if record.stage != Stage::Failed || record.clip != ClipPlace::Spooled || !kept {
+            let detail = match record.stage {
+                Stage::Failed => format!("message {id} has failed, and its clip is not kept"),
+                stage => format!("message {id} is {}, not failed", stage.as_str()),
+            };
+            return Err(Problem::new(Code::WrongState, detail).about(id));
+        }
+        let expires_at = now.plus_seconds(self.parts.rules.expires_after_seconds);
+        self.change(&mut record, Event::Replayed { expires_at }).await.map_err(refused)?;
+        tracing::warn!(message.id = %id, "failed message replayed by an operator");
         self.wake(&record);
         Ok(self.receipt(&record))
     }
@@ -162,6 +225,7 @@ impl Pipeline {
                 attempts: copy.attempts,
                 retention: copy.retention,
                 last_error: copy.last_error.clone(),
+                waits_for: self.purge_waits_for(&record, copy),
             });
         }
         Ok(owed)
@@ -191,7 +255,7 @@ impl Pipeline {
     }
 
     async fn hasten(&self, record: &mut Record) -> Result<(), Problem> {
-        if record.purges_done() || record.stage == Stage::Held {
+        if !record.has_audio_left() || record.stage == Stage::Held {
             return Ok(());
         }
         let now = self.parts.clock.now();
@@ -199,7 +263,11 @@ impl Pipeline {
         self.change(record, Event::PurgeHastened { due_at }).await.map_err(refused)
     }
 
-    async fn change(&self, record: &mut Record, event: Event) -> Result<(), ChangeError> {
+    pub(super) async fn change(
+        &self,
+        record: &mut Record,
+        event: Event,
+    ) -> Result<(), ChangeError> {
         let events = [event];
         let now = self.parts.clock.now();
         change(&*self.parts.ledger, record, &events, now).await?;

@@ -51,8 +51,14 @@ pub(super) struct Drive {
     /// The clip, as long as it is needed and in memory.
     pub(super) clip: Option<HeldClip>,
     pub(super) sender: Option<Sender>,
+    /// A permit for the next call, where it came before its step.
+    pub(super) permit: Option<OwnedSemaphorePermit>,
+    /// Posts by itself, because a call for several messages was refused.
+    pub(super) apart: bool,
+    /// The pause until this time is over, whatever the wall clock says: it was waited for.
+    waited_until: UnixMs,
     nudge: Arc<Notify>,
-    _permit: OwnedSemaphorePermit,
+    place: OwnedSemaphorePermit,
     _vigil: Vigil,
 }
 
@@ -71,20 +77,24 @@ pub(super) async fn run(mut drive: Drive) {
     let id = drive.record.id;
     let lane = drive.seat.lane().clone();
     let pipeline = Arc::clone(&drive.pipeline);
+    let nudge = drive.nudge();
     match drive.steps().await {
         Err(Stop::Parked(until)) => {
             // Asleep first, then off the board: whoever changes the record in between finds one.
             drive.park(until);
-            pipeline.board.remove(id);
+            pipeline.board.remove(id, &nudge);
             return;
         }
         Ok(()) => drive.finish().await,
         Err(Stop::Draining) => tracing::info!(message.id = %id, "message left for the next start"),
         Err(Stop::Ledger(error)) => tracing::error!(message.id = %id, %error, "drive stopped"),
     }
-    pipeline.board.remove(id);
-    drop(drive);
+    pipeline.board.remove(id, &nudge);
+    let Drive { record, seat, place, _vigil, .. } = drive;
+    drop(seat);
     pipeline.parked.lane_moved(&lane);
+    pipeline.let_clip_go(record).await;
+    drop(place);
 }
 
 impl Drive {
@@ -94,11 +104,28 @@ impl Drive {
         seat: Seat,
         clip: Option<HeldClip>,
         sender: Option<Sender>,
-        permit: OwnedSemaphorePermit,
+        place: OwnedSemaphorePermit,
     ) -> Drive {
         let nudge = pipeline.board.put(&record);
         let vigil = Vigil::new("a drive", Arc::clone(&pipeline.parts.fatal));
-        Drive { pipeline, record, seat, clip, sender, nudge, _permit: permit, _vigil: vigil }
+        Drive {
+            pipeline,
+            record,
+            seat,
+            clip,
+            sender,
+            permit: None,
+            apart: false,
+            waited_until: UnixMs(0),
+            nudge,
+            place,
+            _vigil: vigil,
+        }
+    }
+
+    /// The pause until this time has been waited for.
+    pub(super) fn after(self, waited_until: UnixMs) -> Drive {
+        Drive { waited_until, ..self }
     }
 
     async fn steps(&mut self) -> Result<(), Stop> {
@@ -115,7 +142,7 @@ impl Drive {
             }
             let now = self.now();
             let outdated = self.pipeline.parts.planner.upload_outdated(&self.record, now);
-            match next_step(&self.record, outdated, now) {
+            match next_step(&self.record, outdated, now.max(self.waited_until)) {
                 NextStep::Upload => self.upload().await?,
                 NextStep::UploadAgain => {
                     let due_at = self.due_early_at();
@@ -161,11 +188,16 @@ impl Drive {
 
     /// The same for an event that depends on what others have made of the record meanwhile.
     pub(super) async fn commit_by(&mut self, event: impl Fn(&Record) -> Event) -> Result<(), Stop> {
-        let decide = |record: &Record| vec![event(record)];
         loop {
             let version = self.record.version;
             let (now, asked) = (self.now(), Instant::now());
             let ledger = &*self.pipeline.parts.ledger;
+            let keeping = self.pipeline.parts.rules.keeping;
+            let decide = |record: &Record| {
+                let event = event(record);
+                let kept = keeping.clip_of_failed(record, &event, now);
+                kept.into_iter().chain([event]).collect()
+            };
             match change_by(ledger, &mut self.record, &decide, now).await {
                 Ok(events) => {
                     self.pipeline.parts.metrics.committed(asked.elapsed());
@@ -186,18 +218,8 @@ impl Drive {
     }
 
     fn committed(&mut self, event: &Event) {
-        let record = &self.record;
-        self.pipeline.parts.metrics.happened(event);
-        tracing::info!(
-            message.id = %record.id,
-            event = event.name(),
-            status = record.stage.as_str(),
-            detail = event.detail(),
-            "message changed"
-        );
-        self.pipeline.board.show(record);
-        self.pipeline.owe(record);
-        if !record.stage.is_open() {
+        self.pipeline.changed(&self.record, event);
+        if !self.record.stage.is_open() {
             self.clip = None;
             self.answer();
         }
@@ -244,7 +266,10 @@ impl Drive {
         let drain = self.pipeline.parts.admission.drain().clone();
         tokio::select! {
             biased;
-            () = tokio::time::sleep_until(next_attempt) => Ok(()),
+            () = tokio::time::sleep_until(next_attempt) => {
+                self.waited_until = at;
+                Ok(())
+            }
             () = draining(&drain) => Ok(()),
             () = nudge.notified() => self.refresh().await,
         }
@@ -262,7 +287,7 @@ impl Drive {
         let now = self.now();
         let uploads = self.record.stage == Stage::Accepted;
         drop(self);
-        pipeline.parked.put(id, seat.clone(), until, now);
+        pipeline.parked.put(id, Some(seat.clone()), until, now);
         let turn_came = if uploads { seat.is_near_head() } else { seat.is_head() };
         if until == Until::Turn && turn_came {
             pipeline.parked.wake(id);
@@ -282,26 +307,15 @@ impl Drive {
         }
     }
 
-    /// The message has ended, or is held: the sender is told, and our own copy of the clip goes.
+    /// The message has ended, or is held: the sender is told, and no intent stays without its call.
     async fn finish(&mut self) {
         self.answer();
         if let Err(Stop::Ledger(error)) = self.drop_intent().await {
             tracing::error!(message.id = %self.record.id, %error, "intent not taken back");
         }
-        let ended = !self.record.stage.is_open() && self.record.stage != Stage::Held;
-        if !ended || self.record.clip != ClipPlace::Spooled {
-            return;
-        }
-        if let Err(error) = self.pipeline.parts.spool.remove(self.record.id).await {
-            // The next start finds the row that still says "spooled" and tries again.
-            tracing::error!(message.id = %self.record.id, %error, "spooled clip not removed");
-            return;
-        }
-        if let Err(Stop::Ledger(error)) = self.commit(Event::ClipDropped).await {
-            tracing::error!(message.id = %self.record.id, %error, "removal not recorded");
-        }
     }
 
+    /// What others wake this drive by.
     pub(super) fn nudge(&self) -> Arc<Notify> {
         Arc::clone(&self.nudge)
     }
@@ -316,6 +330,20 @@ impl Drive {
 }
 
 impl Pipeline {
+    /// Makes a change known that has just been committed.
+    pub(super) fn changed(&self, record: &Record, event: &Event) {
+        self.parts.metrics.happened(event);
+        tracing::info!(
+            message.id = %record.id,
+            event = event.name(),
+            status = record.stage.as_str(),
+            detail = event.detail(),
+            "message changed"
+        );
+        self.board.show(record);
+        self.owe(record);
+    }
+
     /// Tells JanitorActor what this record owes.
     pub(super) fn owe(&self, record: &Record) {
         let due: Vec<DueCopy> = record

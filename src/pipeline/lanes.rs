@@ -5,15 +5,16 @@
 //! those that were announced before it was seated: they may turn out to be older. Those announced
 //! later are younger for certain, so a busy lane does not keep its head waiting.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-use crate::domain::Lane;
+use super::batch::Offer;
+use crate::domain::{Lane, Record};
 
 /// How many messages of a lane may be uploaded ahead of the one that posts.
-const UPLOADS_AHEAD_MAX: usize = 2;
+pub(super) const UPLOADS_AHEAD_MAX: usize = 2;
 
 /// All lanes that have a message awake.
 #[derive(Clone, Default)]
@@ -29,6 +30,8 @@ struct LaneState {
     ticket: u64,
     /// Places taken, by order of acceptance.
     seated: BTreeSet<u64>,
+    /// Messages that may go along with the head, by their places, each with its `younger_from`.
+    offers: BTreeMap<u64, (u64, Offer)>,
     moved: Arc<Notify>,
 }
 
@@ -78,6 +81,28 @@ impl Lanes {
     }
 }
 
+impl LaneState {
+    /// The places right behind `accepted_seq` that offer to go along, none left out in between and
+    /// none that could still turn out to belong in between.
+    fn company(&self, accepted_seq: u64) -> Vec<u64> {
+        let behind = self.seated.range(accepted_seq + 1..);
+        let ready = |seq: &&u64| {
+            self.offers
+                .get(*seq)
+                .is_some_and(|(younger_from, _)| self.announced.range(..younger_from).count() == 0)
+        };
+        behind.take_while(ready).copied().collect()
+    }
+}
+
+impl Lanes {
+    /// How many messages of this lane come before the place.
+    pub(super) fn before(&self, lane: &Lane, accepted_seq: u64) -> usize {
+        let lanes = self.lock();
+        lanes.get(lane).map_or(0, |state| state.seated.range(..accepted_seq).count())
+    }
+}
+
 impl Announced {
     /// Whether the message will be close enough to its turn to be uploaded at once.
     pub(super) fn is_near_head(&self) -> bool {
@@ -111,6 +136,7 @@ impl Drop for Place {
     fn drop(&mut self) {
         self.lanes.leave(&self.lane, |state| {
             state.seated.remove(&self.accepted_seq);
+            state.offers.remove(&self.accepted_seq);
         });
     }
 }
@@ -144,6 +170,45 @@ impl Seat {
     /// Waits until the clip may be uploaded, close enough to its turn.
     pub(super) async fn near_head(&self) {
         self.wait_until(|ahead| ahead <= UPLOADS_AHEAD_MAX).await;
+    }
+
+    /// Offers this message to go along with the one whose turn it is.
+    pub(super) fn offer(&self, offer: Offer) {
+        let Place { lanes, lane, accepted_seq, younger_from } = &*self.0;
+        if let Some(state) = lanes.lock().get_mut(lane) {
+            state.offers.insert(*accepted_seq, (*younger_from, offer));
+        }
+    }
+
+    /// Takes the offer back; `false` where it has been taken up.
+    pub(super) fn take_back(&self) -> bool {
+        let Place { lanes, lane, accepted_seq, .. } = &*self.0;
+        let mut lanes = lanes.lock();
+        lanes.get_mut(lane).is_some_and(|state| state.offers.remove(accepted_seq).is_some())
+    }
+
+    /// Whether the next message of the lane offers to go along with this one.
+    pub(super) fn has_company(&self) -> bool {
+        let Place { lanes, lane, accepted_seq, .. } = &*self.0;
+        lanes.lock().get(lane).is_some_and(|state| !state.company(*accepted_seq).is_empty())
+    }
+
+    /// Takes up the offers of at most `along_max` messages that follow this one without a gap, as
+    /// far as they fit.
+    pub(super) fn take_offers(
+        &self,
+        along_max: usize,
+        fits: impl Fn(&Record) -> bool,
+    ) -> Vec<Offer> {
+        let Place { lanes, lane, accepted_seq, .. } = &*self.0;
+        let mut lanes = lanes.lock();
+        let Some(state) = lanes.get_mut(lane) else { return Vec::new() };
+        let fitting = state.company(*accepted_seq).into_iter().take(along_max);
+        let fitting: Vec<u64> = fitting
+            .take_while(|seq| state.offers.get(seq).is_some_and(|(_, offer)| fits(&offer.record)))
+            .collect();
+        let offers = &mut state.offers;
+        fitting.iter().filter_map(|seq| offers.remove(seq)).map(|(_, offer)| offer).collect()
     }
 
     /// Messages that come before this one, or may turn out to.

@@ -18,15 +18,18 @@
 
 mod accept;
 mod admission;
+mod batch;
 mod board;
 mod commands;
 mod drive;
 mod engine;
 mod lanes;
+mod leftover;
 mod parking;
 mod promise;
 mod recovery;
 mod settle;
+mod waiting;
 
 use std::sync::Arc;
 
@@ -38,6 +41,7 @@ pub use board::Board;
 pub use commands::PurgeOwed;
 pub use engine::Engine;
 pub use recovery::{Recovered, RecoveryError};
+pub use waiting::WaitsFor;
 
 use crate::actors::Actors;
 use crate::actors::Fatal;
@@ -50,6 +54,9 @@ use crate::spool::Spool;
 use crate::telemetry::Metrics;
 use lanes::Lanes;
 use parking::Parked;
+
+/// Seconds after which a sender who was refused for late purges should come back.
+const RETRY_AFTER_BACKLOG_SECONDS: u32 = 30;
 
 /// How messages are driven.
 #[derive(Clone, Copy, Debug)]
@@ -66,6 +73,8 @@ pub struct DriveRules {
     pub on_unknown: OnUnknown,
     /// How long copies are kept.
     pub keeping: Keeping,
+    /// New messages are refused while a purge is this much late.
+    pub backpressure_seconds: u64,
 }
 
 /// Everything the pipeline works with.
@@ -145,6 +154,29 @@ impl Pipeline {
             let detail = "the request was lost inside the gateway";
             Answer::Refused(Box::new(Problem::new(Code::Internal, detail)))
         })
+    }
+
+    /// Lets a request in, or says why not. Called before the body is read.
+    pub fn enter(&self) -> Result<Ticket, Problem> {
+        match self.purge_backlog() {
+            Some(problem) => Err(problem),
+            None => self.parts.admission.enter(),
+        }
+    }
+
+    /// Why no more audio is taken in, where it does not go out in time.
+    pub fn purge_backlog(&self) -> Option<Problem> {
+        let late_since = (*self.parts.actors.purges_late_since.borrow())?;
+        let late_ms = self.parts.clock.now().ms_since(late_since);
+        let seconds_max = self.parts.rules.backpressure_seconds;
+        if late_ms <= seconds_max.saturating_mul(1_000) {
+            return None;
+        }
+        let seconds = late_ms / 1_000;
+        let detail = format!("the oldest purge is {seconds} s late, more than {seconds_max} s");
+        let problem = Problem::new(Code::PurgeBacklog, detail);
+        let problem = problem.with("limit", seconds_max).with("actual", seconds);
+        Some(problem.retry_after(RETRY_AFTER_BACKLOG_SECONDS))
     }
 
     /// What bounds requests and messages.

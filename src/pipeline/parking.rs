@@ -1,13 +1,16 @@
 //! Messages that sleep: durable, nobody waits for them, and nothing is to be done for a while. They
 //! cost a row in the ledger and an entry here, and none of the places for messages awake.
 //!
-//! A message sleeps until a time, or until its lane moves. It keeps its seat in the lane.
+//! A message on its way sleeps until a time, or until its lane moves, and keeps its seat in the
+//! lane. An ended one has none: it sleeps until its clip is no longer kept. Pauses run on the clock
+//! that only goes forward, so a stepped wall clock neither cuts nor stretches them.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, OwnedSemaphorePermit};
+use tokio::time::Instant;
 
 use super::Pipeline;
 use super::drive::{self, Drive};
@@ -17,11 +20,11 @@ use crate::domain::{Lane, MessageId, UnixMs};
 /// A message whose next step is further away than this goes to sleep.
 pub(super) const PARK_AFTER: Duration = Duration::from_secs(5);
 /// One that waits for its turn is looked at this often all the same.
-const TURN_LOOK_MS: i64 = 60_000;
+const TURN_LOOK: Duration = Duration::from_secs(60);
 /// How many sleepers of a lane are woken when it moves: the one whose turn it is, and those that
 /// may be uploaded ahead of it.
 const LANE_WAKES: usize = 3;
-/// The timer is set no further ahead than this, so that a stepped clock is noticed.
+/// How long the timer is set while nobody sleeps.
 const TIMER_MAX: Duration = Duration::from_secs(30);
 /// Pause before a message is read again that could not be read.
 const READ_PAUSE_MS: i64 = 5_000;
@@ -45,13 +48,22 @@ pub(super) struct Parked {
 #[derive(Default)]
 struct State {
     asleep: HashMap<MessageId, Sleeper>,
-    by_time: BTreeSet<(UnixMs, MessageId)>,
+    by_time: BTreeSet<(Instant, MessageId)>,
     by_turn: HashMap<Lane, BTreeMap<u64, MessageId>>,
 }
 
 struct Sleeper {
-    at: UnixMs,
-    seat: Seat,
+    at: Instant,
+    /// The wall-clock time that `at` stands for, where the message waits for a time.
+    due_at: Option<UnixMs>,
+    seat: Option<Seat>,
+}
+
+/// A message whose time has come.
+struct Woken {
+    id: MessageId,
+    due_at: Option<UnixMs>,
+    seat: Option<Seat>,
 }
 
 impl Parked {
@@ -64,19 +76,23 @@ impl Parked {
         self.lock().asleep.len()
     }
 
-    /// Puts a message to sleep.
-    pub(super) fn put(&self, id: MessageId, seat: Seat, until: Until, now: UnixMs) {
+    /// Puts a message to sleep. One that sleeps with a seat keeps it: it is on its way again.
+    pub(super) fn put(&self, id: MessageId, seat: Option<Seat>, until: Until, now: UnixMs) {
         let mut state = self.lock();
-        let at = match until {
-            Until::Time(at) => at,
-            Until::Turn => {
-                let lane = state.by_turn.entry(seat.lane().clone()).or_default();
-                lane.insert(seat.accepted_seq(), id);
-                now.plus_ms(TURN_LOOK_MS)
-            }
+        if seat.is_none() && state.asleep.get(&id).is_some_and(|sleeper| sleeper.seat.is_some()) {
+            return;
+        }
+        drop(state.take(id));
+        let (at, due_at) = match until {
+            Until::Time(at) => (Instant::now() + Duration::from_millis(at.ms_since(now)), Some(at)),
+            Until::Turn => (Instant::now() + TURN_LOOK, None),
         };
+        if let (Until::Turn, Some(seat)) = (until, &seat) {
+            let lane = state.by_turn.entry(seat.lane().clone()).or_default();
+            lane.insert(seat.accepted_seq(), id);
+        }
         state.by_time.insert((at, id));
-        state.asleep.insert(id, Sleeper { at, seat });
+        state.asleep.insert(id, Sleeper { at, due_at, seat });
         drop(state);
         self.changed.notify_one();
     }
@@ -97,16 +113,21 @@ impl Parked {
         self.changed.notify_one();
     }
 
-    /// Takes the next one that is due, or says when it will be.
-    fn next(&self, now: UnixMs) -> Result<(MessageId, Seat), Option<UnixMs>> {
+    /// Takes the next one that is due, and those that wait for it in its lane and may go along
+    /// with it; or says when the next one will be.
+    fn next(&self) -> Result<Vec<Woken>, Option<Instant>> {
         let mut state = self.lock();
         match state.by_time.first().copied() {
-            Some((at, id)) if at <= now => {
-                state.by_time.remove(&(at, id));
-                let sleeper = state.asleep.remove(&id);
-                let Some(Sleeper { seat, .. }) = sleeper else { return Err(Some(now)) };
-                state.leave_turn(&seat);
-                Ok((id, seat))
+            Some((at, id)) if at <= Instant::now() => {
+                let mut woken: Vec<Woken> = state.take(id).into_iter().collect();
+                let seat = woken.first().and_then(|woken| woken.seat.clone());
+                if let Some(seat) = seat.filter(Seat::is_head) {
+                    let waiting = state.by_turn.get(seat.lane());
+                    let ids = waiting.into_iter().flat_map(BTreeMap::values);
+                    let ids: Vec<MessageId> = ids.take(LANE_WAKES - 1).copied().collect();
+                    woken.extend(ids.into_iter().filter_map(|id| state.take(id)));
+                }
+                Ok(woken)
             }
             first => Err(first.map(|(at, _)| at)),
         }
@@ -117,18 +138,24 @@ impl State {
     fn hasten(&mut self, id: MessageId) {
         if let Some(sleeper) = self.asleep.get_mut(&id) {
             self.by_time.remove(&(sleeper.at, id));
-            sleeper.at = UnixMs(0);
+            sleeper.at = sleeper.at.min(Instant::now());
+            sleeper.due_at = None;
             self.by_time.insert((sleeper.at, id));
         }
     }
 
-    fn leave_turn(&mut self, seat: &Seat) {
-        if let Some(lane) = self.by_turn.get_mut(seat.lane()) {
+    fn take(&mut self, id: MessageId) -> Option<Woken> {
+        let Sleeper { at, due_at, seat } = self.asleep.remove(&id)?;
+        self.by_time.remove(&(at, id));
+        if let Some(seat) = &seat
+            && let Some(lane) = self.by_turn.get_mut(seat.lane())
+        {
             lane.remove(&seat.accepted_seq());
             if lane.is_empty() {
                 self.by_turn.remove(seat.lane());
             }
         }
+        Some(Woken { id, due_at, seat })
     }
 }
 
@@ -138,40 +165,67 @@ impl Pipeline {
     pub(super) async fn wake_sleepers(self: Arc<Self>) {
         let drain = self.parts.admission.drain().clone();
         loop {
-            let now = self.parts.clock.now();
-            let pause = match self.parked.next(now) {
-                Ok((id, seat)) => {
+            let next_at = match self.parked.next() {
+                Ok(woken) => {
                     tokio::select! {
                         biased;
                         () = drain.begun() => return,
-                        () = self.wake_up(id, seat) => continue,
+                        () = self.wake_up(woken) => continue,
                     }
                 }
-                Err(Some(at)) => Duration::from_millis(at.ms_since(now)).min(TIMER_MAX),
-                Err(None) => TIMER_MAX,
+                Err(next_at) => next_at.unwrap_or_else(|| Instant::now() + TIMER_MAX),
             };
             tokio::select! {
                 biased;
                 () = drain.begun() => return,
                 () = self.parked.changed.notified() => {}
-                () = tokio::time::sleep(pause) => {}
+                () = tokio::time::sleep_until(next_at) => {}
             }
         }
     }
 
-    async fn wake_up(self: &Arc<Self>, id: MessageId, seat: Seat) {
-        let Some(permit) = self.parts.admission.drive().await else { return };
-        match self.parts.ledger.find(id).await {
-            Ok(Some(record)) => {
-                let drive = Drive::new(Arc::clone(self), record, seat, None, None, permit);
-                actix::spawn(drive::run(drive));
+    /// Starts the drives of a message and of those that may go along with it. They begin before
+    /// it, so that their offers are there when it posts.
+    async fn wake_up(self: &Arc<Self>, woken: Vec<Woken>) {
+        let mut drives = Vec::with_capacity(woken.len());
+        for (number, woken) in woken.into_iter().enumerate() {
+            let place = match number {
+                0 => self.parts.admission.drive().await,
+                _ => self.parts.admission.try_drive(),
+            };
+            match place {
+                Some(place) => drives.extend(self.rouse(woken, place).await),
+                None => {
+                    self.parked.put(woken.id, woken.seat, Until::Turn, self.parts.clock.now());
+                }
             }
-            Ok(None) => {}
+        }
+        for drive in drives.into_iter().rev() {
+            actix::spawn(drive::run(drive));
+        }
+    }
+
+    /// The drive of a message on its way; an ended one only lets go of its clip.
+    async fn rouse(self: &Arc<Self>, woken: Woken, place: OwnedSemaphorePermit) -> Option<Drive> {
+        let Woken { id, due_at, seat } = woken;
+        let record = match self.parts.ledger.find(id).await {
+            Ok(record) => record?,
             Err(error) => {
                 tracing::error!(message.id = %id, %error, "message not read");
                 let now = self.parts.clock.now();
                 self.parked.put(id, seat, Until::Time(now.plus_ms(READ_PAUSE_MS)), now);
+                return None;
             }
-        }
+        };
+        let Some(seat) = seat else {
+            let pipeline = Arc::clone(self);
+            actix::spawn(async move {
+                pipeline.let_clip_go(record).await;
+                drop(place);
+            });
+            return None;
+        };
+        let drive = Drive::new(Arc::clone(self), record, seat, None, None, place);
+        Some(drive.after(due_at.unwrap_or(UnixMs(0))))
     }
 }

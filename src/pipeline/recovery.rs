@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::Pipeline;
 use super::lanes::Seat;
 use super::parking::Until;
-use crate::domain::{ClipPlace, MessageId, Record, recover};
+use crate::domain::{ClipPlace, MessageId, Record, UnixMs, recover};
 use crate::ledger::{ChangeError, change};
 use crate::spool::SpoolError;
 
@@ -38,7 +38,7 @@ impl Pipeline {
     /// message has its place in its lane, and new messages of the lane come after it. Must run on
     /// the engine.
     pub async fn recover(self: &Arc<Self>) -> Result<Recovered, RecoveryError> {
-        let mut queue: Vec<(MessageId, Seat)> = Vec::new();
+        let mut queue: Vec<(MessageId, Option<Seat>, UnixMs)> = Vec::new();
         let mut kept: HashSet<MessageId> = HashSet::new();
         let mut after_seq = 0;
         loop {
@@ -60,15 +60,17 @@ impl Pipeline {
                 if record.clip == ClipPlace::Spooled {
                     kept.insert(record.id);
                 }
-                let seat = self.lanes.announce(&record.lane).seat(record.accepted_seq);
-                queue.push((record.id, seat));
+                // An ended message is out of its lane: what is left of it is its clip.
+                let seat = record.stage.is_open().then(|| self.seat(&record));
+                let at = record.clip_kept_until.filter(|_| seat.is_none()).unwrap_or(now);
+                queue.push((record.id, seat, at));
             }
         }
         let recovered =
             Recovered { unfinished: queue.len(), spool_strays: self.delete_strays(&kept).await? };
         let now = self.parts.clock.now();
-        for (id, seat) in queue {
-            self.parked.put(id, seat, Until::Time(now), now);
+        for (id, seat, at) in queue {
+            self.parked.put(id, seat, Until::Time(at.max(now)), now);
         }
         let pipeline = Arc::clone(self);
         self.engine.spawn(move || pipeline.wake_sleepers());
@@ -95,8 +97,11 @@ impl Pipeline {
 
     /// Starts a drive for a message that has none: an operator, or its sender, changed it.
     pub(super) fn wake(&self, record: &Record) {
-        let seat = self.lanes.announce(&record.lane).seat(record.accepted_seq);
         let now = self.parts.clock.now();
-        self.parked.put(record.id, seat, Until::Time(now), now);
+        self.parked.put(record.id, Some(self.seat(record)), Until::Time(now), now);
+    }
+
+    fn seat(&self, record: &Record) -> Seat {
+        self.lanes.announce(&record.lane).seat(record.accepted_seq)
     }
 }

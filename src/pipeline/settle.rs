@@ -4,10 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::FutureExt;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::drive::{Drive, Stop, draining};
 use super::parking::{PARK_AFTER, Until};
-use crate::actors::{AskError, LookUpPost, PostMessages, UploadClip};
+use crate::actors::{AskError, LookUpPost, UploadClip};
 use crate::domain::{
     ClipPlace, Code, Ending, Event, Failure, Found, Intent, Origin, Outcome, Retry, Step, UnixMs,
 };
@@ -15,8 +17,10 @@ use crate::settings::OnUnknown;
 use crate::spool::SpoolError;
 
 /// How a wait for a turn ended.
-enum Waited {
-    /// The turn came, or there is something else to decide.
+enum Waited<T> {
+    /// The turn came.
+    Turn(T),
+    /// There is something else to decide.
     Enough,
     /// Somebody else changed the record.
     Nudged,
@@ -30,6 +34,7 @@ impl Drive {
         if !self.seat.is_near_head() {
             return self.turn_to_upload().await;
         }
+        let Some(permit) = self.permit(Step::Upload).await? else { return Ok(()) };
         let clip = match self.clip().await {
             Ok(clip) => clip,
             Err(SpoolError::Missing(_)) => {
@@ -48,13 +53,11 @@ impl Drive {
         }
         let order = UploadClip { record: Arc::new(self.record.clone()), clip };
         let uploader = self.pipeline.parts.actors.uploader.clone();
-        let outcome = self.patiently(async move { uploader.ask(order).await }).await?;
+        let outcome = self.patiently(async move { uploader.ask(order, permit).await }).await?;
         match outcome.unwrap_or_else(gone) {
             Outcome::Done(copies) => {
-                // A post in doubt is settled before anything is posted again; a drain starts none.
-                let draining = self.pipeline.parts.admission.drain().is_draining();
-                let may_post = self.seat.is_head() && !self.record.post_in_doubt && !draining;
-                let post = may_post.then(|| self.intend(Step::Post));
+                self.permit = self.permit_to_post_at_once();
+                let post = self.permit.is_some().then(|| self.intend(Step::Post));
                 self.commit(Event::Uploaded { copies, post }).await
             }
             Outcome::Refused(failure) | Outcome::NotSent(failure) => self.deferred(failure).await,
@@ -67,26 +70,40 @@ impl Drive {
         }
     }
 
-    /// Posts the message when its turn has come.
+    /// A permit to post together with the upload's commit: it is the message's turn and it would go
+    /// alone. A post in doubt is settled before anything is posted again; a drain starts none.
+    fn permit_to_post_at_once(&self) -> Option<OwnedSemaphorePermit> {
+        let draining = self.pipeline.parts.admission.drain().is_draining();
+        let alone = self.seat.is_head() && !self.seat.has_company();
+        let may_post = alone && !self.record.post_in_doubt && !draining;
+        may_post.then(|| self.pipeline.parts.actors.messenger.try_permit()).flatten()
+    }
+
+    /// Posts the message when its turn has come, and with it those that wait right behind it.
     pub(super) async fn post(&mut self) -> Result<(), Stop> {
-        if !self.has_intent(Step::Post) {
-            if !self.seat.is_head() {
-                return self.turn_to_post().await;
-            }
-            let intent = self.intend(Step::Post);
-            self.commit(Event::Intended { intent, repeat: false }).await?;
+        if !self.has_intent(Step::Post) && !self.seat.is_head() {
+            return self.turn_to_post().await;
         }
-        self.send_post().await
+        let Some(permit) = self.permit(Step::Post).await? else { return Ok(()) };
+        let along = match self.has_intent(Step::Post) {
+            true => Vec::new(),
+            false => self.intend_post().await?,
+        };
+        if !self.has_intent(Step::Post) {
+            return Ok(());
+        }
+        self.send_post(along, permit).await
     }
 
     /// A post's answer was lost: look it up, then go by what is found (invariant 3).
     pub(super) async fn settle(&mut self) -> Result<(), Stop> {
         if !self.seat.is_head() {
-            return self.turn_to_post().await;
+            return self.turn_to_settle().await;
         }
+        let Some(permit) = self.permit(Step::Post).await? else { return Ok(()) };
         let order = LookUpPost { record: Arc::new(self.record.clone()) };
         let messenger = self.pipeline.parts.actors.messenger.clone();
-        let found = self.patiently(async move { messenger.ask(order).await }).await?;
+        let found = self.patiently(async move { messenger.ask(order, permit).await }).await?;
         match found.unwrap_or(Found::CannotTell) {
             Found::Yes(message_id) => self.posted(message_id).await,
             Found::No => self.commit(Event::PostDisproved).await,
@@ -107,11 +124,7 @@ impl Drive {
                     let due_at = self.due_early_at();
                     self.commit(Event::UploadOutdated { due_at }).await
                 }
-                OnUnknown::Repeat => {
-                    let intent = self.intend(Step::Post);
-                    self.commit(Event::Intended { intent, repeat: true }).await?;
-                    self.send_post().await
-                }
+                OnUnknown::Repeat => self.repeat().await,
                 OnUnknown::Hold => self.hold().await,
             },
         }
@@ -130,15 +143,24 @@ impl Drive {
         }
     }
 
-    async fn send_post(&mut self) -> Result<(), Stop> {
+    /// Posts once more what may have been posted already; the mark is durable before it leaves.
+    async fn repeat(&mut self) -> Result<(), Stop> {
+        let Some(permit) = self.permit(Step::Post).await? else { return Ok(()) };
+        let intent = self.intend(Step::Post);
+        self.commit(Event::Intended { intent, repeat: true }).await?;
         if !self.has_intent(Step::Post) {
             return Ok(());
         }
-        let order = PostMessages { batch: vec![Arc::new(self.record.clone())] };
-        let messenger = self.pipeline.parts.actors.messenger.clone();
-        let outcome = self.patiently(async move { messenger.ask(order).await }).await?;
-        match outcome.unwrap_or_else(gone) {
-            Outcome::Done(ids) => self.posted(ids.into_iter().next().flatten()).await,
+        self.send_post(Vec::new(), permit).await
+    }
+
+    /// Commits what the post came to.
+    pub(super) async fn post_came_to(
+        &mut self,
+        outcome: Outcome<Option<String>>,
+    ) -> Result<(), Stop> {
+        match outcome {
+            Outcome::Done(message_id) => self.posted(message_id).await,
             Outcome::Refused(failure) | Outcome::NotSent(failure) => self.deferred(failure).await,
             Outcome::Unknown(failure) => {
                 let next_attempt_at = self.next_attempt_at(failure.retry);
@@ -168,7 +190,12 @@ impl Drive {
                 let ending = Ending { code: failure.code, detail: failure.detail };
                 self.commit(Event::Refused { ending, due_at }).await
             }
-            retry => {
+            Retry::Apart => {
+                self.apart = true;
+                let next_attempt_at = self.now();
+                self.commit(Event::Deferred { code: failure.code, next_attempt_at }).await
+            }
+            retry @ Retry::After { .. } => {
                 let next_attempt_at = self.next_attempt_at(retry);
                 self.commit(Event::Deferred { code: failure.code, next_attempt_at }).await
             }
@@ -191,26 +218,58 @@ impl Drive {
 
     async fn turn_to_upload(&mut self) -> Result<(), Stop> {
         let seat = self.seat.clone();
-        self.await_turn(async move { seat.near_head().await }).await
+        let may_sleep = self.may_sleep();
+        self.await_turn(async move { seat.near_head().await }, may_sleep).await.map(drop)
     }
 
-    async fn turn_to_post(&mut self) -> Result<(), Stop> {
+    async fn turn_to_settle(&mut self) -> Result<(), Stop> {
         let seat = self.seat.clone();
-        self.await_turn(async move { seat.head().await }).await
+        let may_sleep = self.may_sleep();
+        self.await_turn(async move { seat.head().await }, may_sleep).await.map(drop)
     }
 
-    /// Waits for a turn in the lane; a shutdown, a nudge and the message's own expiry end the wait.
-    async fn await_turn(&mut self, turn: impl Future<Output = ()>) -> Result<(), Stop> {
+    /// A place among the calls of this step, before its intent is committed: an intent stands for a
+    /// call that may be on the wire. `None` where something else is to be decided first.
+    async fn permit(&mut self, step: Step) -> Result<Option<OwnedSemaphorePermit>, Stop> {
+        if let Some(permit) = self.permit.take() {
+            return Ok(Some(permit));
+        }
+        let actors = &self.pipeline.parts.actors;
+        let (uploader, messenger) = (actors.uploader.clone(), actors.messenger.clone());
+        let (free, wait) = match step {
+            Step::Upload => {
+                (uploader.try_permit(), async move { uploader.permit().await }.boxed_local())
+            }
+            Step::Post => {
+                (messenger.try_permit(), async move { messenger.permit().await }.boxed_local())
+            }
+        };
+        if free.is_some() {
+            return Ok(free);
+        }
+        match self.await_turn(wait, false).await? {
+            Some(Ok(permit)) => Ok(Some(permit)),
+            // The actor is gone, and the process is about to end.
+            Some(Err(_)) => Err(Stop::Draining),
+            None => Ok(None),
+        }
+    }
+
+    /// Waits for a turn. A shutdown, a nudge and the message's own expiry end the wait with `None`.
+    pub(super) async fn await_turn<T>(
+        &mut self,
+        turn: impl Future<Output = T>,
+        may_sleep: bool,
+    ) -> Result<Option<T>, Stop> {
         let nudge = self.nudge();
         let drain = self.pipeline.parts.admission.drain().clone();
         let expiry_ms = self.record.expires_at.ms_since(self.now());
         let expiry = tokio::time::sleep(Duration::from_millis(expiry_ms));
-        let may_sleep = self.may_sleep();
         let waited = self
             .patiently(async move {
                 tokio::select! {
                     biased;
-                    () = turn => Waited::Enough,
+                    came = turn => Waited::Turn(came),
                     () = draining(&drain) => Waited::Enough,
                     () = expiry => Waited::Enough,
                     () = nudge.notified() => Waited::Nudged,
@@ -219,8 +278,9 @@ impl Drive {
             })
             .await?;
         match waited {
-            Waited::Enough => Ok(()),
-            Waited::Nudged => self.refresh().await,
+            Waited::Turn(came) => Ok(Some(came)),
+            Waited::Enough => Ok(None),
+            Waited::Nudged => self.refresh().await.map(|()| None),
             Waited::TooLong => Err(Stop::Parked(Until::Turn)),
         }
     }
@@ -263,7 +323,7 @@ fn unreadable(error: &SpoolError) -> Failure {
     Failure::passing(Code::StorageFailed, error.to_string())
 }
 
-fn gone<T>(error: AskError) -> Outcome<T> {
+pub(super) fn gone<T>(error: AskError) -> Outcome<T> {
     // The order was not carried out, or its answer went down with the actor: nobody knows.
     Outcome::Unknown(Failure::passing(Code::Internal, error.to_string()))
 }

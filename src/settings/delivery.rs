@@ -22,6 +22,8 @@ pub struct Delivery {
     pub later_pause_ms_max: u64,
     /// When an undelivered message is given up, counted from its acceptance.
     pub expires_after_seconds: u64,
+    /// How long the clip of a failed message is kept to be replayed.
+    pub failed_keep_seconds: u64,
     /// Oldest upload whose URL is still posted.
     pub media_url_seconds_max: u64,
     /// What happens to a post that may or may not have been done.
@@ -67,6 +69,7 @@ impl Delivery {
             ("delivery.later_pause_ms_max", self.later_pause_ms_max),
         );
         check.range("delivery.expires_after_seconds", self.expires_after_seconds, 1..=604_800);
+        check.range("delivery.failed_keep_seconds", self.failed_keep_seconds, 0..=604_800);
         // Beyond 15 minutes the signed URL is dead (media-api contract, "Upload").
         check.range("delivery.media_url_seconds_max", self.media_url_seconds_max, 1..=900);
         check.range("delivery.drives_max", self.drives_max, 1..=65_536);

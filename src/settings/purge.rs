@@ -19,6 +19,8 @@ pub struct Purge {
     pub pause_ms_max: u64,
     /// Purge calls in flight.
     pub calls_max: usize,
+    /// New messages are refused while a purge is this much late.
+    pub backpressure_seconds: u64,
 }
 
 /// Below this a message may lose its audio before Genesys has taken it over (invariant 4).
@@ -50,5 +52,6 @@ impl Purge {
             ("purge.pause_ms_max", self.pause_ms_max),
         );
         check.range("purge.calls_max", self.calls_max, 1..=1_024);
+        check.range("purge.backpressure_seconds", self.backpressure_seconds, 1..=86_400);
     }
 }

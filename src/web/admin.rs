@@ -1,8 +1,8 @@
-//! What operators see and do. Its own listener; no route in common with senders but the probes.
+//! What operators see. What they do is in `orders`.
 
 use actix_web::error::InternalError;
 use actix_web::http::StatusCode;
-use actix_web::web::{Bytes, Path, PayloadConfig, Query, QueryConfig, ServiceConfig};
+use actix_web::web::{Path, PayloadConfig, Query, QueryConfig, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::{Deserialize, Serialize};
 
@@ -14,19 +14,13 @@ use crate::actors::{
 };
 use crate::domain::{Code, Ending, MessageId, Pace, Problem, Record, Stage, UnixMs};
 use crate::ledger::Totals;
-use crate::pipeline::Pipeline;
+use crate::pipeline::{Pipeline, WaitsFor};
 use crate::telemetry::{CLASSIC_TYPE, OPENMETRICS_TYPE};
 
 /// Rows of a list, unless the operator asks for fewer or more.
 const LIST_DEFAULT: u32 = 100;
 /// Rows of a list at most.
 const LIST_MAX: u32 = 1_000;
-/// Longest reason an operator may give, in bytes.
-const REASON_BYTES_MAX: usize = 500;
-
-/// Largest body of an operator's request.
-const BODY_BYTES_MAX: usize = 16 * 1024;
-
 /// How the extractors of this page's handlers refuse: as problems, like everything else.
 pub(super) fn refusals(routes: &mut ServiceConfig) {
     let query = QueryConfig::default().error_handler(|error, request| {
@@ -34,7 +28,7 @@ pub(super) fn refusals(routes: &mut ServiceConfig) {
         let refusal = problem::respond(request, Problem::new(Code::MalformedRequest, detail));
         InternalError::from_response(error, refusal).into()
     });
-    routes.app_data(query).app_data(PayloadConfig::new(BODY_BYTES_MAX));
+    routes.app_data(query).app_data(PayloadConfig::new(super::orders::BODY_BYTES_MAX));
 }
 
 #[derive(Serialize)]
@@ -49,8 +43,11 @@ struct State {
     clip_memory_bytes: u64,
     ledger: Totals,
     ledger_free_bytes: Option<u64>,
-    /// The rate gate: closings and the window, in milliseconds since the gateway's start.
+    /// The rate gate: closings and the window, in milliseconds on its own clock.
     pace: Pace,
+    /// The time on that clock now.
+    pace_now_ms: u64,
+    purges_late_since: Option<UnixMs>,
     actors: Observed,
 }
 
@@ -86,6 +83,8 @@ pub(super) async fn state(request: HttpRequest) -> HttpResponse {
         ledger,
         ledger_free_bytes: pipeline.ledger().free_bytes(),
         pace: pipeline.actors().pace.borrow().clone(),
+        pace_now_ms: pipeline.pace_now_ms(),
+        purges_late_since: *pipeline.actors().purges_late_since.borrow(),
         actors,
     };
     answers::json(&request, StatusCode::OK, &state)
@@ -127,12 +126,14 @@ struct Queued {
     next_attempt_at: Option<UnixMs>,
     expires_at: UnixMs,
     last_error_code: Option<Code>,
+    waits_for: WaitsFor,
     created_at: UnixMs,
 }
 
-impl From<&Record> for Queued {
-    fn from(record: &Record) -> Queued {
+impl Queued {
+    fn of(pipeline: &Pipeline, record: &Record) -> Queued {
         Queued {
+            waits_for: pipeline.waits_for(record),
             id: record.id,
             status: record.stage,
             accepted_seq: record.accepted_seq,
@@ -150,7 +151,8 @@ pub(super) async fn messages(request: HttpRequest, page: Query<Page>) -> HttpRes
     let site = answers::site(&request);
     match site.pipeline.ledger().unfinished(0, page.limit()).await {
         Ok(records) => {
-            let queue: Vec<Queued> = records.iter().map(Queued::from).collect();
+            let queue: Vec<Queued> =
+                records.iter().map(|record| Queued::of(&site.pipeline, record)).collect();
             answers::json(&request, StatusCode::OK, &queue)
         }
         Err(error) => fault(&request, &error.to_string()),
@@ -184,13 +186,6 @@ impl From<&Record> for Held {
     }
 }
 
-/// `POST /admin/messages/{id}/release`: a held message goes on.
-pub(super) async fn release(request: HttpRequest, id: Path<String>) -> HttpResponse {
-    let site = answers::site(&request);
-    let receipt = async { site.pipeline.release(parse_id(&id)?).await };
-    respond(&request, receipt.await)
-}
-
 /// `GET /admin/messages/{id}`: the receipt, whoever sent the message.
 pub(super) async fn message(request: HttpRequest, id: Path<String>) -> HttpResponse {
     let site = answers::site(&request);
@@ -217,74 +212,10 @@ pub(super) async fn purges(request: HttpRequest, page: Query<Page>) -> HttpRespo
     respond(&request, site.pipeline.purges_owed(None, page.limit()).await)
 }
 
-/// `POST /admin/messages/{id}/purge`: as soon as it may be, within the floor after the post.
-pub(super) async fn purge_now(request: HttpRequest, id: Path<String>) -> HttpResponse {
-    let site = answers::site(&request);
-    let receipt = async { site.pipeline.purge_now(parse_id(&id)?).await };
-    respond(&request, receipt.await)
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct GiveUp {
-    reason: String,
-}
-
-/// `POST /admin/messages/{id}/copies/{ordinal}/give-up` with `{"reason":"…"}`.
-pub(super) async fn give_up(
-    request: HttpRequest,
-    path: Path<(String, String)>,
-    body: Result<Bytes, actix_web::Error>,
+pub(super) fn respond(
+    request: &HttpRequest,
+    outcome: Result<impl Serialize, Problem>,
 ) -> HttpResponse {
-    let site = answers::site(&request);
-    let receipt = async {
-        let (id, ordinal) = path.into_inner();
-        let id = parse_id(&id)?;
-        let unknown = || Problem::new(Code::WrongState, format!("there is no copy {ordinal:?}"));
-        let ordinal: u32 = ordinal.parse().map_err(|_| unknown())?;
-        let reason = reason(&body.map_err(unreadable)?)?;
-        site.pipeline.give_up(id, ordinal, reason).await
-    };
-    respond(&request, receipt.await)
-}
-
-/// A body that did not come, or not as far as it is read.
-fn unreadable(error: actix_web::Error) -> Problem {
-    if error.as_response_error().status_code() == StatusCode::PAYLOAD_TOO_LARGE {
-        let detail = format!("the body has more than {BODY_BYTES_MAX} bytes");
-        return Problem::new(Code::TooLarge, detail).with("limit", BODY_BYTES_MAX);
-    }
-    Problem::new(Code::MalformedRequest, format!("the body cannot be read: {error}"))
-}
-
-fn reason(body: &[u8]) -> Result<String, Problem> {
-    let GiveUp { reason } = serde_json::from_slice(body).map_err(|error| {
-        let detail = format!("the body is no {{\"reason\": \"…\"}}: {error}");
-        Problem::new(Code::MalformedRequest, detail)
-    })?;
-    let bytes = reason.trim().len();
-    if bytes == 0 || bytes > REASON_BYTES_MAX {
-        let detail = format!("the reason has {bytes} bytes, not 1 to {REASON_BYTES_MAX}");
-        return Err(Problem::new(Code::InvalidField, detail)
-            .with("limit", REASON_BYTES_MAX)
-            .with("actual", bytes));
-    }
-    Ok(reason)
-}
-
-#[derive(Serialize)]
-struct Refreshed {
-    token_version: u64,
-}
-
-/// `POST /admin/token/refresh`.
-pub(super) async fn refresh_token(request: HttpRequest) -> HttpResponse {
-    let site = answers::site(&request);
-    let version = site.pipeline.refresh_token().await;
-    respond(&request, version.map(|token_version| Refreshed { token_version }))
-}
-
-fn respond(request: &HttpRequest, outcome: Result<impl Serialize, Problem>) -> HttpResponse {
     match outcome {
         Ok(body) => answers::json(request, StatusCode::OK, &body),
         Err(refusal) => problem::respond(request, refusal),

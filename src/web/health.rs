@@ -36,6 +36,9 @@ pub(super) async fn ready(request: HttpRequest) -> HttpResponse {
     if site.pipeline.admission().is_storage_low() {
         reasons.push("the disk is nearly full".to_owned());
     }
+    if let Some(backlog) = site.pipeline.purge_backlog() {
+        reasons.push(backlog.detail);
+    }
     let token = site.pipeline.actors().token_view.borrow().clone();
     if token.usable(site.pipeline.clock().now()).is_none() {
         let detail = token.trouble.map_or("none is valid now".to_owned(), |trouble| trouble.detail);

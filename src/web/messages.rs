@@ -40,7 +40,7 @@ pub(super) async fn create(request: HttpRequest, payload: Payload) -> HttpRespon
 }
 
 async fn accept(request: &HttpRequest, payload: Payload, site: &Site) -> Result<Answer, Refused> {
-    let ticket = site.pipeline.admission().enter()?;
+    let ticket = site.pipeline.enter()?;
     let key = idempotency_key(request)?;
     let prefer = request.headers().get_all("prefer").filter_map(|value| value.to_str().ok());
     let patience = prefer::patience(prefer, &site.patience);

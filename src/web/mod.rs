@@ -10,6 +10,7 @@ mod health;
 mod linger;
 mod messages;
 mod openapi;
+mod orders;
 mod prefer;
 mod problem;
 mod server;
@@ -84,13 +85,16 @@ fn operators(routes: &mut ServiceConfig) {
         .service(read_only("/admin/messages/{id}").route(get().to(admin::message)))
         .service(read_only("/admin/messages/{id}/history").route(get().to(admin::history)))
         .service(read_only("/admin/purges").route(get().to(admin::purges)))
-        .service(command("/admin/messages/{id}/purge").route(post().to(admin::purge_now)))
-        .service(command("/admin/messages/{id}/release").route(post().to(admin::release)))
+        .service(command("/admin/messages/{id}/purge").route(post().to(orders::purge_now)))
+        .service(command("/admin/messages/{id}/release").route(post().to(orders::release)))
+        .service(command("/admin/messages/{id}/hold").route(post().to(orders::hold)))
+        .service(command("/admin/messages/{id}/replay").route(post().to(orders::replay)))
+        .service(command("/admin/drain").route(post().to(orders::drain)))
         .service(
             command("/admin/messages/{id}/copies/{ordinal}/give-up")
-                .route(post().to(admin::give_up)),
+                .route(post().to(orders::give_up)),
         )
-        .service(command("/admin/token/refresh").route(post().to(admin::refresh_token)))
+        .service(command("/admin/token/refresh").route(post().to(orders::refresh_token)))
         .service(read_only("/metrics").route(get().to(admin::metrics)))
         .service(read_only("/livez").route(get().to(health::live)))
         .service(read_only("/readyz").route(get().to(health::ready)))

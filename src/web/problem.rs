@@ -68,8 +68,10 @@ const fn row(code: Code) -> Row {
         Code::Draining => (503, "The gateway is shutting down", true),
         Code::StorageLow => (503, "The gateway's disk is nearly full", true),
         Code::StorageFailed => (503, "The gateway cannot store the clip", true),
+        Code::PurgeBacklog => (503, "Audio is deleted too slowly", true),
         Code::Expired => (502, "The message was not delivered in time", true),
         Code::Interrupted => (503, "The gateway was interrupted", true),
+        Code::OnHold => (409, "An operator holds the message", false),
         Code::CrashLoop => (500, "The message is held after repeated crashes", false),
         Code::Internal => (500, "The gateway has a fault", true),
     };

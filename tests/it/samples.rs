@@ -58,6 +58,7 @@ pub fn plain(number: u64) -> Record {
         ending: None,
         message_id: None,
         crashes: 0,
+        clip_kept_until: None,
         created_at: START,
         uploaded_at: None,
         posted_at: None,

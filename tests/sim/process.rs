@@ -26,7 +26,8 @@ use crate::transport::SandboxTransport;
 use crate::world::{MortalLedger, START, World, clip};
 
 /// Shorter than in production, so that a run stays short; the floor is the real one.
-pub const KEEPING: Keeping = Keeping { ttl_seconds: 60, delay_seconds_min: 30 };
+pub const KEEPING: Keeping =
+    Keeping { ttl_seconds: 60, delay_seconds_min: 30, failed_seconds: 120 };
 /// Nothing takes longer than this in simulated time; what does hangs.
 const RUN_MAX: Duration = Duration::from_secs(6 * 3_600);
 
@@ -99,6 +100,7 @@ fn start(
         purge_rules: PurgeRules {
             backoff: Backoff { pause_ms_min: 2_000, pause_ms_max: 60_000 },
             ttl_seconds: KEEPING.ttl_seconds,
+            delay_seconds_min: KEEPING.delay_seconds_min,
             calls_max: 8,
         },
         uploads_max: 16,
@@ -137,6 +139,7 @@ const RULES: DriveRules = DriveRules {
     expires_after_seconds: 3_600,
     on_unknown: OnUnknown::Repeat,
     keeping: KEEPING,
+    backpressure_seconds: 300,
 };
 
 fn origin() -> Origin {
@@ -173,7 +176,7 @@ fn send_what_is_unanswered(world: &World, pipeline: &Arc<Pipeline>) {
             let wait_ms = at.ms_since(pipeline.clock().now());
             tokio::time::sleep(Duration::from_millis(wait_ms)).await;
             loop {
-                let Ok(ticket) = pipeline.admission().enter() else {
+                let Ok(ticket) = pipeline.enter() else {
                     tokio::time::sleep(Duration::from_secs(2)).await;
                     continue;
                 };

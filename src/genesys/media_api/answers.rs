@@ -76,6 +76,12 @@ pub(super) fn post(
     let refused = |code, detail: String| Outcome::Refused(Failure::last(code, detail));
     match answer.status {
         200..=299 => Outcome::Done(read_post(&answer.body, batch_len)),
+        // None of the batch was done (contract, "Message"): each is tried by itself.
+        400 | 413 if batch_len > 1 => Outcome::Refused(Failure {
+            code: Code::GenesysRefused,
+            detail: format!("{batch_len} messages together were answered {}", answer.status),
+            retry: Retry::Apart,
+        }),
         403 => refused(
             Code::GenesysRefused,
             "Missing webchat:write or conversations:write scope.".to_owned(),

@@ -9,6 +9,10 @@ use crate::domain::{
 /// Longest conversation or sender id, in bytes. Genesys' own ids are UUIDs; this leaves room.
 const ID_BYTES_MAX: usize = 256;
 
+/// Messages in one post. The contract allows 2,000,000 bytes of JSON; a message whose ids, URL and
+/// transcript are as long as they may be, every byte of them escaped, has less than 50,000.
+const BATCH_MAX: usize = 32;
+
 /// The settings this route goes by.
 #[derive(Clone, Debug)]
 pub struct MediaApiRules {
@@ -66,6 +70,10 @@ impl Planner for MediaApiPlanner {
     fn upload_outdated(&self, record: &Record, now: UnixMs) -> bool {
         let seconds_max = self.rules.media_url_seconds_max;
         record.uploaded_at.is_some_and(|at| now > at.plus_seconds(seconds_max))
+    }
+
+    fn batch_max(&self) -> usize {
+        BATCH_MAX
     }
 
     fn origin(&self) -> &Origin {

@@ -35,6 +35,8 @@ struct Body<'a> {
     ending: Option<Cow<'a, Ending>>,
     message_id: Option<Cow<'a, str>>,
     crashes: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    clip_kept_until: Option<UnixMs>,
 }
 
 /// The columns of a message that have to be made before they can be bound.
@@ -59,6 +61,7 @@ impl MessageValues {
             ending: record.ending.as_ref().map(Cow::Borrowed),
             message_id: record.message_id.as_deref().map(Cow::Borrowed),
             crashes: record.crashes,
+            clip_kept_until: record.clip_kept_until,
         };
         Ok(MessageValues {
             intent: record.intent.as_ref().map(|intent| seal::seal(&intent.private.0)),
@@ -68,18 +71,6 @@ impl MessageValues {
                 .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?,
         })
     }
-}
-
-/// The name of a step in the ledger.
-pub(super) fn step_name(step: Step) -> &'static str {
-    match step {
-        Step::Upload => "upload",
-        Step::Post => "post",
-    }
-}
-
-fn parse_step(text: &str) -> Option<Step> {
-    [Step::Upload, Step::Post].into_iter().find(|step| step_name(*step) == text)
 }
 
 /// The record of a row with [`MESSAGE_COLUMNS`], still without its copies.
@@ -115,6 +106,7 @@ pub(super) fn message(row: &Row<'_>) -> Result<Record, ReadError> {
         ending: body.ending.map(Cow::into_owned),
         message_id: body.message_id.map(Cow::into_owned),
         crashes: body.crashes,
+        clip_kept_until: body.clip_kept_until,
         copies: Vec::new(),
     })
 }
@@ -151,7 +143,7 @@ fn intent(row: &Row<'_>) -> Result<Option<Intent>, ReadError> {
     if optional(row, 14)?.is_none() {
         return Ok(None);
     }
-    let step = named(row, 14, parse_step)?;
+    let step = named(row, 14, Step::parse)?;
     let private = Private(seal::open(blob(row, 15)?)?.to_vec());
     Ok(Some(Intent { step, private }))
 }
