@@ -1,6 +1,7 @@
 //! The only place that reads the wall clock and draws random numbers. Everything that decides by
 //! them takes them as arguments; whoever calls a decision asks here.
 
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -17,13 +18,14 @@ pub struct Clock {
     random: Arc<Mutex<StdRng>>,
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 enum Time {
     System,
     /// Starts at a given time and goes on with the runtime's clock, which a test may pause.
     Simulated {
         start_at: UnixMs,
         origin: Instant,
+        stepped_ms: Arc<AtomicI64>,
     },
 }
 
@@ -37,19 +39,29 @@ impl Clock {
     /// a seed repeats. Must be made inside a runtime.
     pub fn simulated(start_at: UnixMs, seed: u64) -> Clock {
         let random = Arc::new(Mutex::new(StdRng::seed_from_u64(seed)));
-        Clock { time: Time::Simulated { start_at, origin: Instant::now() }, random }
+        let stepped_ms = Arc::default();
+        Clock { time: Time::Simulated { start_at, origin: Instant::now(), stepped_ms }, random }
+    }
+
+    /// Steps a simulated clock, and all its clones, forward or back, as an operator or a time
+    /// server does; the machine's clock is left alone.
+    pub fn step(&self, by_ms: i64) {
+        if let Time::Simulated { stepped_ms, .. } = &self.time {
+            stepped_ms.fetch_add(by_ms, Ordering::Relaxed);
+        }
     }
 
     /// What time it is.
     pub fn now(&self) -> UnixMs {
-        match self.time {
+        match &self.time {
             #[expect(clippy::disallowed_methods, reason = "the one place that may")]
             Time::System => {
                 let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
                 UnixMs(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
             }
-            Time::Simulated { start_at, origin } => {
-                start_at.plus_ms(i64::try_from(origin.elapsed().as_millis()).unwrap_or(i64::MAX))
+            Time::Simulated { start_at, origin, stepped_ms } => {
+                let elapsed_ms = i64::try_from(origin.elapsed().as_millis()).unwrap_or(i64::MAX);
+                start_at.plus_ms(elapsed_ms).plus_ms(stepped_ms.load(Ordering::Relaxed))
             }
         }
     }

@@ -77,9 +77,9 @@ impl Settled {
 }
 
 impl PurgeWork {
-    /// Does what is owed for the copy now; deletes nothing before `deletes_from`. What it returns is
-    /// durable, except that a failure of the ledger itself is only logged and the copy looked at
-    /// again.
+    /// Does what is owed for the copy now; deletes nothing before `deletes_from`. What it returns
+    /// is durable, except that a failure of the ledger itself is only logged and the copy looked
+    /// at again.
     pub async fn carry_out(&self, due: DueCopy, deletes_from: UnixMs) -> Settled {
         match self.attempt(due, deletes_from).await {
             Ok(settled) => settled,

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use super::{MessageId, UnixMs};
 
-/// Copies whose deletes did not succeed that are remembered; beyond it the later ones are not, which
-/// cannot hide the oldest.
+/// Copies whose deletes did not succeed that are remembered; beyond it the later ones are not,
+/// which cannot hide the oldest.
 const TRIED_MAX: usize = 1_024;
 
 /// What is known of the purges that are due.

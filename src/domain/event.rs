@@ -46,7 +46,7 @@ pub enum Event {
     /// An operator lets a held message go on, until `expires_at`. A post in doubt counts as made:
     /// the next one is marked as a possible duplicate.
     Released { expires_at: UnixMs },
-    /// An operator has a failed message, whose clip is still kept, delivered anew until `expires_at`.
+    /// An operator has a failed message delivered anew, until `expires_at`; its clip is still kept.
     Replayed { expires_at: UnixMs },
     /// Should the message fail, as it does in the same commit, its clip is kept until then: an
     /// operator may have it delivered anew.

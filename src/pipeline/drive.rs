@@ -193,9 +193,11 @@ impl Drive {
             let (now, asked) = (self.now(), Instant::now());
             let ledger = &*self.pipeline.parts.ledger;
             let keeping = self.pipeline.parts.rules.keeping;
+            // A sender who still waits is told of the failure, and can send the clip again.
+            let told_later = self.sender.is_none();
             let decide = |record: &Record| {
                 let event = event(record);
-                let kept = keeping.clip_of_failed(record, &event, now);
+                let kept = keeping.clip_of_failed(record, &event, now).filter(|_| told_later);
                 kept.into_iter().chain([event]).collect()
             };
             match change_by(ledger, &mut self.record, &decide, now).await {

@@ -52,10 +52,24 @@ impl fmt::Display for LedgerUrl {
     }
 }
 
+/// Below this the write-ahead log, which grows to 16 MB before it is copied into the file, may not
+/// find room for what is accepted already.
+const FREE_BYTES_SAFE: u64 = 32 * 1024 * 1024;
+
 impl Ledger {
     pub(super) fn check(&self, check: &mut Check) {
         check.range("ledger.keep_days", self.keep_days, 1..=3_650);
         check.range("ledger.free_bytes_min", self.free_bytes_min, 0..=1_099_511_627_776);
+        let bytes = self.free_bytes_min;
+        if bytes > 0 && bytes < FREE_BYTES_SAFE {
+            check.warning(
+                "ledger.free_bytes_min",
+                format!(
+                    "is {bytes}, below {FREE_BYTES_SAFE}: the write-ahead log alone may grow to half \
+                     of that, and messages already accepted need room to go on"
+                ),
+            );
+        }
         check.range("ledger.keys_keep_hours", self.keys_keep_hours, 1..=720);
     }
 }

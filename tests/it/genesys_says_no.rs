@@ -215,7 +215,11 @@ fn with_on_unknown_hold_a_message_in_doubt_waits_for_an_operator() {
 
 #[test]
 fn a_message_that_is_not_delivered_in_time_expires() {
-    let gateway = TestGateway::builder().settings(|s| s.delivery.expires_after_seconds = 1).start();
+    let short = |settings: &mut voicepost::settings::Settings| {
+        settings.delivery.expires_after_seconds = 1;
+        settings.delivery.failed_keep_seconds = 1;
+    };
+    let gateway = TestGateway::builder().settings(short).start();
     gateway.trouble(always(Endpoint::Post, FaultAction::status(429)));
     let reply = gateway.send(&Form::sample().header("Prefer", "respond-async"));
     let id = reply.receipt(202)["id"].as_str().unwrap().to_owned();

@@ -49,6 +49,8 @@ fn any_event() -> impl Strategy<Value = Event> {
         time().prop_map(|due_at| Event::Cancelled { due_at }),
         ending().prop_map(|ending| Event::Held { ending }),
         time().prop_map(|expires_at| Event::Released { expires_at }),
+        time().prop_map(|expires_at| Event::Replayed { expires_at }),
+        time().prop_map(|until| Event::ClipKept { until }),
     ];
     let purges = prop_oneof![
         time().prop_map(|due_at| Event::PurgeHastened { due_at }),
@@ -79,7 +81,11 @@ fn post_on_the_wire(record: &Record) -> bool {
 
 /// What holds after every event, whatever came before.
 fn check(before: &Record, event: &Event, after: &Record, now: UnixMs) -> Result<(), TestCaseError> {
-    if is_over(before.stage) {
+    if let Event::Replayed { .. } = event {
+        prop_assert!(before.stage == Stage::Failed && before.clip == ClipPlace::Spooled);
+        prop_assert!(before.clip_kept_until.is_some() && after.stage == Stage::Accepted);
+        prop_assert!(after.transcript.is_some() && after.envelope.is_some());
+    } else if is_over(before.stage) {
         prop_assert_eq!(before.stage, after.stage, "an ended message stays as it ended");
     }
     if let Event::Intended { intent, .. } = event {
@@ -272,10 +278,29 @@ fn a_held_message_remembers_the_call_whose_outcome_is_open() {
 fn a_failed_message_is_replayable_as_long_as_its_clip_is_kept() {
     let failed = Event::Failed { ending: ending(), due_at: START };
     let deferred = Event::Deferred { code: Code::GenesysUnavailable, next_attempt_at: START };
-    let mut record = after(&[Event::ClipSpooled, deferred, failed]);
+    let kept = Event::ClipKept { until: START.plus_seconds(60) };
+    let mut record = after(&[Event::ClipSpooled, deferred, kept, failed]);
     assert!(record.purges_done() && record.transcript.is_some() && record.envelope.is_some());
+    let expires_at = START.plus_seconds(3_600);
+    let mut replayed = record.clone();
+    replayed.apply(&Event::Replayed { expires_at }, START).unwrap();
+    assert_eq!((replayed.stage, replayed.expires_at), (Stage::Accepted, expires_at));
+    assert_eq!((replayed.clip_kept_until, &replayed.ending), (None, &None));
     record.apply(&Event::ClipDropped, START).unwrap();
     assert!(record.transcript.is_none() && record.envelope.is_none());
+    assert!(record.apply(&Event::Replayed { expires_at }, START).is_err());
+}
+
+#[test]
+fn a_call_that_came_back_forgets_the_crashes_before_it() {
+    let counted = after(&[Event::CrashCounted, Event::CrashCounted]);
+    assert_eq!(counted.crashes, 2);
+    let deferred = Event::Deferred { code: Code::GenesysUnavailable, next_attempt_at: START };
+    for came_back in [deferred, uploaded(None)] {
+        let mut record = counted.clone();
+        record.apply(&came_back, START).unwrap();
+        assert_eq!(record.crashes, 0);
+    }
 }
 
 #[test]

@@ -8,7 +8,7 @@ use voicepost::web::ROWS;
 
 /// Code, status, whether the same request can succeed later, and the test that meets it: its file
 /// in this folder and its name.
-const KNOWN: [(&str, u16, bool, &str, &str); 36] = [
+const KNOWN: [(&str, u16, bool, &str, &str); 38] = [
     ("malformed-request", 400, false, "parts.rs", "a_body_that_cannot_be_read_is_malformed"),
     ("missing-part", 400, false, "parts.rs", "a_missing_part_is_named"),
     ("unknown-part", 400, false, "parts.rs", "an_unknown_part_is_refused_with_the_names_there_are"),
@@ -120,12 +120,20 @@ const KNOWN: [(&str, u16, bool, &str, &str); 36] = [
     ),
     ("storage-low", 503, true, "repeats.rs", "a_disk_that_is_nearly_full_takes_no_new_messages"),
     ("storage-failed", 503, true, "storage.rs", "a_clip_that_cannot_be_kept_is_not_promised"),
+    ("purge-backlog", 503, true, "operators.rs", "new_messages_are_refused_while_purges_are_late"),
     (
         "expired",
         502,
         true,
         "genesys_says_no.rs",
         "a_message_that_expires_while_its_sender_waits_is_refused",
+    ),
+    (
+        "on-hold",
+        409,
+        false,
+        "operators.rs",
+        "a_message_is_held_with_the_operators_reason_and_released",
     ),
     // Left by a crash: the receipts that the next start writes.
     ("interrupted", 503, true, "restarts.rs", "a_clip_that_was_only_in_memory_is_interrupted"),

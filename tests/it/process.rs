@@ -323,6 +323,12 @@ impl Gateway {
         answer.unwrap_or_else(|| panic!("no answer to {path}")).body
     }
 
+    /// Gives an operator's order.
+    pub fn command(&self, path: &str, body: &str) -> Answer {
+        let answer = exchange(self.admin, &request("POST", path, "", body.as_bytes()));
+        answer.unwrap_or_else(|| panic!("no answer to {path}"))
+    }
+
     /// The receipt of a message, as an operator reads it.
     pub fn receipt(&self, id: &str) -> Value {
         self.admin(&format!("/admin/messages/{id}"))

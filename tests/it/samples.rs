@@ -188,6 +188,7 @@ fn changing(record: Record) -> impl Strategy<Value = Record> {
                 changed.possible_duplicate,
                 changed.crashes,
             ) = tries.0;
+            changed.clip_kept_until = at.0;
             changed.last_error_code = tries.1;
             changed.ending = tries.2.map(|(code, detail)| Ending { code, detail });
             (changed.next_attempt_at, changed.uploaded_at, changed.posted_at) = (at.0, at.1, at.2);

@@ -4,6 +4,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use voicepost::domain::Patience;
 use voicepost::sandbox::{Cut, Endpoint, FaultAction, FaultRule, Latency};
+use voicepost::settings::OnUnknown;
 
 /// One message that a sender wants delivered. A sender who gets no answer, because the process
 /// died, comes back with the same idempotency key, as senders should.
@@ -52,6 +53,21 @@ pub struct Plan {
     pub outage: Option<Outage>,
     /// Deaths, each the end of one process.
     pub crashes: Vec<Crash>,
+    /// Steps of the gateway's wall clock: when, by the senders' time, and by how much.
+    pub steps: Vec<ClockStep>,
+    /// What becomes of a post that nobody can look up.
+    pub on_unknown: OnUnknown,
+    /// Whether an operator, at the end, releases what is held and replays what has failed.
+    pub operator: bool,
+}
+
+/// One step of the wall clock.
+#[derive(Clone, Copy, Debug)]
+pub struct ClockStep {
+    /// From the start of the run.
+    pub at_ms: i64,
+    /// Forward, or back where negative.
+    pub by_ms: i64,
 }
 
 impl Plan {
@@ -69,6 +85,9 @@ impl Plan {
             calls_per_minute: 0,
             outage: None,
             crashes: Vec::new(),
+            steps: Vec::new(),
+            on_unknown: OnUnknown::Repeat,
+            operator: false,
         }
     }
 
@@ -95,7 +114,25 @@ impl Plan {
             Outage { from_ms, to_ms, refused: random.random_bool(0.5) }
         });
         let calls_per_minute = if limited { random.random_range(10..40) } else { 0 };
-        Plan { seed, sendings, faults, calls_per_minute, outage, crashes }
+        let steps = random.random_bool(0.15).then(|| ClockStep {
+            at_ms: random.random_range(0..60_000),
+            by_ms: random.random_range(-600_000..3_600_000),
+        });
+        let steps = steps.into_iter().collect();
+        let hold = random.random_bool(0.2);
+        let on_unknown = if hold { OnUnknown::Hold } else { OnUnknown::Repeat };
+        let operator = random.random_bool(0.3);
+        Plan {
+            seed,
+            sendings,
+            faults,
+            calls_per_minute,
+            outage,
+            crashes,
+            steps,
+            on_unknown,
+            operator,
+        }
     }
 }
 

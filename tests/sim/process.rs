@@ -4,6 +4,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -11,7 +12,8 @@ use voicepost::actors::{self, Cast, Fatal, PurgeRules};
 use voicepost::audio::Gate;
 use voicepost::clock::Clock;
 use voicepost::domain::{
-    AudioLimits, Backoff, Code, Envelope, Keeping, NewMessage, Origin, Principal,
+    AudioLimits, Backoff, ClipPlace, Code, Envelope, Keeping, NewMessage, Origin, Principal,
+    Record, Stage,
 };
 use voicepost::genesys::api::Api;
 use voicepost::genesys::media_api::{MediaApiPlanner, MediaApiRoute, MediaApiRules};
@@ -21,7 +23,7 @@ use voicepost::pipeline::{Admission, Answer, DriveRules, Engine, Parts, Pipeline
 use voicepost::settings::{Credentials, OnUnknown, Secret, UploadBody};
 use voicepost::telemetry::Metrics;
 
-use crate::plan::{Crash, Sending};
+use crate::plan::{ClockStep, Crash, Sending};
 use crate::transport::SandboxTransport;
 use crate::world::{MortalLedger, START, World, clip};
 
@@ -51,13 +53,20 @@ pub fn run(world: &mut World, crash: Option<Crash>) -> Ended {
     };
     let system = actix::System::with_tokio_rt(runtime);
     system.block_on(async {
-        let clock = Clock::simulated(world.now, world.plan.seed ^ world.now.0.unsigned_abs());
+        let seed = world.plan.seed ^ world.now.0.unsigned_abs();
+        let clock = Clock::simulated(world.now.plus_ms(world.stepped_ms), seed);
+        let time = Clock::simulated(world.now, seed);
+        let steps = step_the_clock(world, &clock, &time);
         let (died, mut death) = watch::channel(false);
-        let pipeline = start(world, crash, &clock, &died);
+        let pipeline = start(world, crash, &clock, &time, &died);
         let life = async {
             pipeline.recover().await.unwrap();
-            send_what_is_unanswered(world, &pipeline);
+            send_what_is_unanswered(world, &pipeline, &time);
             quiet(world, &pipeline).await;
+            if world.plan.operator && !world.operated() {
+                operate(world, &pipeline).await;
+                quiet(world, &pipeline).await;
+            }
         };
         let ended = tokio::select! {
             biased;
@@ -65,15 +74,38 @@ pub fn run(world: &mut World, crash: Option<Crash>) -> Ended {
             () = life => Ended::Quiet,
             () = tokio::time::sleep(RUN_MAX) => panic!("still not quiet after {RUN_MAX:?}"),
         };
-        world.now = clock.now().plus_ms(250);
+        drop(steps);
+        world.stepped_ms = clock.now().0 - time.now().0;
+        world.now = time.now().plus_ms(250);
         ended
     })
+}
+
+/// Steps the gateway's clock when the plan wants it; those of earlier processes have happened.
+fn step_the_clock(
+    world: &World,
+    clock: &Clock,
+    time: &Clock,
+) -> Vec<actix_rt::task::JoinHandle<()>> {
+    let due = |step: &&ClockStep| START.plus_ms(step.at_ms) >= world.now;
+    let steps = world.plan.steps.iter().filter(due);
+    steps
+        .map(|step| {
+            let wait_ms = START.plus_ms(step.at_ms).ms_since(time.now());
+            let (clock, by_ms) = (clock.clone(), step.by_ms);
+            actix::spawn(async move {
+                tokio::time::sleep(Duration::from_millis(wait_ms)).await;
+                clock.step(by_ms);
+            })
+        })
+        .collect()
 }
 
 fn start(
     world: &World,
     crash: Option<Crash>,
     clock: &Clock,
+    time: &Clock,
     died: &watch::Sender<bool>,
 ) -> Arc<Pipeline> {
     let fatal: Fatal = Arc::new(|reason: String| panic!("fatal: {reason}"));
@@ -85,7 +117,7 @@ fn start(
     });
     let metrics = Metrics::new();
     let cast = Cast {
-        transport: transport(world, crash, clock, died),
+        transport: transport(world, crash, time, died),
         route: Box::new(move |transport, tokens, gate| {
             let api = Api { base_url: HOST.to_owned(), transport, tokens, gate };
             Rc::new(MediaApiRoute::new(api, origin(), UploadBody::Raw))
@@ -118,7 +150,7 @@ fn start(
         })),
         actors: actors::start(cast),
         clock: clock.clone(),
-        rules: RULES,
+        rules: DriveRules { on_unknown: world.plan.on_unknown, ..RULES },
         // Few places, so that messages have to sleep.
         admission: Admission::new(64, DRIVES_MAX, 64 * 1024 * 1024),
         metrics,
@@ -163,7 +195,7 @@ fn transport(
 }
 
 /// Starts a sender for every message that has no answer yet. The tasks end with the process.
-fn send_what_is_unanswered(world: &World, pipeline: &Arc<Pipeline>) {
+fn send_what_is_unanswered(world: &World, pipeline: &Arc<Pipeline>, time: &Clock) {
     for (number, sending) in world.plan.sendings.iter().enumerate() {
         let answered = world.senders.lock().unwrap().answers.contains_key(&number);
         if answered {
@@ -171,9 +203,9 @@ fn send_what_is_unanswered(world: &World, pipeline: &Arc<Pipeline>) {
         }
         let (pipeline, sending) = (Arc::clone(pipeline), sending.clone());
         let senders = Arc::clone(&world.senders);
+        let at = START.plus_ms(i64::try_from(sending.at_ms).unwrap());
+        let wait_ms = at.ms_since(time.now());
         actix::spawn(async move {
-            let at = START.plus_ms(i64::try_from(sending.at_ms).unwrap());
-            let wait_ms = at.ms_since(pipeline.clock().now());
             tokio::time::sleep(Duration::from_millis(wait_ms)).await;
             loop {
                 let Ok(ticket) = pipeline.enter() else {
@@ -207,7 +239,11 @@ fn message(pipeline: &Pipeline, number: usize, sending: &Sending) -> NewMessage 
         principal: Principal::loopback(),
         key: Some(format!("key-{number}")),
         conversation_id: Some(sending.conversation_id.clone()),
-        envelope: Envelope { sender_id: Some("guest".to_owned()), ..Envelope::default() },
+        envelope: Envelope {
+            sender_id: Some("guest".to_owned()),
+            file_stem: Some(format!("m{number}")),
+            ..Envelope::default()
+        },
         transcript: Some(format!("message {number}")),
         media: gate.finish().unwrap(),
         sha256: [7; 32],
@@ -223,14 +259,35 @@ const LIMITS: AudioLimits = AudioLimits {
     bytes_max: 12 * 1024 * 1024,
 };
 
-/// Waits until every sender is answered, nothing is unfinished and nothing is owed.
+/// Once in a run an operator lets held messages go on, and has failed ones delivered anew as far as their clips
+/// are still kept.
+async fn operate(world: &World, pipeline: &Arc<Pipeline>) {
+    world.counters.operated.store(true, Ordering::Relaxed);
+    for (_, record) in world.records() {
+        let ordered = match record.stage {
+            Stage::Held => pipeline.release(record.id).await,
+            Stage::Failed => pipeline.replay(record.id).await,
+            _ => continue,
+        };
+        if let Err(problem) = ordered {
+            assert_eq!(problem.code, Code::WrongState, "{problem:?}");
+        }
+    }
+}
+
+/// Waits until every sender is answered, nothing is unfinished but the clips kept of failed
+/// messages, and nothing is owed. Before an operator is to come, that is as far as it goes; at the
+/// end the kept clips go as well.
 async fn quiet(world: &World, pipeline: &Arc<Pipeline>) {
+    let operator_comes = world.plan.operator && !world.operated();
+    let kept = |record: &Record| record.stage == Stage::Failed && record.clip == ClipPlace::Spooled;
     loop {
         tokio::time::sleep(Duration::from_secs(1)).await;
         let answered = world.senders.lock().unwrap().answers.len() == world.plan.sendings.len();
-        let unfinished = pipeline.ledger().unfinished(0, 1).await.unwrap();
+        let unfinished = pipeline.ledger().unfinished(0, 100).await.unwrap();
         let owed = pipeline.ledger().due_copies(None, 1).await.unwrap();
-        if answered && unfinished.is_empty() && owed.is_empty() && pipeline.board().is_empty() {
+        let only_kept = unfinished.iter().all(|record| operator_comes && kept(record));
+        if answered && only_kept && owed.is_empty() && pipeline.board().is_empty() {
             return;
         }
     }

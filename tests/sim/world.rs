@@ -1,7 +1,7 @@
 //! What outlives a process: the ledger, the spool, the sandbox, the senders, and the time.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
@@ -33,8 +33,11 @@ pub struct World {
     pub spool: Arc<MemorySpool>,
     pub counters: Arc<Counters>,
     pub senders: Arc<Mutex<Senders>>,
-    /// When the process that runs now was started, or the last one died.
+    /// When the process that runs now was started, or the last one died, by the time of senders
+    /// and sandbox.
     pub now: UnixMs,
+    /// What the gateway's wall clock shows beyond that: steps that have happened.
+    pub stepped_ms: i64,
 }
 
 /// Commits and calls of the whole run, and calls that left through a closed gate.
@@ -43,6 +46,8 @@ pub struct Counters {
     pub commits: AtomicU64,
     pub calls: AtomicU64,
     pub calls_through_closed_gate: AtomicU64,
+    /// Whether the operator has been here.
+    pub operated: AtomicBool,
 }
 
 /// What the senders know.
@@ -72,7 +77,13 @@ impl World {
             counters: Arc::default(),
             senders: Arc::default(),
             now: START,
+            stepped_ms: 0,
         }
+    }
+
+    /// Whether the operator of the plan has been here.
+    pub fn operated(&self) -> bool {
+        self.counters.operated.load(Ordering::Relaxed)
     }
 
     /// Every record there is, by the order in which senders made them.

@@ -69,7 +69,8 @@ impl Planner for MediaApiPlanner {
 
     fn upload_outdated(&self, record: &Record, now: UnixMs) -> bool {
         let seconds_max = self.rules.media_url_seconds_max;
-        record.uploaded_at.is_some_and(|at| now > at.plus_seconds(seconds_max))
+        // An upload of the future: the clock was stepped back, and its age cannot be told.
+        record.uploaded_at.is_some_and(|at| now > at.plus_seconds(seconds_max) || now < at)
     }
 
     fn batch_max(&self) -> usize {

@@ -1,0 +1,117 @@
+//! What operators may order: hold, release, drain; and what they see of what waits.
+
+use serde_json::json;
+use voicepost::sandbox::{Endpoint, FaultAction, FaultRule, Latency};
+
+use crate::process::{Send, World, wait_until};
+use crate::support::{Form, TestGateway};
+
+fn asynchronous() -> Form {
+    Form::sample().header("Prefer", "respond-async")
+}
+
+#[test]
+fn a_message_is_held_with_the_operators_reason_and_released() {
+    let gateway = TestGateway::start();
+    let pause = FaultAction::status(429).retry_after("60");
+    gateway.trouble(vec![FaultRule::new(Endpoint::Upload, pause).times(1)]);
+    let receipt = gateway.send(&asynchronous()).receipt(202);
+    let id = receipt["id"].as_str().unwrap();
+    gateway.receipt_when(id, "it pauses", |r| !r["delivery"]["next_attempt_at"].is_null());
+    let path = format!("/admin/messages/{id}/hold");
+    let blank = gateway.admin_post(&path, &json!({"reason": " "}));
+    assert!(blank.problem(400, "invalid-field").contains("not 1 to 500"));
+    let held = gateway.admin_post(&path, &json!({"reason": "the guest has called"})).receipt(200);
+    assert_eq!(held["status"], "held");
+    assert_eq!(held["error"], json!({"code": "on-hold", "detail": "the guest has called"}));
+    assert_eq!(gateway.admin_get("/admin/held").receipt(200)[0]["id"], id);
+    let again = gateway.admin_post(&path, &json!({"reason": "again"}));
+    assert!(again.problem(409, "wrong-state").contains("is held"));
+    gateway.admin_post(&format!("/admin/messages/{id}/release"), &json!({})).receipt(200);
+    gateway.delete(id).receipt(202);
+}
+
+#[test]
+fn a_message_whose_call_is_on_the_wire_cannot_be_held() {
+    let gateway = TestGateway::start();
+    let slow = FaultAction::latency(Latency::Fixed(1_500));
+    gateway.trouble(vec![FaultRule::new(Endpoint::Upload, slow).times(1)]);
+    let receipt = gateway.send(&asynchronous()).receipt(202);
+    let id = receipt["id"].as_str().unwrap();
+    let hold = gateway.admin_post(&format!("/admin/messages/{id}/hold"), &json!({"reason": "x"}));
+    assert!(hold.problem(409, "wrong-state").contains("the upload of message"));
+    let queue = gateway.admin_get("/admin/messages").receipt(200);
+    assert_eq!(queue[0]["waits_for"], "its-call", "{queue}");
+    gateway.receipt_when(id, "it is sent", |receipt| receipt["status"] == "sent");
+}
+
+#[test]
+fn purges_say_what_they_wait_for() {
+    let gateway = TestGateway::start();
+    let refused = FaultAction::status(503).retry_after("60");
+    gateway.trouble(vec![FaultRule::new(Endpoint::Delete, refused).times(1)]);
+    let id = gateway.send(&Form::sample()).receipt(201)["id"].as_str().unwrap().to_owned();
+    let purges = || gateway.admin_get("/admin/purges").receipt(200);
+    assert_eq!(purges()[0]["waits_for"], "its-time");
+    gateway.receipt_when(&id, "a try failed", |receipt| {
+        receipt["purge"]["state"] == "purging" && purges()[0]["attempts"] == 1
+    });
+    assert_eq!(purges()[0]["waits_for"], "its-next-attempt");
+}
+
+#[test]
+fn new_messages_are_refused_while_purges_are_late() {
+    let gateway = TestGateway::builder().settings(|s| s.purge.backpressure_seconds = 1).start();
+    gateway.trouble(vec![FaultRule::new(Endpoint::Delete, FaultAction::status(503))]);
+    let id = gateway.send(&Form::sample()).receipt(201)["id"].as_str().unwrap().to_owned();
+    crate::support::eventually("the brake is on", || {
+        let reply = gateway.public.get("/readyz");
+        (reply.status == 503).then_some(())
+    });
+    let refused = gateway.send(&Form::sample());
+    assert_eq!(refused.header("retry-after"), Some("30"));
+    let detail = refused.problem(503, "purge-backlog");
+    assert!(detail.starts_with("the oldest purge is") && detail.ends_with("more than 1 s"));
+    let state = gateway.admin_get("/admin/state").receipt(200);
+    assert!(state["purges_late_since"].is_string(), "{state}");
+    gateway.trouble(Vec::new());
+    gateway.receipt_when(&id, "it is purged", |r| r["purge"]["state"] == "purged");
+    gateway.send(&Form::sample()).receipt(201);
+}
+
+#[test]
+fn an_operator_drains_the_gateway_over_http() {
+    let world = World::new(&[]);
+    let gateway = world.start();
+    world.hold(Endpoint::Upload, 60);
+    let sender = gateway.sending(Send::new("c-1", "drained"));
+    wait_until("the upload took effect", || world.uploads() == 1);
+    world.release();
+    assert_eq!(gateway.command("/admin/drain", "").body["draining"], true);
+    let answer = sender.join().unwrap().expect("the sender is told before the end");
+    assert_eq!(answer.status, 202, "{answer:?}");
+    drop(gateway);
+}
+
+#[test]
+fn a_message_that_waits_for_a_place_has_no_call_on_the_wire_at_a_kill() {
+    let world = World::new(&[("GENESYS__UPLOADS_MAX", "1"), ("GENESYS__POSTS_MAX", "1")]);
+    let gateway = world.start();
+    world.hold(Endpoint::Upload, 60);
+    let ids: Vec<String> = (0..3)
+        .map(|number| {
+            let send = Send::new(&format!("c-{number}"), &format!("message {number}"));
+            gateway.send(&send.prefer("respond-async")).id()
+        })
+        .collect();
+    wait_until("one upload took effect", || world.uploads() == 1);
+    gateway.kill();
+    world.release();
+
+    let gateway = world.start();
+    for id in &ids {
+        gateway.receipt_at(id, "sent");
+    }
+    assert_eq!(gateway.admin("/admin/state")["ledger"]["orphaned"], 1, "the one on the wire");
+    assert_eq!((world.posts(), world.uploads()), (3, 4));
+}
