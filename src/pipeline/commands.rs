@@ -129,8 +129,8 @@ impl Pipeline {
     }
 
     /// Holds a message on its way until it is released, by an operator's decision. Its sender must
-    /// have been told 202 and no call of it may be on the wire: else it is refused, and may be asked
-    /// for again.
+    /// have been told 202 and no call of it may be on the wire: else it is refused, and may be
+    /// asked for again.
     pub async fn hold(self: &Arc<Self>, id: MessageId, reason: String) -> Result<Receipt, Problem> {
         let record = self.read(id).await?;
         let wrong = |what: String| Err(Problem::new(Code::WrongState, what).about(id));

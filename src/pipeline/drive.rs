@@ -55,7 +55,8 @@ pub(super) struct Drive {
     pub(super) permit: Option<OwnedSemaphorePermit>,
     /// Posts by itself, because a call for several messages was refused.
     pub(super) apart: bool,
-    /// The pause until this time is over, whatever the wall clock says: it was waited for.
+    /// The pause until this time is over, whatever the wall clock says: it was waited for. Forgotten
+    /// with the next commit, which may begin another one.
     waited_until: UnixMs,
     nudge: Arc<Notify>,
     place: OwnedSemaphorePermit,
@@ -202,6 +203,7 @@ impl Drive {
             };
             match change_by(ledger, &mut self.record, &decide, now).await {
                 Ok(events) => {
+                    self.waited_until = UnixMs(0);
                     self.pipeline.parts.metrics.committed(asked.elapsed());
                     events.iter().for_each(|event| self.committed(event));
                     return Ok(());

@@ -1,5 +1,5 @@
-//! Our own copy of an ended message's clip: it goes at once, or is kept for a while so that a failed
-//! message can be replayed.
+//! Our own copy of an ended message's clip: it goes at once, or is kept for a while so that a
+//! failed message can be replayed.
 
 use std::sync::Arc;
 

@@ -65,8 +65,8 @@ impl Ledger {
             check.warning(
                 "ledger.free_bytes_min",
                 format!(
-                    "is {bytes}, below {FREE_BYTES_SAFE}: the write-ahead log alone may grow to half \
-                     of that, and messages already accepted need room to go on"
+                    "is {bytes}, below {FREE_BYTES_SAFE}: the write-ahead log alone may grow to \
+                     half of that, and messages already accepted need room to go on"
                 ),
             );
         }
