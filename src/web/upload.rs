@@ -5,12 +5,13 @@
 
 use std::time::Duration;
 
-use actix_multipart::{Field, Multipart, MultipartError};
-use actix_web::HttpRequest;
+use actix_multipart::{Field, Multipart, MultipartConfig, MultipartError};
 use actix_web::error::PayloadError;
 use actix_web::web::Payload;
+use actix_web::{FromRequest, HttpRequest, dev};
 use bytes::Bytes;
-use futures_util::{Stream, StreamExt};
+use futures_util::StreamExt;
+use futures_util::stream::LocalBoxStream;
 use ring::digest;
 use tokio::time::Instant;
 
@@ -24,6 +25,9 @@ use crate::pipeline::{Clip, IncomingClip};
 const PARTS_MAX: usize = 16;
 /// Bytes of the body beside the clip: fields, part headers, boundaries.
 const BODY_EXTRA_BYTES_MAX: u64 = 256 * 1024;
+/// Bytes of a body that the multipart parser looks at: the longest part head it takes, and the
+/// longest piece of a clip it hands on.
+const PARSER_BYTES_MAX: usize = 16 * 1024;
 /// The upload rate is judged after this long.
 const RATE_JUDGED_AFTER: Duration = Duration::from_secs(10);
 
@@ -53,6 +57,11 @@ impl Refused {
     }
 }
 
+/// How bodies are taken apart.
+pub(super) fn parser() -> MultipartConfig {
+    MultipartConfig::default().buffer_limit(PARSER_BYTES_MAX)
+}
+
 /// Reads and judges the body. The clip of message `id` is durable where it came by the spool.
 pub(super) async fn read(
     request: &HttpRequest,
@@ -64,7 +73,10 @@ pub(super) async fn read(
     let mut incoming =
         Some(site.pipeline.admission().receive(id, announced, site.limits.bytes_max)?);
     let payload = Paced::new(payload, site.patience, site.limits.bytes_max + BODY_EXTRA_BYTES_MAX);
-    let mut multipart = Multipart::new(request.headers(), payload.limited());
+    let mut payload = dev::Payload::Stream { payload: payload.limited() };
+    let multipart = Multipart::from_request(request, &mut payload).await;
+    let mut multipart = multipart
+        .map_err(|error| Problem::new(Code::MalformedRequest, format!("no multipart: {error}")))?;
     let mut fields = Fields::default();
     let mut clip: Option<(Judged, Option<String>)> = None;
     let mut parts = 0;
@@ -192,7 +204,7 @@ impl Paced {
         Paced { payload, rules, started: Instant::now(), bytes: 0, bytes_max }
     }
 
-    fn limited(self) -> impl Stream<Item = Result<Bytes, PayloadError>> + 'static {
+    fn limited(self) -> LocalBoxStream<'static, Result<Bytes, PayloadError>> {
         futures_util::stream::unfold(Some(self), |paced| async move {
             let mut paced = paced?;
             match paced.next().await {

@@ -29,6 +29,7 @@ mod samples;
 mod sandbox;
 mod secrecy;
 mod settings;
+mod spill;
 mod spool;
 mod storage;
 mod support;
