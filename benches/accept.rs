@@ -30,8 +30,9 @@ use voicepost::genesys::media_api::{MediaApiPlanner, MediaApiRoute, MediaApiRule
 use voicepost::genesys::transport::{Answer, Call, CallName, Called, Transport};
 use voicepost::ledger::Ledger;
 use voicepost::ledger::sqlite::{SqliteLedger, SqliteOptions};
-use voicepost::pipeline::{Admission, Answer as Told, DriveRules, Engine, Parts, Pipeline};
+use voicepost::pipeline::{Admission, Answer as Told, Bounds, DriveRules, Engine, Parts, Pipeline};
 use voicepost::settings::{Credentials, OnUnknown, Secret, UploadBody};
+use voicepost::spool::Spool;
 use voicepost::spool::disk::DiskSpool;
 use voicepost::telemetry::Metrics;
 
@@ -114,16 +115,19 @@ impl Bench {
     /// One message: the gate and the hash over its clip, then the pipeline.
     async fn accept(&self, pipeline: &Arc<Pipeline>, leaving: &Leaving, number: usize) {
         let ticket = pipeline.enter().unwrap();
-        let reserved = pipeline.admission().clips().reserve(self.clip.len() as u64).unwrap();
+        let (id, bytes) = (pipeline.clock().new_id(), self.clip.len() as u64);
+        let mut clip = pipeline.admission().receive(id, Some(bytes), LIMITS.bytes_max).unwrap();
         let mut gate = Gate::new(LIMITS);
         let mut hash = digest::Context::new(&digest::SHA256);
         for piece in self.clip.chunks(PIECE_BYTES) {
             gate.feed(piece).unwrap();
             hash.update(piece);
+            clip.push(self.clip.slice_ref(piece)).await.unwrap();
         }
+        let clip = clip.finish().await.unwrap();
         let name = format!("clip-{number}");
         let message = NewMessage {
-            id: pipeline.clock().new_id(),
+            id,
             principal: Principal::loopback(),
             key: None,
             conversation_id: Some(format!("conversation-{number}")),
@@ -141,9 +145,7 @@ impl Bench {
         let (left, leaves) = oneshot::channel();
         leaving.lock().unwrap().insert(name, left);
         let answer = Arc::clone(pipeline);
-        let clip = self.clip.clone();
-        let answer =
-            actix_rt::spawn(async move { answer.submit(message, clip, ticket, reserved).await });
+        let answer = actix_rt::spawn(async move { answer.submit(message, clip, ticket).await });
         match self.respond_async {
             true => assert!(matches!(answer.await.unwrap(), Told::Accepted(_))),
             false => leaves.await.unwrap(),
@@ -193,9 +195,17 @@ async fn pipeline(directory: &Path, leaving: &Leaving) -> (Arc<Pipeline>, Arc<Sq
         media_url_seconds_max: 600,
         origin,
     };
+    let spool: Arc<dyn Spool> = Arc::new(DiskSpool::open(&directory.join("spool")).unwrap());
+    let bounds = Bounds {
+        requests_max: 100_000,
+        drives_max: 100_000,
+        clips_bytes_max: 1 << 30,
+        read_back_bytes_max: LIMITS.bytes_max,
+        spool_bytes_max: 1 << 40,
+    };
     let parts = Parts {
         ledger: shared,
-        spool: Arc::new(DiskSpool::open(&directory.join("spool")).unwrap()),
+        spool: Arc::clone(&spool),
         planner: Arc::new(MediaApiPlanner::new(rules)),
         actors: actors.await.unwrap(),
         clock,
@@ -208,7 +218,7 @@ async fn pipeline(directory: &Path, leaving: &Leaving) -> (Arc<Pipeline>, Arc<Sq
             keeping: Keeping { ttl_seconds: 3_600, delay_seconds_min: 30, failed_seconds: 0 },
             backpressure_seconds: 300,
         },
-        admission: Admission::new(100_000, 100_000, 1 << 30),
+        admission: Admission::new(bounds, spool),
         metrics,
         fatal,
     };

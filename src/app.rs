@@ -18,7 +18,7 @@ use crate::genesys::tls::{self, TlsError};
 use crate::genesys::{Planner, Route};
 use crate::ledger::sqlite::{SqliteLedger, SqliteOptions};
 use crate::ledger::{Ledger, OpenError};
-use crate::pipeline::{Admission, DriveRules, Engine, Parts, Pipeline, RecoveryError};
+use crate::pipeline::{Admission, Bounds, DriveRules, Engine, Parts, Pipeline, RecoveryError};
 use crate::settings::{Credentials, LedgerUrl, Settings, SettingsError};
 use crate::spool::disk::DiskSpool;
 use crate::spool::{Spool, SpoolError};
@@ -116,6 +116,7 @@ impl App {
             cast(settings, route, &origin, credentials, &shared, tls, &clock, &metrics, &fatal);
         let actors = start_actors(&engine, cast).await?;
         await_first_token(&actors).await?;
+        let admission = Admission::new(bounds(settings), Arc::clone(&spool));
         let parts = Parts {
             ledger: Arc::clone(&shared),
             spool,
@@ -123,11 +124,7 @@ impl App {
             actors,
             clock,
             rules: drive_rules(settings),
-            admission: Admission::new(
-                settings.server.requests_max,
-                settings.delivery.drives_max,
-                settings.memory.clips_bytes_max,
-            ),
+            admission,
             metrics,
             fatal,
         };
@@ -271,6 +268,16 @@ fn keeping(settings: &Settings) -> Keeping {
     }
 }
 
+fn bounds(settings: &Settings) -> Bounds {
+    Bounds {
+        requests_max: settings.server.requests_max,
+        drives_max: settings.delivery.drives_max,
+        clips_bytes_max: settings.memory.clips_bytes_max,
+        read_back_bytes_max: settings.memory.read_back_bytes_max,
+        spool_bytes_max: settings.spool.bytes_max,
+    }
+}
+
 fn drive_rules(settings: &Settings) -> DriveRules {
     let delivery = &settings.delivery;
     DriveRules {
@@ -322,9 +329,8 @@ fn watch_storage(pipeline: &Arc<Pipeline>, free_bytes_min: u64) {
     let pipeline = Arc::clone(pipeline);
     actix::spawn(async move {
         loop {
-            let free = pipeline.ledger().free_bytes();
-            let low = free.is_some_and(|bytes| bytes < free_bytes_min);
-            pipeline.admission().set_storage_low(low);
+            let ledger_free_bytes = pipeline.ledger().free_bytes();
+            pipeline.admission().look_at_storage(ledger_free_bytes, free_bytes_min);
             tokio::time::sleep(STORAGE_LOOK).await;
         }
     });

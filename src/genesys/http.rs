@@ -14,6 +14,7 @@ use awc::error::{ConnectError, SendRequestError};
 use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
 
+use super::pieces::Pieces;
 use super::transport::{
     ANSWER_BYTES_MAX, Answer, Call, Called, Method, Transport, not_sent, parse_rate,
     parse_retry_after, unknown,
@@ -77,7 +78,7 @@ impl HttpTransport {
         for (name, value) in &call.headers {
             request = request.insert_header((*name, value.as_str()));
         }
-        let mut response = match request.send_body(call.body).await {
+        let mut response = match request.send_body(Pieces(call.body)).await {
             Ok(response) => response.timeout(self.limits.call_timeout),
             Err(error) => return classify(&error),
         };

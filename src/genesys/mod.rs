@@ -14,6 +14,7 @@ pub mod gate;
 pub mod http;
 pub mod media_api;
 pub mod oauth;
+mod pieces;
 pub mod tls;
 pub mod transport;
 

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use ring::digest;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tokio::time::Instant;
 
+use super::clip::unstored;
 use super::drive::{self, Drive, Sender};
 use super::lanes::Seat;
-use super::{Answer, HeldClip, Pipeline, Ticket};
+use super::{Answer, Clip, HeldClip, Pipeline, Ticket};
 use crate::actors::{AskError, CheckClip};
 use crate::domain::{
     ClipPlace, Code, Media, MessageId, NewMessage, Patience, Problem, Record, Stage, Step, hex,
@@ -24,18 +24,18 @@ const RETRY_AFTER_IN_PROGRESS_SECONDS: u32 = 1;
 pub(super) async fn accept(
     pipeline: Arc<Pipeline>,
     message: NewMessage,
-    clip: HeldClip,
+    clip: Clip,
     ticket: Ticket,
     answer: oneshot::Sender<Answer>,
 ) {
     let started = Instant::now();
     let patience = message.patience;
-    match pipeline.begin(message, &clip.bytes).await {
-        Ok(Begun::New { record, seat, upload }) => {
+    match pipeline.begin(message, clip).await {
+        Ok(Begun::New { record, seat, clip, upload }) => {
             pipeline.parts.metrics.accepted(started.elapsed());
             let sender = Sender::new(answer, patience, started);
             let permit = ticket.into_drive();
-            let mut drive = Drive::new(pipeline, *record, seat, Some(clip), Some(sender), permit);
+            let mut drive = Drive::new(pipeline, *record, seat, clip, Some(sender), permit);
             drive.permit = upload;
             drive::run(drive).await;
         }
@@ -56,24 +56,27 @@ enum Begun {
     New {
         record: Box<Record>,
         seat: Seat,
+        clip: Option<HeldClip>,
         upload: Option<OwnedSemaphorePermit>,
     },
     Repeat(KeyHolder),
 }
 
 impl Pipeline {
-    async fn begin(&self, message: NewMessage, clip: &Bytes) -> Result<Begun, Problem> {
+    /// Up to commit 1. What is not accepted takes its clip with it.
+    async fn begin(&self, message: NewMessage, clip: Clip) -> Result<Begun, Problem> {
         let plan = self.parts.planner.plan(&message)?;
-        let media = self.check_clip(clip, &message.media).await?;
+        let media = self.check_clip(&clip, &message).await?;
         let announced = self.lanes.announce(&plan.lane);
         let claim = message
             .key
             .as_ref()
             .map(|key| KeyClaim { key: key.clone(), fingerprint: fingerprint(&message) });
-        let mut record = self.new_record(message, plan, media);
-        // One that has to wait for its turn, or for a place among the uploads, intends its upload
-        // when it comes: an intent that is found at a start counts as a call that was on the wire.
-        let may_upload = announced.is_near_head();
+        let mut record = self.new_record(message, plan, media, clip.place());
+        // One that has to wait for its turn, for a place among the uploads, or for its clip to be
+        // read back, intends its upload when it comes: an intent that is found at a start counts as
+        // a call that was on the wire.
+        let may_upload = announced.is_near_head() && record.clip == ClipPlace::Memory;
         let upload = may_upload.then(|| self.parts.actors.uploader.try_permit()).flatten();
         if upload.is_some() {
             let intent = self.parts.planner.intend(&record, Step::Upload, record.created_at);
@@ -88,8 +91,16 @@ impl Pipeline {
             detail: None,
             at: record.created_at,
         };
+        // From here on a file without a row is a stray for the next start, and never the reverse.
+        let (id, place, clip) = (record.id, clip.place(), clip.claim());
         let asked = Instant::now();
-        match self.parts.ledger.commit(vec![transition]).await {
+        let committed = self.parts.ledger.commit(vec![transition]).await;
+        if let Err(CommitError::KeyTaken(_) | CommitError::StorageFull) = &committed
+            && place == ClipPlace::Spooled
+        {
+            self.remove_clip(id).await;
+        }
+        match committed {
             Ok(committed) => {
                 self.parts.metrics.committed(asked.elapsed());
                 if let Some(committed) = committed.first() {
@@ -105,7 +116,7 @@ impl Pipeline {
                     "message accepted"
                 );
                 let seat = announced.seat(record.accepted_seq);
-                Ok(Begun::New { record: Box::new(record), seat, upload })
+                Ok(Begun::New { record: Box::new(record), seat, clip, upload })
             }
             Err(CommitError::KeyTaken(holder)) => match claim {
                 Some(claim) if claim.fingerprint == holder.fingerprint => Ok(Begun::Repeat(holder)),
@@ -118,8 +129,19 @@ impl Pipeline {
         }
     }
 
-    async fn check_clip(&self, clip: &Bytes, media: &Media) -> Result<Media, Problem> {
-        let order = CheckClip { clip: clip.clone(), media: media.clone() };
+    /// Deletes a clip from the spool that no row names.
+    pub(super) async fn remove_clip(&self, id: MessageId) {
+        if let Err(error) = self.parts.spool.remove(id).await {
+            tracing::error!(message.id = %id, %error, "spooled clip not removed");
+        }
+    }
+
+    async fn check_clip(&self, clip: &Clip, message: &NewMessage) -> Result<Media, Problem> {
+        let (id, media, spool) = (message.id, message.media.clone(), &*self.parts.spool);
+        let inspections = self.parts.admission.inspections();
+        let held = clip.bytes(id, media.bytes, spool, inspections).await;
+        let held = held.map_err(|error| unstored(&error))?;
+        let order = CheckClip { clip: held.bytes.clone(), media };
         match self.parts.actors.validator.try_ask(order).await {
             Ok(verdict) => verdict.map_err(Problem::from),
             Err(AskError::Busy) => Err(Problem::new(
@@ -131,7 +153,7 @@ impl Pipeline {
         }
     }
 
-    fn new_record(&self, message: NewMessage, plan: Plan, media: Media) -> Record {
+    fn new_record(&self, message: NewMessage, plan: Plan, media: Media, clip: ClipPlace) -> Record {
         let now = self.parts.clock.now();
         Record {
             id: message.id,
@@ -141,7 +163,7 @@ impl Pipeline {
             route: self.parts.planner.name(),
             lane: plan.lane,
             stage: Stage::Accepted,
-            clip: ClipPlace::Memory,
+            clip,
             media,
             sha256: hex(&message.sha256),
             converted_from: None,

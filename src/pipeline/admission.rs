@@ -6,7 +6,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
-use crate::domain::{Code, Problem};
+use super::budget::{Budget, SpoolRoom};
+use super::clip::IncomingClip;
+use crate::domain::{Code, MessageId, Problem};
+use crate::spool::Spool;
 
 /// Seconds after which a refused sender should come back.
 const RETRY_AFTER_BUSY_SECONDS: u32 = 2;
@@ -22,9 +25,27 @@ pub struct Admission {
     requests_max: usize,
     drives: Arc<Semaphore>,
     drives_max: usize,
-    clips: ClipBudget,
+    clips: Budget,
+    inspections: Budget,
+    uploads: Budget,
+    room: SpoolRoom,
     storage_low: Arc<AtomicBool>,
     drain: Drain,
+}
+
+/// How much the bounds allow.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// Requests read or answered at a time.
+    pub requests_max: usize,
+    /// Messages awake at a time.
+    pub drives_max: usize,
+    /// Bytes of clips in memory, while they come and wait.
+    pub clips_bytes_max: u64,
+    /// Bytes of clips read back from the spool for uploads, and as many for inspections.
+    pub read_back_bytes_max: u64,
+    /// Bytes of clips in the spool, those on their way included.
+    pub spool_bytes_max: u64,
 }
 
 /// What one request holds while it is read and answered.
@@ -41,14 +62,18 @@ impl Ticket {
 }
 
 impl Admission {
-    /// Bounds for this many requests, messages awake, and bytes of clips in memory.
-    pub fn new(requests_max: usize, drives_max: usize, clip_bytes_max: u64) -> Admission {
+    /// These bounds, over the spool in which clips are kept.
+    pub fn new(bounds: Bounds, spool: Arc<dyn Spool>) -> Admission {
+        let Bounds { requests_max, drives_max, .. } = bounds;
         Admission {
             requests: Arc::new(Semaphore::new(requests_max)),
             requests_max,
             drives: Arc::new(Semaphore::new(drives_max)),
             drives_max,
-            clips: ClipBudget::new(clip_bytes_max),
+            clips: Budget::new(bounds.clips_bytes_max),
+            inspections: Budget::new(bounds.read_back_bytes_max),
+            uploads: Budget::new(bounds.read_back_bytes_max),
+            room: SpoolRoom::new(spool, bounds.spool_bytes_max),
             storage_low: Arc::default(),
             drain: Drain::default(),
         }
@@ -61,14 +86,27 @@ impl Admission {
                 .retry_after(RETRY_AFTER_DRAINING_SECONDS));
         }
         if self.storage_low.load(Ordering::Relaxed) {
-            return Err(Problem::new(Code::StorageLow, "the gateway's disk is nearly full")
-                .retry_after(RETRY_AFTER_STORAGE_SECONDS));
+            return Err(storage_low());
         }
         let request = Arc::clone(&self.requests).try_acquire_owned();
         let request = request.map_err(|_| busy("requests under way", self.requests_max as u64))?;
         let drive = Arc::clone(&self.drives).try_acquire_owned();
         let drive = drive.map_err(|_| busy("messages under way", self.drives_max as u64))?;
         Ok(Ticket { _request: request, drive })
+    }
+
+    /// Makes ready for a clip of so many bytes, or of at most `bytes_max` where it was not
+    /// announced; or says that there is no room for it. Called before the body is read.
+    pub fn receive(
+        &self,
+        id: MessageId,
+        announced_bytes: Option<u64>,
+        bytes_max: u64,
+    ) -> Result<IncomingClip, Problem> {
+        let announced_bytes = announced_bytes.map(|bytes| bytes.min(bytes_max));
+        let pledge = self.room.pledge(announced_bytes.unwrap_or(bytes_max))?;
+        let (memory, spool) = (self.clips.clone(), Arc::clone(self.room.spool()));
+        Ok(IncomingClip::new(id, announced_bytes, memory, spool, pledge))
     }
 
     /// Waits for a place among the drives: for messages found at start.
@@ -81,9 +119,25 @@ impl Admission {
         Arc::clone(&self.drives).try_acquire_owned().ok()
     }
 
-    /// The bytes of clips that may lie in memory.
-    pub fn clips(&self) -> &ClipBudget {
+    /// The bytes of clips that may lie in memory while they come and wait.
+    pub fn clips(&self) -> &Budget {
         &self.clips
+    }
+
+    /// The bytes of clips read back to be looked into. Apart from those of uploads, which a slow
+    /// Genesys can hold for long.
+    pub fn inspections(&self) -> &Budget {
+        &self.inspections
+    }
+
+    /// The bytes of clips read back to be uploaded.
+    pub fn uploads(&self) -> &Budget {
+        &self.uploads
+    }
+
+    /// Bytes of clips in the spool, those on their way included as they were announced.
+    pub fn spool_bytes(&self) -> u64 {
+        self.room.bytes()
     }
 
     /// Whether and since when the gateway shuts down.
@@ -96,6 +150,14 @@ impl Admission {
         if self.storage_low.swap(low, Ordering::Relaxed) != low {
             tracing::warn!(storage.low = low, "free space crossed the limit");
         }
+    }
+
+    /// Looks at what is free on the ledger's disk and on the spool's, of which so many bytes are to
+    /// stay free.
+    pub fn look_at_storage(&self, ledger_free_bytes: Option<u64>, free_bytes_min: u64) {
+        let spool_free_bytes = self.room.look(free_bytes_min);
+        let free = [ledger_free_bytes, spool_free_bytes].into_iter().flatten().min();
+        self.set_storage_low(free.is_some_and(|bytes| bytes < free_bytes_min));
     }
 
     /// Whether new messages are refused because the disk is nearly full.
@@ -114,54 +176,15 @@ impl Admission {
     }
 }
 
-fn busy(what: &str, limit: u64) -> Problem {
+pub(super) fn storage_low() -> Problem {
+    Problem::new(Code::StorageLow, "the gateway's disk is nearly full")
+        .retry_after(RETRY_AFTER_STORAGE_SECONDS)
+}
+
+pub(super) fn busy(what: &str, limit: u64) -> Problem {
     Problem::new(Code::Busy, format!("all places are taken: {limit} {what}"))
         .with("limit", limit)
         .retry_after(RETRY_AFTER_BUSY_SECONDS)
-}
-
-/// A semaphore permit stands for this many bytes.
-const UNIT_BYTES: u64 = 1024;
-
-/// One budget for all clips in memory.
-#[derive(Clone)]
-pub struct ClipBudget {
-    units: Arc<Semaphore>,
-    bytes_max: u64,
-}
-
-/// Bytes taken from the budget; given back when dropped.
-pub struct Reserved {
-    permit: OwnedSemaphorePermit,
-}
-
-impl ClipBudget {
-    fn new(bytes_max: u64) -> ClipBudget {
-        let units = usize::try_from(bytes_max / UNIT_BYTES).unwrap_or(Semaphore::MAX_PERMITS);
-        ClipBudget { units: Arc::new(Semaphore::new(units.min(Semaphore::MAX_PERMITS))), bytes_max }
-    }
-
-    /// Takes `bytes` (rounded up to whole KiB) for a clip that is being read.
-    pub fn reserve(&self, bytes: u64) -> Result<Reserved, Problem> {
-        let units = u32::try_from(bytes.div_ceil(UNIT_BYTES)).unwrap_or(u32::MAX);
-        match Arc::clone(&self.units).try_acquire_many_owned(units) {
-            Ok(permit) => Ok(Reserved { permit }),
-            Err(_) => Err(busy("bytes of clips in memory", self.bytes_max)),
-        }
-    }
-
-    /// Bytes taken now.
-    pub fn bytes_reserved(&self) -> u64 {
-        let free = self.units.available_permits() as u64 * UNIT_BYTES;
-        self.bytes_max.saturating_sub(free)
-    }
-}
-
-impl Reserved {
-    /// Adds more bytes to what is taken.
-    pub fn grow(&mut self, more: Reserved) {
-        self.permit.merge(more.permit);
-    }
 }
 
 /// Whether the gateway shuts down, for everybody who has to stop.

@@ -9,7 +9,7 @@
 //!            └─────▶ JanitorActor    retention, timer, delete … commit: purged
 //! ```
 //!
-//! `admission` bounds what is under way, `accept` makes a request durable, `drive` carries one
+//! `admission` bounds what is under way, `clip` receives a clip into memory or spool, `accept` makes a request durable, `drive` carries one
 //! message to its end, `parking` is where messages sleep, `lanes` keeps the order within a
 //! conversation, `board` is the read view,
 //! `recovery` goes on after a start, `commands` are what senders and operators may ask for.
@@ -20,6 +20,8 @@ mod accept;
 mod admission;
 mod batch;
 mod board;
+mod budget;
+mod clip;
 mod commands;
 mod drive;
 mod engine;
@@ -33,11 +35,12 @@ mod waiting;
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use tokio::sync::oneshot;
 
-pub use admission::{Admission, ClipBudget, Drain, Reserved, Ticket};
+pub use admission::{Admission, Bounds, Drain, Ticket};
 pub use board::Board;
+pub use budget::Budget;
+pub use clip::{Clip, IncomingClip};
 pub use commands::PurgeOwed;
 pub use engine::Engine;
 pub use recovery::{Recovered, RecoveryError};
@@ -52,6 +55,7 @@ use crate::ledger::Ledger;
 use crate::settings::OnUnknown;
 use crate::spool::Spool;
 use crate::telemetry::Metrics;
+use clip::HeldClip;
 use lanes::Lanes;
 use parking::Parked;
 
@@ -108,12 +112,6 @@ pub struct Pipeline {
     engine: Engine,
 }
 
-/// A clip in memory together with its share of the budget.
-struct HeldClip {
-    bytes: Bytes,
-    _reserved: Reserved,
-}
-
 /// What a sender is told.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Answer {
@@ -142,13 +140,11 @@ impl Pipeline {
     pub async fn submit(
         self: &Arc<Self>,
         message: NewMessage,
-        clip: Bytes,
+        clip: Clip,
         ticket: Ticket,
-        reserved: Reserved,
     ) -> Answer {
         let (answer, answered) = oneshot::channel();
         let pipeline = Arc::clone(self);
-        let clip = HeldClip { bytes: clip, _reserved: reserved };
         self.engine.spawn(move || accept::accept(pipeline, message, clip, ticket, answer));
         answered.await.unwrap_or_else(|_| {
             let detail = "the request was lost inside the gateway";

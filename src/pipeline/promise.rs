@@ -37,9 +37,7 @@ impl Drive {
         self.commit(Event::ClipSpooled).await?;
         if self.record.clip != ClipPlace::Spooled {
             // Somebody ended the message meanwhile: a file that no row names must not stay.
-            if let Err(error) = self.pipeline.parts.spool.remove(self.record.id).await {
-                tracing::error!(message.id = %self.record.id, %error, "spooled clip not removed");
-            }
+            self.pipeline.remove_clip(self.record.id).await;
         }
         // The spool has it, or nobody needs it: its share of memory goes to others.
         self.clip = None;

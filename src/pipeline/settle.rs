@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures_util::FutureExt;
 use tokio::sync::OwnedSemaphorePermit;
 
+use super::HeldClip;
+use super::clip::read_back;
 use super::drive::{Drive, Stop, draining};
 use super::parking::{PARK_AFTER, Until};
 use crate::actors::{AskError, LookUpPost, UploadClip};
@@ -35,7 +36,7 @@ impl Drive {
             return self.turn_to_upload().await;
         }
         let Some(permit) = self.permit(Step::Upload).await? else { return Ok(()) };
-        let clip = match self.clip().await {
+        let clip = match self.clip().await? {
             Ok(clip) => clip,
             Err(SpoolError::Missing(_)) => {
                 let detail = "the clip is no longer there to be uploaded".to_owned();
@@ -51,9 +52,10 @@ impl Drive {
                 return Ok(());
             }
         }
-        let order = UploadClip { record: Arc::new(self.record.clone()), clip };
+        let order = UploadClip { record: Arc::new(self.record.clone()), clip: clip.bytes.clone() };
         let uploader = self.pipeline.parts.actors.uploader.clone();
         let outcome = self.patiently(async move { uploader.ask(order, permit).await }).await?;
+        drop(clip);
         match outcome.unwrap_or_else(gone) {
             Outcome::Done(copies) => {
                 self.permit = self.permit_to_post_at_once();
@@ -285,19 +287,27 @@ impl Drive {
         }
     }
 
-    async fn clip(&mut self) -> Result<Bytes, SpoolError> {
+    /// The clip for an upload, together with its share of memory, which is to be held as long as
+    /// the upload takes.
+    async fn clip(&mut self) -> Result<Result<HeldClip, SpoolError>, Stop> {
         if let Some(clip) = &self.clip {
-            return Ok(clip.bytes.clone());
+            return Ok(Ok(clip.clone()));
         }
-        let id = self.record.id;
+        let (id, bytes) = (self.record.id, self.record.media.bytes);
         if self.record.clip != ClipPlace::Spooled {
-            return Err(SpoolError::Missing(id));
+            return Ok(Err(SpoolError::Missing(id)));
         }
-        let read = self.pipeline.parts.spool.read(id).await;
+        let pipeline = Arc::clone(&self.pipeline);
+        let read = self
+            .patiently(async move {
+                let parts = &pipeline.parts;
+                read_back(id, bytes, &*parts.spool, parts.admission.uploads()).await
+            })
+            .await?;
         if let Err(error) = &read {
             tracing::error!(message.id = %id, %error, "clip not readable");
         }
-        read
+        Ok(read)
     }
 
     /// Whether the upload is too old to be posted, and the clip is there to upload it again.

@@ -132,6 +132,9 @@ impl Settings {
         if server == admin && server.port() != 0 {
             check.problem("admin.listen", format!("is {admin}, where server.listen already is"));
         }
+        let clip = ("limits.bytes_max", self.limits.bytes_max);
+        check.ordered(clip, ("memory.read_back_bytes_max", self.memory.read_back_bytes_max));
+        check.ordered(clip, ("spool.bytes_max", self.spool.bytes_max));
         let calls = self.genesys.uploads_max + self.genesys.posts_max + self.purge.calls_max;
         let connections = self.genesys.connections_max;
         if calls >= connections {

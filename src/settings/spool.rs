@@ -12,6 +12,8 @@ use super::check::Check;
 pub struct Spool {
     /// The directory; created when missing.
     pub dir: PathBuf,
+    /// Bytes of clips in it, those on their way included.
+    pub bytes_max: u64,
 }
 
 impl Spool {
@@ -19,5 +21,6 @@ impl Spool {
         if self.dir.as_os_str().is_empty() {
             check.problem("spool.dir", "is empty; it must name a directory");
         }
+        check.range("spool.bytes_max", self.bytes_max, 1_024..=1_125_899_906_842_624);
     }
 }

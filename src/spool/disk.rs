@@ -1,37 +1,47 @@
 //! The spool on a local disk: one file a clip, named by the message's id.
 //!
 //! A clip is written under a temporary name, synced, renamed and its directory synced: under its
-//! own name there is never half a clip. File work runs on the runtime's blocking threads, so a
-//! slow disk delays no connection; once begun it ends, even where nobody waits for it any more.
+//! own name there is never half a clip. File work runs on the runtime's blocking threads, a few
+//! jobs at a time, so a slow disk delays no connection but those that wait for it; once begun a job
+//! ends, even where nobody waits for it any more.
 
-use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::fs::{DirBuilder, File};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use tokio::sync::Semaphore;
 
-use super::{Spool, SpoolError};
+use super::unfinished::{DiskWriter, Unfinished, length};
+use super::{Spool, SpoolError, SpoolWriter};
 use crate::domain::MessageId;
 
 const CLIP_SUFFIX: &str = ".clip";
 const UNFINISHED_SUFFIX: &str = ".unfinished";
+/// File work at a time; more waits for its turn. Enough that one sync of the disk serves several
+/// clips, and few enough threads.
+const JOBS_MAX: usize = 16;
 
 /// A [`Spool`] in one directory, used by one process at a time: it is locked as long as it is open.
 pub struct DiskSpool {
     place: Arc<Place>,
 }
 
-struct Place {
+pub(super) struct Place {
     path: PathBuf,
     // Held open to be synced after every change of a name, and locked.
     directory: File,
     // Tells apart two writes of the same id at the same time.
     writes: AtomicU64,
+    // Bytes of all clips under their own names; changed together with the names.
+    bytes: AtomicU64,
+    names: Mutex<()>,
+    jobs: Arc<Semaphore>,
 }
 
 impl DiskSpool {
@@ -49,38 +59,45 @@ impl DiskSpool {
             let path = path.display();
             SpoolError::Failed(format!("lock {path}: another process uses it"))
         })?;
-        let place = Place { path: path.to_path_buf(), directory, writes: AtomicU64::new(0) };
+        let place = Place {
+            path: path.to_path_buf(),
+            directory,
+            writes: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
+            names: Mutex::new(()),
+            jobs: Arc::new(Semaphore::new(JOBS_MAX)),
+        };
         for name in place.names()? {
             if unfinished_id(&name).is_some() {
                 std::fs::remove_file(path.join(&name))
                     .map_err(|error| failed("delete an unfinished clip", &error))?;
+            } else if clip_id(&name).is_some() {
+                place.bytes.fetch_add(length(&path.join(&name)), Ordering::Relaxed);
             }
         }
         Ok(DiskSpool { place: Arc::new(place) })
-    }
-
-    fn run<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&Place) -> Result<T, SpoolError> + Send + 'static,
-    ) -> BoxFuture<'static, Result<T, SpoolError>> {
-        let place = Arc::clone(&self.place);
-        async move {
-            match tokio::task::spawn_blocking(move || work(&place)).await {
-                Ok(done) => done,
-                Err(error) => Err(SpoolError::Failed(format!("run to its end: {error}"))),
-            }
-        }
-        .boxed()
     }
 }
 
 impl Spool for DiskSpool {
     fn keep(&self, id: MessageId, clip: Bytes) -> BoxFuture<'static, Result<(), SpoolError>> {
-        self.run(move |place| place.keep(id, &clip))
+        self.place.run(move |place| {
+            let unfinished = Unfinished::create(place, id)?;
+            unfinished.write(&clip)?;
+            unfinished.name(place)
+        })
+    }
+
+    fn begin(&self, id: MessageId) -> BoxFuture<'static, Result<Box<dyn SpoolWriter>, SpoolError>> {
+        let writer = Arc::clone(&self.place);
+        self.place.run(move |place| {
+            let unfinished = Unfinished::create(place, id)?;
+            Ok(Box::new(DiskWriter::new(writer, id, unfinished)) as Box<dyn SpoolWriter>)
+        })
     }
 
     fn read(&self, id: MessageId) -> BoxFuture<'static, Result<Bytes, SpoolError>> {
-        self.run(move |place| match std::fs::read(place.clip_path(id)) {
+        self.place.run(move |place| match std::fs::read(place.clip_path(id)) {
             Ok(bytes) => Ok(Bytes::from(bytes)),
             Err(error) if error.kind() == ErrorKind::NotFound => Err(SpoolError::Missing(id)),
             Err(error) => Err(failed("read a clip", &error)),
@@ -88,34 +105,84 @@ impl Spool for DiskSpool {
     }
 
     fn remove(&self, id: MessageId) -> BoxFuture<'static, Result<(), SpoolError>> {
-        self.run(move |place| match std::fs::remove_file(place.clip_path(id)) {
-            // Synced as well, or a power cut could bring the clip back.
-            Ok(()) => place.sync(),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-            Err(error) => Err(failed("delete a clip", &error)),
-        })
+        self.place.run(move |place| place.remove(id))
     }
 
     fn list(&self) -> BoxFuture<'static, Result<Vec<MessageId>, SpoolError>> {
-        self.run(|place| Ok(place.names()?.iter().filter_map(|name| clip_id(name)).collect()))
+        self.place.run(|place| Ok(place.names()?.iter().filter_map(|name| clip_id(name)).collect()))
+    }
+
+    fn bytes(&self) -> u64 {
+        self.place.bytes.load(Ordering::Relaxed)
+    }
+
+    fn free_bytes(&self) -> Option<u64> {
+        let found = rustix::fs::statvfs(&self.place.path).ok()?;
+        Some(found.f_bavail.saturating_mul(found.f_frsize))
     }
 }
 
 impl Place {
-    fn keep(&self, id: MessageId, clip: &[u8]) -> Result<(), SpoolError> {
-        let number = self.writes.fetch_add(1, Ordering::Relaxed);
-        let unfinished = self.path.join(format!("{id}.{number}{UNFINISHED_SUFFIX}"));
-        let kept = write_synced(&unfinished, clip)
-            .and_then(|()| std::fs::rename(&unfinished, self.clip_path(id)));
-        if let Err(error) = kept {
-            // What stays behind here is deleted at the next start.
-            let _ = std::fs::remove_file(&unfinished);
-            return Err(failed("write a clip", &error));
+    /// Does file work on a blocking thread when its turn comes.
+    pub(super) fn run<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Place) -> Result<T, SpoolError> + Send + 'static,
+    ) -> BoxFuture<'static, Result<T, SpoolError>> {
+        let place = Arc::clone(self);
+        async move {
+            let cut_off = |why: String| SpoolError::Failed(format!("run to its end: {why}"));
+            let turn = Arc::clone(&place.jobs).acquire_owned().await;
+            let turn = turn.map_err(|error| cut_off(error.to_string()))?;
+            let job = move || {
+                let done = work(&place);
+                drop(turn);
+                done
+            };
+            let done = tokio::task::spawn_blocking(job).await;
+            done.unwrap_or_else(|error| Err(cut_off(error.to_string())))
         }
-        self.sync()
+        .boxed()
     }
 
-    fn sync(&self) -> Result<(), SpoolError> {
+    /// Deletes a clip; it is gone for good when this returns.
+    pub(super) fn remove(&self, id: MessageId) -> Result<(), SpoolError> {
+        let path = self.clip_path(id);
+        let names = self.changing_names();
+        let bytes = length(&path);
+        match std::fs::remove_file(path) {
+            Ok(()) => {
+                self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+                drop(names);
+                // Synced as well, or a power cut could bring the clip back.
+                self.sync()
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(failed("delete a clip", &error)),
+        }
+    }
+
+    /// Gives a written file of this length its own name, in the place of what had it before.
+    pub(super) fn rename(&self, unfinished: &Path, id: MessageId, bytes: u64) -> io::Result<()> {
+        let path = self.clip_path(id);
+        let _names = self.changing_names();
+        let before = length(&path);
+        std::fs::rename(unfinished, path)?;
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.bytes.fetch_sub(before, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn changing_names(&self) -> MutexGuard<'_, ()> {
+        self.names.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A name that no other write has.
+    pub(super) fn unfinished_path(&self, id: MessageId) -> PathBuf {
+        let number = self.writes.fetch_add(1, Ordering::Relaxed);
+        self.path.join(format!("{id}.{number}{UNFINISHED_SUFFIX}"))
+    }
+
+    pub(super) fn sync(&self) -> Result<(), SpoolError> {
         self.directory.sync_all().map_err(|error| failed("sync its directory", &error))
     }
 
@@ -134,12 +201,6 @@ impl Place {
     }
 }
 
-fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()
-}
-
 fn clip_id(name: &str) -> Option<MessageId> {
     MessageId::parse(name.strip_suffix(CLIP_SUFFIX)?)
 }
@@ -149,7 +210,7 @@ fn unfinished_id(name: &str) -> Option<MessageId> {
     MessageId::parse(id)
 }
 
-fn failed(what: &str, error: &io::Error) -> SpoolError {
+pub(super) fn failed(what: &str, error: &io::Error) -> SpoolError {
     match error.kind() {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => SpoolError::Full,
         _ => SpoolError::Failed(format!("{what}: {error}")),

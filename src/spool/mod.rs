@@ -1,12 +1,14 @@
 //! The spool: the files where clips wait.
 //!
 //! It knows ids and bytes, nothing of messages. Contract every spool implements:
-//! - When [`Spool::keep`] resolves to `Ok`, the bytes and their directory entry are synced: the
-//!   clip outlives a crash and a power cut.
+//! - When [`Spool::keep`] or [`SpoolWriter::finish`] resolves to `Ok`, the bytes and their directory
+//!   entry are synced: the clip outlives a crash and a power cut.
 //! - When [`Spool::remove`] resolves to `Ok`, the file is gone; a file that was not there is gone.
+//! - A writer that is dropped unfinished, and a finished clip that nobody claims, leave nothing.
 
 pub mod disk;
 pub mod memory;
+mod unfinished;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -32,6 +34,9 @@ pub trait Spool: Send + Sync {
     /// Keeps a clip. Durable when it resolves; keeping the same id again replaces the bytes.
     fn keep(&self, id: MessageId, clip: Bytes) -> BoxFuture<'static, Result<(), SpoolError>>;
 
+    /// Begins a clip that comes in pieces. It is not there before it is finished.
+    fn begin(&self, id: MessageId) -> BoxFuture<'static, Result<Box<dyn SpoolWriter>, SpoolError>>;
+
     /// Reads a clip back whole.
     fn read(&self, id: MessageId) -> BoxFuture<'static, Result<Bytes, SpoolError>>;
 
@@ -40,4 +45,45 @@ pub trait Spool: Send + Sync {
 
     /// Ids of every clip there is. Asked once, at start.
     fn list(&self) -> BoxFuture<'static, Result<Vec<MessageId>, SpoolError>>;
+
+    /// Bytes of all clips that are there; those still being written do not count.
+    fn bytes(&self) -> u64;
+
+    /// Bytes that are free where the clips lie; `None` where that means nothing or is not known.
+    fn free_bytes(&self) -> Option<u64>;
+}
+
+/// A clip that is being written in pieces. Dropped unfinished, it leaves nothing.
+pub trait SpoolWriter: Send {
+    /// Appends bytes. The next piece is given when this one is written, so that a slow disk slows
+    /// whoever sends; after an error the clip cannot be finished any more.
+    fn append(&mut self, bytes: Bytes) -> BoxFuture<'_, Result<(), SpoolError>>;
+
+    /// Ends the clip. Durable under its id when it resolves.
+    fn finish(self: Box<Self>) -> BoxFuture<'static, Result<Unclaimed, SpoolError>>;
+}
+
+/// A finished clip that no record names yet: removed when it is dropped, wherever that happens,
+/// unless somebody has claimed it.
+pub struct Unclaimed {
+    remove: Option<Box<dyn FnOnce() + Send>>,
+}
+
+impl Unclaimed {
+    fn new(remove: impl FnOnce() + Send + 'static) -> Unclaimed {
+        Unclaimed { remove: Some(Box::new(remove)) }
+    }
+
+    /// The clip stays: a record names it from now on.
+    pub fn claim(mut self) {
+        self.remove = None;
+    }
+}
+
+impl Drop for Unclaimed {
+    fn drop(&mut self) {
+        if let Some(remove) = self.remove.take() {
+            remove();
+        }
+    }
 }

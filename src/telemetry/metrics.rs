@@ -102,6 +102,8 @@ pub struct Metrics {
     pub drives_awake: Gauge,
     /// Bytes of clips in memory.
     pub clip_memory_bytes: Gauge,
+    /// Bytes of clips in the spool, those on their way included.
+    pub spool_bytes: Gauge,
     /// Purges the janitor holds in memory; more may wait in the ledger.
     pub purges_in_heap: Gauge,
     requests: Family<Labels<1>, Counter>,
@@ -134,6 +136,7 @@ impl Metrics {
             requests_in_flight: Gauge::default(),
             drives_awake: Gauge::default(),
             clip_memory_bytes: Gauge::default(),
+            spool_bytes: Gauge::default(),
             purges_in_heap: Gauge::default(),
             requests: Family::default(),
             messages: Family::default(),
@@ -248,12 +251,13 @@ impl Metrics {
             Unit::Seconds,
             self.call_seconds.clone(),
         );
-        registry.register_with_unit(
-            "clip_memory",
-            "Clips in memory",
-            Unit::Bytes,
-            self.clip_memory_bytes.clone(),
-        );
+        let bytes = [
+            ("clip_memory", "Clips in memory", &self.clip_memory_bytes),
+            ("spool", "Clips in the spool and on their way there", &self.spool_bytes),
+        ];
+        for (name, help, gauge) in bytes {
+            registry.register_with_unit(name, help, Unit::Bytes, gauge.clone());
+        }
         let gauges = [
             ("requests_in_flight", "Requests not yet answered", &self.requests_in_flight),
             ("drives_awake", "Messages worked on", &self.drives_awake),

@@ -41,6 +41,7 @@ struct State {
     drives_awake: usize,
     messages_parked: usize,
     clip_memory_bytes: u64,
+    spool_bytes: u64,
     ledger: Totals,
     ledger_free_bytes: Option<u64>,
     /// The rate gate: closings and the window, in milliseconds on its own clock.
@@ -80,6 +81,7 @@ pub(super) async fn state(request: HttpRequest) -> HttpResponse {
         drives_awake: admission.drives_awake(),
         messages_parked: pipeline.messages_parked(),
         clip_memory_bytes: admission.clips().bytes_reserved(),
+        spool_bytes: admission.spool_bytes(),
         ledger,
         ledger_free_bytes: pipeline.ledger().free_bytes(),
         pace: pipeline.actors().pace.borrow().clone(),
@@ -231,6 +233,7 @@ pub(super) async fn metrics(request: HttpRequest) -> HttpResponse {
     metrics.requests_in_flight.set(gauge(admission.requests_in_flight() as u64));
     metrics.drives_awake.set(gauge(admission.drives_awake() as u64));
     metrics.clip_memory_bytes.set(gauge(admission.clips().bytes_reserved()));
+    metrics.spool_bytes.set(gauge(admission.spool_bytes()));
     let accept = request.headers().get("accept").and_then(|value| value.to_str().ok());
     let modern = accept.is_some_and(|accept| accept.contains("application/openmetrics-text"));
     let (content_type, text) = if modern {

@@ -44,9 +44,10 @@ async fn accept(request: &HttpRequest, payload: Payload, site: &Site) -> Result<
     let key = idempotency_key(request)?;
     let prefer = request.headers().get_all("prefer").filter_map(|value| value.to_str().ok());
     let patience = prefer::patience(prefer, &site.patience);
-    let body = upload::read(request, payload, site).await?;
+    let id = site.pipeline.clock().new_id();
+    let body = upload::read(request, payload, site, id).await?;
     let message = NewMessage {
-        id: site.pipeline.clock().new_id(),
+        id,
         principal: Principal::loopback(),
         key,
         conversation_id: body.fields.conversation_id,
@@ -57,7 +58,7 @@ async fn accept(request: &HttpRequest, payload: Payload, site: &Site) -> Result<
         patience,
         received_at: site.pipeline.clock().now(),
     };
-    Ok(site.pipeline.submit(message, body.clip, ticket, body.reserved).await)
+    Ok(site.pipeline.submit(message, body.clip, ticket).await)
 }
 
 fn located(mut response: HttpResponse, id: MessageId) -> HttpResponse {

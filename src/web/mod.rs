@@ -55,6 +55,7 @@ pub struct PatienceRules {
 /// The public listener.
 fn public(routes: &mut ServiceConfig) {
     routes
+        .app_data(upload::parser())
         // senders
         .service(
             resource("/v1/voice-messages")

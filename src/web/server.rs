@@ -7,6 +7,7 @@ use std::time::Duration;
 use actix_web::dev::{Server, ServerHandle};
 use actix_web::web::Data;
 use actix_web::{App, HttpServer};
+use rustix::net::sockopt::set_socket_recv_buffer_size;
 use rustix::process::Resource;
 
 use super::{Site, linger, operators, public};
@@ -18,6 +19,10 @@ const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// Connections waiting to be taken, for each listener.
 const BACKLOG: u32 = 1024;
 
+/// Bytes of a connection that the kernel keeps until they are read; it reserves twice that for
+/// itself. Left alone it keeps megabytes for each sender that is faster than the gateway, and actix
+/// reads in one go what is there. At a round trip of 100 ms this is still 640 kB a second.
+const RECEIVE_BUFFER_BYTES: usize = 64 * 1024;
 /// Descriptors kept for the ledger, the spool, calls to Genesys and operators.
 const DESCRIPTORS_KEPT: usize = 512;
 /// Connections of one worker at most, however many descriptors there are.
@@ -44,6 +49,8 @@ impl Servers {
         workers: usize,
         linger_for: Duration,
     ) -> std::io::Result<Servers> {
+        // Connections take this over from their listener.
+        set_socket_recv_buffer_size(&listeners.public, RECEIVE_BUFFER_BYTES)?;
         let data = Data::from(site);
         let app_data = data.clone();
         let public =
@@ -79,11 +86,11 @@ impl Servers {
 }
 
 /// Connections that one worker may hold, from the descriptors this process may have: two for each
-/// connection, and enough left for files and calls. Beyond it connections wait in the backlog.
+/// connection, one for its clip in the spool, and enough left for other files and calls. Beyond it connections wait in the backlog.
 fn connections_max(workers: usize) -> usize {
     let limit = rustix::process::getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    (limit.saturating_sub(DESCRIPTORS_KEPT) / 2 / workers.max(1)).clamp(1, CONNECTIONS_MAX)
+    (limit.saturating_sub(DESCRIPTORS_KEPT) / 3 / workers.max(1)).clamp(1, CONNECTIONS_MAX)
 }
 
 fn spawn(server: Server) -> ServerHandle {

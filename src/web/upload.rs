@@ -5,38 +5,38 @@
 
 use std::time::Duration;
 
-use actix_multipart::{Field, Multipart, MultipartError};
-use actix_web::HttpRequest;
+use actix_multipart::{Field, Multipart, MultipartConfig, MultipartError};
 use actix_web::error::PayloadError;
 use actix_web::web::Payload;
-use bytes::{Bytes, BytesMut};
-use futures_util::{Stream, StreamExt};
+use actix_web::{FromRequest, HttpRequest, dev};
+use bytes::Bytes;
+use futures_util::StreamExt;
+use futures_util::stream::LocalBoxStream;
 use ring::digest;
 use tokio::time::Instant;
 
 use super::fields::{CheckedFields, FIELD_BYTES_MAX, Fields, duplicate};
 use super::{PatienceRules, Site};
 use crate::audio::Gate;
-use crate::domain::{ClipRefusal, Code, Media, Problem, TRANSCRIPT_BYTES_MAX};
-use crate::pipeline::Reserved;
+use crate::domain::{ClipRefusal, Code, Media, MessageId, Problem, TRANSCRIPT_BYTES_MAX};
+use crate::pipeline::{Clip, IncomingClip};
 
 /// Parts in one request, unknown ones included; more are refused.
 const PARTS_MAX: usize = 16;
 /// Bytes of the body beside the clip: fields, part headers, boundaries.
 const BODY_EXTRA_BYTES_MAX: u64 = 256 * 1024;
-/// Memory that a request starts with, and grows by.
-const CLIP_STEP_BYTES: u64 = 64 * 1024;
+/// Bytes of a body that the multipart parser looks at: the longest part head it takes, and the
+/// longest piece of a clip it hands on.
+const PARSER_BYTES_MAX: usize = 16 * 1024;
 /// The upload rate is judged after this long.
 const RATE_JUDGED_AFTER: Duration = Duration::from_secs(10);
 
 /// A body that came whole, its clip let through by the gate.
 pub(super) struct Body {
-    pub(super) clip: Bytes,
+    pub(super) clip: Clip,
     pub(super) media: Media,
     pub(super) sha256: [u8; 32],
     pub(super) fields: CheckedFields,
-    /// The clip's share of memory; to be held as long as the clip is.
-    pub(super) reserved: Reserved,
 }
 
 /// Why a body was not taken, and whether the sender may still be sending it.
@@ -57,17 +57,28 @@ impl Refused {
     }
 }
 
-/// Reads and judges the body.
+/// How bodies are taken apart.
+pub(super) fn parser() -> MultipartConfig {
+    MultipartConfig::default().buffer_limit(PARSER_BYTES_MAX)
+}
+
+/// Reads and judges the body. The clip of message `id` is durable where it came by the spool.
 pub(super) async fn read(
     request: &HttpRequest,
     payload: Payload,
     site: &Site,
+    id: MessageId,
 ) -> Result<Body, Refused> {
-    check_head(request, site)?;
+    let announced = check_head(request, site)?;
+    let mut incoming =
+        Some(site.pipeline.admission().receive(id, announced, site.limits.bytes_max)?);
     let payload = Paced::new(payload, site.patience, site.limits.bytes_max + BODY_EXTRA_BYTES_MAX);
-    let mut multipart = Multipart::new(request.headers(), payload.limited());
+    let mut payload = dev::Payload::Stream { payload: payload.limited() };
+    let multipart = Multipart::from_request(request, &mut payload).await;
+    let mut multipart = multipart
+        .map_err(|error| Problem::new(Code::MalformedRequest, format!("no multipart: {error}")))?;
     let mut fields = Fields::default();
-    let mut clip: Option<(Clip, Option<String>)> = None;
+    let mut clip: Option<(Judged, Option<String>)> = None;
     let mut parts = 0;
     while let Some(field) = multipart.next().await {
         let mut field = field.map_err(unreadable)?;
@@ -79,12 +90,10 @@ pub(super) async fn read(
         }
         let name = field.name().unwrap_or_default().to_owned();
         if name == "file" {
-            if clip.is_some() {
-                return Err(duplicate("file").into());
-            }
+            let Some(incoming) = incoming.take() else { return Err(duplicate("file").into()) };
             let file_name = field.content_disposition().and_then(|d| d.get_filename());
             let file_name = file_name.map(str::to_owned);
-            clip = Some((read_clip(&mut field, site).await?, file_name));
+            clip = Some((read_clip(&mut field, site, incoming).await?, file_name));
         } else {
             let name = Fields::known(&name)?;
             fields.put(name, read_field(&mut field, name).await?)?;
@@ -95,12 +104,13 @@ pub(super) async fn read(
         return Err(Refused::after_reading(problem.with("part", "file")));
     };
     let fields = fields.check(file_name.as_deref()).map_err(Refused::after_reading)?;
-    let Clip { bytes, media, sha256, reserved } = clip;
-    Ok(Body { clip: bytes, media, sha256, fields, reserved })
+    let Judged { clip, media, sha256 } = clip;
+    let clip = clip.finish().await.map_err(Refused::after_reading)?;
+    Ok(Body { clip, media, sha256, fields })
 }
 
-/// What can be refused before a byte of the body is read.
-fn check_head(request: &HttpRequest, site: &Site) -> Result<(), Problem> {
+/// What can be refused before a byte of the body is read; tells how long it is said to be.
+fn check_head(request: &HttpRequest, site: &Site) -> Result<Option<u64>, Problem> {
     let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
     let content_type = header("content-type").unwrap_or_default();
     let essence = content_type.split(';').next().unwrap_or_default().trim();
@@ -118,7 +128,7 @@ fn check_head(request: &HttpRequest, site: &Site) -> Result<(), Problem> {
             let problem = Problem::new(Code::TooLarge, detail);
             Err(problem.with("limit", bytes_max).with("actual", bytes))
         }
-        _ => Ok(()),
+        announced => Ok(announced),
     }
 }
 
@@ -126,36 +136,30 @@ fn too_large(at_least_bytes: u64, bytes_max: u64) -> Problem {
     ClipRefusal::TooLarge { at_least_bytes, bytes_max }.into()
 }
 
-struct Clip {
-    bytes: Bytes,
+/// A clip that the gate let through.
+struct Judged {
+    clip: IncomingClip,
     media: Media,
     sha256: [u8; 32],
-    reserved: Reserved,
 }
 
-async fn read_clip(field: &mut Field, site: &Site) -> Result<Clip, Problem> {
-    let budget = site.pipeline.admission().clips();
+async fn read_clip(
+    field: &mut Field,
+    site: &Site,
+    mut clip: IncomingClip,
+) -> Result<Judged, Problem> {
     let mut gate = Gate::new(site.limits);
     let mut hash = digest::Context::new(&digest::SHA256);
-    let mut reserved = budget.reserve(CLIP_STEP_BYTES)?;
-    let mut reserved_bytes = CLIP_STEP_BYTES;
-    let mut bytes = BytesMut::new();
     while let Some(chunk) = field.next().await {
         let chunk = chunk.map_err(unreadable)?;
         gate.feed(&chunk)?;
-        let needed = (bytes.len() + chunk.len()) as u64;
-        if needed > reserved_bytes {
-            let more = (needed - reserved_bytes).max(reserved_bytes);
-            reserved.grow(budget.reserve(more)?);
-            reserved_bytes += more;
-        }
         hash.update(&chunk);
-        bytes.extend_from_slice(&chunk);
+        clip.push(chunk).await?;
     }
     let media = gate.finish()?;
     let mut sha256 = [0; 32];
     sha256.copy_from_slice(hash.finish().as_ref());
-    Ok(Clip { bytes: bytes.freeze(), media, sha256, reserved })
+    Ok(Judged { clip, media, sha256 })
 }
 
 async fn read_field(field: &mut Field, name: &'static str) -> Result<Vec<u8>, Problem> {
@@ -200,7 +204,7 @@ impl Paced {
         Paced { payload, rules, started: Instant::now(), bytes: 0, bytes_max }
     }
 
-    fn limited(self) -> impl Stream<Item = Result<Bytes, PayloadError>> + 'static {
+    fn limited(self) -> LocalBoxStream<'static, Result<Bytes, PayloadError>> {
         futures_util::stream::unfold(Some(self), |paced| async move {
             let mut paced = paced?;
             match paced.next().await {

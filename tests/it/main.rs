@@ -32,6 +32,7 @@ mod samples;
 mod sandbox;
 mod secrecy;
 mod settings;
+mod spill;
 mod spool;
 mod storage;
 mod support;

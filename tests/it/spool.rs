@@ -1,6 +1,7 @@
 //! Clips survive what they must survive, and the spool touches nothing that is not its own.
 
 use std::os::unix::fs::PermissionsExt;
+use std::time::Duration;
 
 use bytes::Bytes;
 use voicepost::domain::{MessageId, UnixMs};
@@ -29,6 +30,46 @@ async fn keeps_its_contract(spool: &dyn Spool) {
     assert_eq!(spool.list().await.unwrap(), [id(2)]);
 }
 
+async fn takes_clips_in_pieces(spool: &dyn Spool) {
+    let mut writer = spool.begin(id(1)).await.unwrap();
+    writer.append(Bytes::from_static(b"one, ")).await.unwrap();
+    writer.append(Bytes::from_static(b"two")).await.unwrap();
+    assert_eq!(spool.read(id(1)).await, Err(SpoolError::Missing(id(1))), "not before the end");
+    assert_eq!((spool.list().await.unwrap(), spool.bytes()), (vec![], 0));
+    writer.finish().await.unwrap().claim();
+    assert_eq!(spool.read(id(1)).await.unwrap(), "one, two");
+    assert_eq!((spool.list().await.unwrap(), spool.bytes()), (vec![id(1)], 8));
+
+    let mut broken_off = spool.begin(id(2)).await.unwrap();
+    broken_off.append(Bytes::from_static(b"half")).await.unwrap();
+    drop(broken_off);
+    let mut unclaimed = spool.begin(id(3)).await.unwrap();
+    unclaimed.append(Bytes::from_static(b"whole")).await.unwrap();
+    drop(unclaimed.finish().await.unwrap());
+    while spool.bytes() != 8 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    assert_eq!(spool.list().await.unwrap(), [id(1)]);
+    spool.keep(id(1), Bytes::from_static(b"again")).await.unwrap();
+    assert_eq!(spool.bytes(), 5);
+    spool.remove(id(1)).await.unwrap();
+    assert_eq!(spool.bytes(), 0);
+}
+
+#[tokio::test]
+async fn disk_takes_clips_in_pieces_and_leaves_nothing_of_those_that_break_off() {
+    let directory = tempfile::tempdir().unwrap();
+    takes_clips_in_pieces(&DiskSpool::open(directory.path()).unwrap()).await;
+    while std::fs::read_dir(directory.path()).unwrap().count() > 0 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+#[tokio::test]
+async fn memory_takes_clips_in_pieces() {
+    takes_clips_in_pieces(&MemorySpool::new(1024)).await;
+}
+
 #[tokio::test]
 async fn disk_keeps_the_contract() {
     let directory = tempfile::tempdir().unwrap();
@@ -48,6 +89,7 @@ async fn clips_survive_reopening_and_are_private() {
     DiskSpool::open(&path).unwrap().keep(id(1), clip.clone()).await.unwrap();
     let again = DiskSpool::open(&path).unwrap();
     assert_eq!(again.read(id(1)).await.unwrap(), clip);
+    assert_eq!(again.bytes(), 300_000);
     let mode = |path: &std::path::Path| path.metadata().unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(&path), 0o700);
     assert_eq!(mode(&path.join(format!("{}.clip", id(1)))), 0o600);
@@ -91,6 +133,9 @@ async fn a_spool_without_room_says_full_and_takes_the_next_that_fits() {
     spool.keep(id(1), Bytes::from_static(b"0123456789")).await.unwrap();
     spool.remove(id(1)).await.unwrap();
     spool.keep(id(2), Bytes::from_static(b"123")).await.unwrap();
+    let mut writer = spool.begin(id(3)).await.unwrap();
+    writer.append(Bytes::from_static(b"1234567")).await.unwrap();
+    assert_eq!(writer.append(Bytes::from_static(b"8")).await, Err(SpoolError::Full));
 }
 
 #[tokio::test]

@@ -41,6 +41,7 @@ fn what_is_counted_is_shown() {
         "voicepost_accept_seconds_count 1",
         "voicepost_purge_lag_seconds_bucket{le=\"5.0\"} 1",
         "voicepost_clip_memory_bytes 0",
+        "voicepost_spool_bytes 0",
         "voicepost_requests_in_flight 0",
         "voicepost_drives_awake 0",
         "voicepost_purges_in_heap 7",

@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 
-use voicepost::domain::{CopyState, Record, Stage};
+use futures_util::FutureExt;
+use voicepost::domain::{ClipPlace, CopyState, Record, Stage};
 use voicepost::pipeline::Answer;
 use voicepost::sandbox::{Post, Upload};
+use voicepost::spool::Spool;
 
 use crate::process::KEEPING;
 use crate::world::World;
@@ -26,6 +28,7 @@ pub fn check(world: &World) -> Vec<String> {
         nothing_goes_too_early(posts, uploads, &mut wrong);
     }
     lanes_are_in_order(world, &records, posts, &mut wrong);
+    no_file_is_left_over(world, &records, &mut wrong);
     let through = world.counters.calls_through_closed_gate.load(Ordering::Relaxed);
     if through > 0 {
         // Invariant 5.
@@ -60,6 +63,17 @@ fn accepted_is_not_lost(
             Stage::Accepted | Stage::Uploaded => {
                 wrong.push(format!("message {number} was left {}", record.stage.as_str()));
             }
+        }
+    }
+}
+
+/// Every clip in the spool is one that a record still needs.
+fn no_file_is_left_over(world: &World, records: &[(usize, Record)], wrong: &mut Vec<String>) {
+    let ids = world.spool.list().now_or_never().expect("the spool in memory answers at once");
+    for id in ids.expect("it can be listed") {
+        let named = |record: &Record| record.id == id && record.clip == ClipPlace::Spooled;
+        if !records.iter().any(|(_, record)| named(record)) {
+            wrong.push(format!("the spool still has the clip of {id}"));
         }
     }
 }

@@ -12,14 +12,14 @@ use voicepost::actors::{self, Cast, Fatal, PurgeRules};
 use voicepost::audio::Gate;
 use voicepost::clock::Clock;
 use voicepost::domain::{
-    AudioLimits, Backoff, ClipPlace, Code, Envelope, Keeping, NewMessage, Origin, Principal,
-    Record, Stage,
+    AudioLimits, Backoff, ClipPlace, Code, Envelope, Keeping, MessageId, NewMessage, Origin,
+    Principal, Record, Stage,
 };
 use voicepost::genesys::api::Api;
 use voicepost::genesys::media_api::{MediaApiPlanner, MediaApiRoute, MediaApiRules};
 use voicepost::genesys::transport::Transport;
 use voicepost::ledger::Ledger;
-use voicepost::pipeline::{Admission, Answer, DriveRules, Engine, Parts, Pipeline};
+use voicepost::pipeline::{Admission, Answer, Bounds, Clip, DriveRules, Engine, Parts, Pipeline};
 use voicepost::settings::{Credentials, OnUnknown, Secret, UploadBody};
 use voicepost::telemetry::Metrics;
 
@@ -151,15 +151,22 @@ fn start(
         actors: actors::start(cast),
         clock: clock.clone(),
         rules: DriveRules { on_unknown: world.plan.on_unknown, ..RULES },
-        // Few places, so that messages have to sleep.
-        admission: Admission::new(64, DRIVES_MAX, 64 * 1024 * 1024),
+        admission: Admission::new(BOUNDS, world.spool.clone()),
         metrics,
         fatal,
     };
     Pipeline::new(parts, Engine::Here)
 }
 
-const DRIVES_MAX: usize = 4;
+/// Few places, so that messages have to sleep; memory for one clip, so that others are spooled while
+/// they come.
+const BOUNDS: Bounds = Bounds {
+    requests_max: 64,
+    drives_max: 4,
+    clips_bytes_max: 32 * 1024,
+    read_back_bytes_max: LIMITS.bytes_max,
+    spool_bytes_max: 64 * 1024 * 1024,
+};
 const HOST: &str = "http://sandbox";
 const CLIENT: &str = "sandbox-client";
 
@@ -214,8 +221,8 @@ fn send_what_is_unanswered(world: &World, pipeline: &Arc<Pipeline>, time: &Clock
                 };
                 let message = message(&pipeline, number, &sending);
                 senders.lock().unwrap().ids.entry(number).or_default().push(message.id);
-                let reserved = pipeline.admission().clips().reserve(64 * 1024).unwrap();
-                let answer = pipeline.submit(message, clip(), ticket, reserved).await;
+                let clip = receive(&pipeline, message.id).await;
+                let answer = pipeline.submit(message, clip, ticket).await;
                 if !asks_to_come_back(&answer) {
                     senders.lock().unwrap().answers.insert(number, answer);
                     return;
@@ -229,6 +236,13 @@ fn send_what_is_unanswered(world: &World, pipeline: &Arc<Pipeline>, time: &Clock
 /// 409 `in-progress`: the sender's earlier request is still on its way to being durable.
 fn asks_to_come_back(answer: &Answer) -> bool {
     matches!(answer, Answer::Refused(problem) if problem.code == Code::InProgress)
+}
+
+async fn receive(pipeline: &Pipeline, id: MessageId) -> Clip {
+    let announced = Some(clip().len() as u64);
+    let mut incoming = pipeline.admission().receive(id, announced, LIMITS.bytes_max).unwrap();
+    incoming.push(clip()).await.unwrap();
+    incoming.finish().await.unwrap()
 }
 
 fn message(pipeline: &Pipeline, number: usize, sending: &Sending) -> NewMessage {
