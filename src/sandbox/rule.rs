@@ -271,6 +271,7 @@ impl FaultAction {
             ..FaultAction::default()
         };
         let stands_alone = self.outage.is_some() || self.read_bytes_per_second.is_some();
+        let two_alone = self.outage.is_some() && self.read_bytes_per_second.is_some();
         let rates = [self.drip_bytes_per_second, self.read_bytes_per_second];
         if matches!(self.latency_ms, Some(Latency::Range([low, high])) if low > high) {
             Some("latency_ms must be [low, high]")
@@ -278,9 +279,7 @@ impl FaultAction {
             Some("cut goes with neither status, stall_ms, drip_bytes_per_second nor close")
         } else if self.stall_ms.is_some() && self.drip_bytes_per_second.is_some() {
             Some("stall_ms and drip_bytes_per_second are two ways to be slow")
-        } else if self.outage.is_some() && self.read_bytes_per_second.is_some() {
-            Some("outage and read_bytes_per_second stand alone")
-        } else if stands_alone && *self != alone {
+        } else if stands_alone && (*self != alone || two_alone) {
             Some("outage and read_bytes_per_second stand alone")
         } else if rates.contains(&Some(0)) {
             Some("a rate in bytes is at least 1")

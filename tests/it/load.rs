@@ -1,0 +1,117 @@
+//! Senders under load, and what each of them was told.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crate::sender::Send;
+
+/// Two senders share a conversation.
+const SENDERS_A_CONVERSATION: usize = 2;
+
+/// What one sender was told of one message. The key is also its transcript.
+#[derive(Debug)]
+pub struct Told {
+    pub key: String,
+    pub id: String,
+    pub status: u16,
+}
+
+/// What senders were told. Nothing else is a promise.
+#[derive(Default)]
+pub struct Book {
+    /// Answers 201 and 202.
+    pub told: Vec<Told>,
+    /// Every other answer: how often this status and code came.
+    pub refused: BTreeMap<(u16, String), usize>,
+    /// Sent, and never answered: whatever became of them, they may be sent again under their key.
+    pub unanswered: Vec<Send>,
+}
+
+impl Book {
+    /// Takes over what another one says.
+    pub fn add(&mut self, other: Book) {
+        self.told.extend(other.told);
+        self.unanswered.extend(other.unanswered);
+        for (refusal, count) in other.refused {
+            *self.refused.entry(refusal).or_default() += count;
+        }
+    }
+
+    /// Sends one message and writes down what comes back.
+    pub fn send(&mut self, send: Send, gateway: SocketAddr) {
+        let Some(answer) = send.to(gateway) else { return self.unanswered.push(send) };
+        if [201, 202].contains(&answer.status) {
+            let key = send.key.expect("messages under load have a key");
+            self.told.push(Told { key, id: answer.id(), status: answer.status });
+        } else {
+            let code = answer.body["code"].as_str().unwrap_or_default().to_owned();
+            *self.refused.entry((answer.status, code)).or_default() += 1;
+        }
+    }
+}
+
+/// Senders at work until they are stopped.
+pub struct Load {
+    stop: Arc<AtomicBool>,
+    senders: Vec<JoinHandle<Book>>,
+}
+
+impl Load {
+    /// Each sender sends one message after the other, with this pause between them: a third waits
+    /// as long as is usual, a third asks for 2 s, a third does not wait. `name` tells the messages
+    /// of this load from those of others. What is in `again` is sent first.
+    pub fn start(
+        gateway: SocketAddr,
+        name: &str,
+        senders: usize,
+        pause: Duration,
+        again: Vec<Send>,
+    ) -> Load {
+        let stop = Arc::new(AtomicBool::new(false));
+        let mut shares: Vec<Vec<Send>> = vec![Vec::new(); senders];
+        for (number, send) in again.into_iter().enumerate() {
+            shares[number % senders].push(send);
+        }
+        let senders = shares.into_iter().enumerate().map(|(sender, again)| {
+            let (stop, name) = (Arc::clone(&stop), name.to_owned());
+            std::thread::spawn(move || {
+                let new = (0..).map(move |number| message(&name, sender, number));
+                let mut book = Book::default();
+                for send in again.into_iter().chain(new) {
+                    if stop.load(Ordering::Relaxed) {
+                        break;
+                    }
+                    book.send(send, gateway);
+                    std::thread::sleep(pause);
+                }
+                book
+            })
+        });
+        let senders = senders.collect();
+        Load { stop, senders }
+    }
+
+    /// Lets every sender end the message it is at.
+    pub fn stop(self) -> Book {
+        self.stop.store(true, Ordering::Relaxed);
+        let mut book = Book::default();
+        for sender in self.senders {
+            book.add(sender.join().expect("no sender panics"));
+        }
+        book
+    }
+}
+
+fn message(name: &str, sender: usize, number: usize) -> Send {
+    let key = format!("{name}-{sender}-{number}");
+    let send = Send::new(&format!("c-{}", sender / SENDERS_A_CONVERSATION), &key).key(&key);
+    match number % 3 {
+        0 => send,
+        1 => send.prefer("respond-async"),
+        _ => send.prefer("wait=2"),
+    }
+}
