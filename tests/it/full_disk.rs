@@ -131,17 +131,18 @@ fn a_full_disk_refuses_honestly_and_goes_on_when_there_is_room() {
 
 #[test]
 fn a_disk_that_is_nearly_full_takes_no_new_messages_and_delivers_those_it_has() {
-    let Some(disk) = SmallDisk::mount("16m") else { return };
+    let Some(disk) = SmallDisk::mount("48m") else { return };
     let world = World::within(
         &disk.path,
-        &[("LEDGER__FREE_BYTES_MIN", "4194304"), ("DELIVERY__LATER_PAUSE_MS_MAX", "500")],
+        // More than the write-ahead log grows to: without room in it nothing goes on.
+        &[("LEDGER__FREE_BYTES_MIN", "25165824"), ("DELIVERY__LATER_PAUSE_MS_MAX", "500")],
     );
     let gateway = world.start();
     world.faults(vec![FaultRule::new(Target::Any, FaultAction::status(503))]);
     let mut book = Book::default();
     let before = (0..10).filter(|number| send(&gateway, &mut book, "before", *number) == 202);
     assert_eq!(before.count(), 10, "there is room");
-    let ballast = disk.fill(3 * 1024 * 1024);
+    let ballast = disk.fill(23 * 1024 * 1024);
     wait_at_most(Duration::from_secs(30), "it notices", || gateway.state()["storage_low"] == true);
     assert_eq!(send(&gateway, &mut book, "low", 0), 503);
     assert_eq!(book.refused.keys().next(), Some(&(503, "storage-low".to_owned())));

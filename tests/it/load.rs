@@ -61,8 +61,8 @@ pub struct Load {
 }
 
 impl Load {
-    /// Each sender sends one message after the other, with this pause between them: a third waits
-    /// as long as is usual, a third asks for 2 s, a third does not wait. `name` tells the messages
+    /// Each sender sends one message after the other, with this pause between them: of six, one
+    /// waits as long as is usual, one for 2 s, and four do not wait. `name` tells the messages
     /// of this load from those of others. What is in `again` is sent first.
     pub fn start(
         gateway: SocketAddr,
@@ -109,9 +109,9 @@ impl Load {
 fn message(name: &str, sender: usize, number: usize) -> Send {
     let key = format!("{name}-{sender}-{number}");
     let send = Send::new(&format!("c-{}", sender / SENDERS_A_CONVERSATION), &key).key(&key);
-    match number % 3 {
+    match number % 6 {
         0 => send,
-        1 => send.prefer("respond-async"),
-        _ => send.prefer("wait=2"),
+        3 => send.prefer("wait=2"),
+        _ => send.prefer("respond-async"),
     }
 }

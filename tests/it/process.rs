@@ -22,6 +22,8 @@ use crate::sender::{exchange, request};
 
 /// The longest any single wait of a test takes before it has failed.
 pub const PATIENCE: Duration = Duration::from_secs(20);
+/// Lines of a gateway's log that are shown where a test fails.
+const LOG_SHOWN: usize = 60;
 
 /// Everything that outlives a process: Genesys, the data, the settings.
 pub struct World {
@@ -99,7 +101,7 @@ impl World {
             }
         });
         match start.recv_timeout(PATIENCE) {
-            Ok((public, admin)) => Gateway { process, public, admin, log },
+            Ok((public, admin)) => Gateway { process, public, admin, log: Log(log) },
             Err(_) => panic!("the gateway did not start:\n{}", log.lock().unwrap().join("\n")),
         }
     }
@@ -220,7 +222,25 @@ pub struct Gateway {
     process: Process,
     pub public: SocketAddr,
     admin: SocketAddr,
-    log: Arc<Mutex<Vec<String>>>,
+    log: Log,
+}
+
+/// What it said; the end of it is shown where a test fails.
+struct Log(Arc<Mutex<Vec<String>>>);
+
+impl Log {
+    fn tail(&self) -> String {
+        let lines = self.0.lock().unwrap();
+        lines[lines.len().saturating_sub(LOG_SHOWN)..].join("\n")
+    }
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            println!("the gateway's last lines:\n{}", self.tail());
+        }
+    }
 }
 
 impl Gateway {
@@ -347,7 +367,7 @@ impl Gateway {
     pub fn ended(self) -> ExitStatus {
         let status = self.process.ended();
         if !status.success() {
-            println!("{status}:\n{}", self.log.lock().unwrap().join("\n"));
+            println!("{status}:\n{}", self.log.tail());
         }
         status
     }
