@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use voicepost::sandbox::{Endpoint, FaultAction, FaultRule, RateLimit, Target};
 
-use crate::load::{Book, Load};
+use crate::load::{Book, Load, Plan};
 use crate::process::{Send, World};
 use crate::reckoning::{Exempt, Reckoning};
 
@@ -30,7 +30,9 @@ fn a_storm_of_429_loses_nothing() {
     };
     let endpoints = [Endpoint::Upload, Endpoint::Post, Endpoint::Retention, Endpoint::Delete];
     world.faults(endpoints.into_iter().flat_map(asked).collect());
-    let load = Load::start(gateway.public, "s", SENDERS, Duration::from_millis(100), Vec::new());
+    let pause = Duration::from_millis(100);
+    let plan = Plan { name: "s".to_owned(), senders: SENDERS, pause, ..Plan::default() };
+    let load = Load::start(gateway.public, plan);
     std::thread::sleep(STORM);
     world.release();
     let book = load.stop();

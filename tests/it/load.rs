@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crate::sender::Send;
+use crate::sender::{Answer, Send};
 
 /// Two senders share a conversation.
 const SENDERS_A_CONVERSATION: usize = 2;
@@ -43,7 +43,13 @@ impl Book {
 
     /// Sends one message and writes down what comes back.
     pub fn send(&mut self, send: Send, gateway: SocketAddr) {
-        let Some(answer) = send.to(gateway) else { return self.unanswered.push(send) };
+        let answer = send.to(gateway);
+        self.write_down(send, answer);
+    }
+
+    /// Writes down what came back.
+    pub fn write_down(&mut self, send: Send, answer: Option<Answer>) {
+        let Some(answer) = answer else { return self.unanswered.push(send) };
         if [201, 202].contains(&answer.status) {
             let key = send.key.expect("messages under load have a key");
             self.told.push(Told { key, id: answer.id(), status: answer.status });
@@ -54,6 +60,20 @@ impl Book {
     }
 }
 
+/// What a load is made of.
+#[derive(Clone, Default)]
+pub struct Plan {
+    /// Tells its messages from those of other loads.
+    pub name: String,
+    pub senders: usize,
+    /// What a sender rests between two messages.
+    pub pause: Duration,
+    /// Sent first, as they are.
+    pub again: Vec<Send>,
+    /// Taken in turn; none: the usual one.
+    pub clips: &'static [&'static [u8]],
+}
+
 /// Senders at work until they are stopped.
 pub struct Load {
     stop: Arc<AtomicBool>,
@@ -61,23 +81,17 @@ pub struct Load {
 }
 
 impl Load {
-    /// Each sender sends one message after the other, with this pause between them: of six, one
-    /// waits as long as is usual, one for 2 s, and four do not wait. `name` tells the messages
-    /// of this load from those of others. What is in `again` is sent first.
-    pub fn start(
-        gateway: SocketAddr,
-        name: &str,
-        senders: usize,
-        pause: Duration,
-        again: Vec<Send>,
-    ) -> Load {
+    /// Each sender sends one message after the other: of six, one waits as long as is usual, one
+    /// for 2 s, and four do not wait.
+    pub fn start(gateway: SocketAddr, plan: Plan) -> Load {
+        let Plan { name, senders, pause, again, clips } = plan;
         let stop = Arc::new(AtomicBool::new(false));
         let mut shares: Vec<Vec<Send>> = vec![Vec::new(); senders];
         for (number, send) in again.into_iter().enumerate() {
             shares[number % senders].push(send);
         }
         let senders = shares.into_iter().enumerate().map(|(sender, again)| {
-            let (stop, name) = (Arc::clone(&stop), name.to_owned());
+            let (stop, name) = (Arc::clone(&stop), name.clone());
             std::thread::spawn(move || {
                 let new = (0..).map(move |number| message(&name, sender, number));
                 let mut book = Book::default();
@@ -85,6 +99,8 @@ impl Load {
                     if stop.load(Ordering::Relaxed) {
                         break;
                     }
+                    let clip = clips.get(book.told.len() % clips.len().max(1)).copied();
+                    let send = clip.into_iter().fold(send, Send::clip);
                     book.send(send, gateway);
                     std::thread::sleep(pause);
                 }

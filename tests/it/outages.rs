@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use voicepost::sandbox::{Cut, Endpoint, FaultAction, FaultRule, Outage, Target};
 
-use crate::load::{Book, Load};
+use crate::load::{Book, Load, Plan};
 use crate::process::{Send, World};
 use crate::reckoning::{Exempt, Reckoning};
 
@@ -74,7 +74,8 @@ fn an_outage_in_any_form_loses_nothing_that_was_accepted() {
 fn outlive(form: Form) -> (Reckoning, Duration, Book) {
     let world = World::new(&SETTINGS);
     let gateway = world.start();
-    let load = Load::start(gateway.public, "o", SENDERS, PAUSE, Vec::new());
+    let plan = Plan { name: "o".to_owned(), senders: SENDERS, pause: PAUSE, ..Plan::default() };
+    let load = Load::start(gateway.public, plan);
     std::thread::sleep(CALM);
     form.begin(&world);
     std::thread::sleep(OUTAGE);

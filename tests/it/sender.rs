@@ -116,9 +116,14 @@ impl Answer {
 /// `None`: the connection ended without an answer.
 pub fn exchange(address: SocketAddr, request: &[u8]) -> Option<Answer> {
     let mut stream = TcpStream::connect(address).ok()?;
-    stream.set_read_timeout(Some(ANSWER_MAX)).unwrap();
     // Whoever is refused early may not get rid of everything; the answer says why.
     let _ = stream.write_all(request);
+    answer(stream)
+}
+
+/// What comes back on a connection that a request was sent on.
+pub fn answer(mut stream: TcpStream) -> Option<Answer> {
+    stream.set_read_timeout(Some(ANSWER_MAX)).unwrap();
     let mut bytes = Vec::new();
     // A reset ends the answer like a close does.
     let _ = stream.read_to_end(&mut bytes);

@@ -7,7 +7,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use voicepost::sandbox::{Cut, Endpoint, FaultAction, FaultRule, Latency};
 
-use crate::load::{Book, Load};
+use crate::load::{Book, Load, Plan};
 use crate::process::World;
 use crate::reckoning::{Exempt, Reckoning};
 
@@ -37,7 +37,9 @@ fn killed_at_random_under_load_no_promise_is_broken() {
         let gateway = world.start();
         // Senders that got no answer come again, as senders do.
         let again = std::mem::take(&mut book.unanswered);
-        let load = Load::start(gateway.public, &round.to_string(), SENDERS, Duration::ZERO, again);
+        let name = round.to_string();
+        let plan = Plan { name, senders: SENDERS, again, ..Plan::default() };
+        let load = Load::start(gateway.public, plan);
         std::thread::sleep(Duration::from_millis(random.random_range(100..700)));
         gateway.kill();
         book.add(load.stop());
