@@ -48,7 +48,10 @@ use soak::{flat, plot, samples};
 const SENDERS: usize = 8;
 const PAUSE: Duration = Duration::from_millis(200);
 /// Of a test run: long enough for every kind of client to be served once.
-const TEST: Duration = Duration::from_secs(8);
+const TEST: Duration = Duration::from_secs(5);
+/// How long audio lives: short enough that purges come and go all the time.
+const TTL_SECONDS: &str = "10";
+const TTL_SECONDS_TEST: &str = "1";
 /// Until all that is owed is done, once nobody sends any more.
 const SETTLE_MAX: Duration = Duration::from_secs(180);
 
@@ -61,7 +64,7 @@ fn main() -> ExitCode {
     let is_test = arguments.iter().any(|argument| argument == "--test");
     let minutes: f64 = after("--minutes").map_or(30.0, |minutes| minutes.parse().unwrap());
     let length = if is_test { TEST } else { Duration::from_secs_f64(minutes * 60.0) };
-    let run = run(length);
+    let run = run(length, if is_test { TTL_SECONDS_TEST } else { TTL_SECONDS });
     println!("{}", run.reckoning);
     if let Some(path) = after("--csv") {
         std::fs::write(&path, samples::csv(&run.samples)).unwrap();
@@ -105,14 +108,14 @@ impl Run {
     }
 }
 
-fn run(length: Duration) -> Run {
+fn run(length: Duration, ttl_seconds: &str) -> Run {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR"));
     let world = World::within(
         target,
         &[
             ("GENESYS__TIMEOUT_SECONDS", "5"),
             ("DELIVERY__LATER_PAUSE_MS_MAX", "5000"),
-            ("PURGE__TTL_SECONDS", "10"),
+            ("PURGE__TTL_SECONDS", ttl_seconds),
             ("PURGE__PAUSE_MS_MAX", "5000"),
             ("SERVER__BODY_BYTES_PER_SECOND_MIN", "512"),
             ("LOG__FILTER", "error,voicepost::app=info"),

@@ -27,7 +27,7 @@ enum At {
 enum How {
     /// In order: the gateway reads the end of the stream.
     Close,
-    /// At once, as a process that dies with its answer unread, or a phone without signal later on.
+    /// At once, as a process that dies with its answer unread.
     Reset,
     /// Its half only: it says no more, and still listens.
     HalfClose,
@@ -47,13 +47,16 @@ fn a_sender_may_hang_up_wherever_the_handler_waits() {
     world
         .faults([Endpoint::Upload, Endpoint::Post].map(|e| FaultRule::new(e, slow.clone())).into());
     let gateway = world.start();
-    let mut complete = 0;
+    let (mut cut, mut complete) = (0, 0);
     let mut senders = Vec::new();
     for how in WAYS {
         for prefer in [None, Some("respond-async")] {
             let request = message(how, prefer, 0).request();
             for (number, at) in points(&request).into_iter().enumerate() {
-                complete += usize::from(matches!(at, At::Wait(_)));
+                match at {
+                    At::Byte(_) => cut += 1,
+                    At::Wait(_) => complete += 1,
+                }
                 let request = message(how, prefer, number).request();
                 senders.push(hang_up(gateway.public, request, at, how));
                 // Not so many at a time that the machine decides where the handler waits.
@@ -66,7 +69,7 @@ fn a_sender_may_hang_up_wherever_the_handler_waits() {
     senders.into_iter().for_each(|sender| sender.join().unwrap());
     at_rest(&gateway);
     let accepted = world.posts();
-    println!("{complete} requests were whole, {accepted} became messages");
+    println!("{cut} requests cut short, {complete} whole; {accepted} became messages");
     // Those that had gone before the body's last byte was read became nothing.
     assert!(accepted <= complete, "{accepted} messages of {complete} whole requests");
     assert!(accepted * 2 >= complete, "{accepted} messages of {complete} whole requests");

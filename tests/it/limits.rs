@@ -8,7 +8,7 @@ use crate::load::{Book, Load, Plan};
 use crate::process::{Send, World};
 use crate::reckoning::{Exempt, Reckoning};
 
-const SENDERS: usize = 6;
+const SENDERS: usize = 12;
 /// The limit of 300 calls a minute, in windows that a test can wait for.
 const CALLS: u32 = 40;
 const WINDOW_SECONDS: u32 = 8;
@@ -49,7 +49,7 @@ fn a_storm_of_429_loses_nothing() {
 
 #[test]
 fn a_steady_limit_is_kept_to() {
-    const MESSAGES: usize = 40;
+    const MESSAGES: usize = 25;
     let world = World::new(&[("LOG__FILTER", "error,voicepost::app=info")]);
     let limit = RateLimit { endpoint: Target::Any, calls: CALLS, window_seconds: WINDOW_SECONDS };
     world.sandbox.with(|sandbox| sandbox.set_rate_limit(limit));

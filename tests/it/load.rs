@@ -1,6 +1,6 @@
 //! Senders under load, and what each of them was told.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -29,6 +29,8 @@ pub struct Book {
     pub refused: BTreeMap<(u16, String), usize>,
     /// Sent, and never answered: whatever became of them, they may be sent again under their key.
     pub unanswered: Vec<Send>,
+    /// Keys that were sent more than once.
+    pub again: HashSet<String>,
 }
 
 impl Book {
@@ -36,6 +38,7 @@ impl Book {
     pub fn add(&mut self, other: Book) {
         self.told.extend(other.told);
         self.unanswered.extend(other.unanswered);
+        self.again.extend(other.again);
         for (refusal, count) in other.refused {
             *self.refused.entry(refusal).or_default() += count;
         }
@@ -94,7 +97,8 @@ impl Load {
             let (stop, name) = (Arc::clone(&stop), name.clone());
             std::thread::spawn(move || {
                 let new = (0..).map(move |number| message(&name, sender, number));
-                let mut book = Book::default();
+                let keys = again.iter().filter_map(|send| send.key.clone());
+                let mut book = Book { again: keys.collect(), ..Book::default() };
                 for send in again.into_iter().chain(new) {
                     if stop.load(Ordering::Relaxed) {
                         break;
@@ -126,8 +130,8 @@ fn message(name: &str, sender: usize, number: usize) -> Send {
     let key = format!("{name}-{sender}-{number}");
     let send = Send::new(&format!("c-{}", sender / SENDERS_A_CONVERSATION), &key).key(&key);
     match number % 6 {
-        0 => send,
-        3 => send.prefer("wait=2"),
+        2 => send.prefer("wait=2"),
+        5 => send,
         _ => send.prefer("respond-async"),
     }
 }

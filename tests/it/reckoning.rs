@@ -67,8 +67,8 @@ impl Reckoning {
         let posts = posts_by_key(world);
         found.posts = posts.values().sum();
         found.promises_are_kept(&ledger, &posts, book);
-        found.doubles_are_marked(&ledger, &posts);
-        found.lanes_are_in_order(world, &ledger, exempt);
+        found.doubles_are_marked(&ledger, &posts, book);
+        found.lanes_are_in_order(world, &ledger, book, exempt);
         found.copies_are_accounted_for(world, &ledger);
         found
     }
@@ -116,7 +116,12 @@ impl Reckoning {
     /// Invariant 3: a key is posted once, and once more for each post whose answer was lost, which
     /// its message says. What a crash interrupted has given its key back, so it answers for posts
     /// of keys that nobody holds, or that a sender used again.
-    fn doubles_are_marked(&mut self, ledger: &LedgerFile, posts: &HashMap<String, usize>) {
+    fn doubles_are_marked(
+        &mut self,
+        ledger: &LedgerFile,
+        posts: &HashMap<String, usize>,
+        book: &Book,
+    ) {
         let lost = ledger.messages.values().filter(|row| row.ending == "interrupted");
         let mut interrupted: usize =
             lost.filter(|row| row.possible_duplicate).map(|row| row.posts_lost).sum();
@@ -128,7 +133,8 @@ impl Reckoning {
             });
             let beyond = count.saturating_sub(admitted);
             self.doubled += count - 1;
-            if beyond > interrupted {
+            let other = holder.is_none() || book.again.contains(key);
+            if beyond > 0 && (!other || beyond > interrupted) {
                 self.doubled_unmarked.push(format!("{key}: {count} posts, holder {holder:?}"));
             }
             interrupted = interrupted.saturating_sub(beyond);
@@ -136,21 +142,32 @@ impl Reckoning {
     }
 
     /// Invariant 7: the posts of a lane, repeats included, never go back behind a younger message.
-    fn lanes_are_in_order(&mut self, world: &World, ledger: &LedgerFile, exempt: &Exempt) {
+    /// Of a key that was used again only the last post is certainly its holder's.
+    fn lanes_are_in_order(
+        &mut self,
+        world: &World,
+        ledger: &LedgerFile,
+        book: &Book,
+        exempt: &Exempt,
+    ) {
         let mut lanes: BTreeMap<String, Vec<(u64, String)>> = BTreeMap::new();
         world.account(|account| {
-            for post in account.posts() {
-                let id = ledger.keys.get(&post.transcript);
-                if id.is_some_and(|id| exempt.released.contains(id)) {
+            let posts = account.posts();
+            let last: HashMap<&str, usize> =
+                posts.iter().enumerate().map(|(at, post)| (post.transcript.as_str(), at)).collect();
+            for (at, post) in posts.iter().enumerate() {
+                let key = post.transcript.as_str();
+                let Some(id) = ledger.keys.get(key) else { continue };
+                let of_another = book.again.contains(key) && last[key] != at;
+                if of_another || exempt.released.contains(id) {
                     continue;
                 }
-                let Some(row) = ledger.by_key(&post.transcript) else { continue };
+                let Some(row) = ledger.messages.get(id) else { continue };
                 let lane = lanes.entry(post.conversation_id.clone()).or_default();
-                lane.push((row.accepted_seq, post.transcript.clone()));
+                lane.push((row.accepted_seq, key.to_owned()));
             }
         });
         for (lane, posts) in lanes {
-            // An interrupted message under a key that was used again is older than its holder.
             let pairs = posts.windows(2).filter(|pair| pair[0].0 > pair[1].0);
             self.out_of_order.extend(pairs.map(|pair| format!("{lane}: {pair:?}")));
         }

@@ -9,8 +9,9 @@ use crate::process::{Send, World, wait_until};
 /// Only where this is set, as `scripts/test --long` does: it needs strace and the right to trace.
 const WANTED: &str = "VOICEPOST_STRACE";
 
-/// What is watched: the way of bytes to the disk, and of the answer to the sender.
-const CALLS: &str = "trace=fsync,fdatasync,rename,renameat,renameat2,write,writev,sendto,sendmsg";
+/// What is watched: the request, the way of bytes to the disk, and the answer to the sender.
+const CALLS: &str = "trace=read,recvfrom,fsync,fdatasync,rename,renameat,renameat2,\
+                     write,writev,sendto,sendmsg";
 
 /// strace at work on a process; detached when dropped.
 struct Tracer(Child);
@@ -61,18 +62,19 @@ fn clip_and_record_are_synced_before_the_202() {
     }
     drop(tracer);
     let trace = std::fs::read_to_string(&trace_file).unwrap();
-    let mut answers = 0;
+    let (mut requests, mut answers) = (0, 0);
     let mut since = Vec::new();
     for line in trace.lines() {
-        if line.contains("\"HTTP/1.1 202 ") {
+        if line.contains("\"POST /v1/voice") {
+            requests += 1;
+            since.clear();
+        } else if line.contains("\"HTTP/1.1 202 ") {
             answers += 1;
             expect_order(&since);
-            since.clear();
-        } else {
-            since.push(line);
         }
+        since.push(line);
     }
-    assert_eq!(answers, 3, "{trace}");
+    assert_eq!((requests, answers), (3, 3), "{trace}");
     gateway.kill();
 }
 
