@@ -5,8 +5,9 @@ use serde_json::json;
 
 use super::audio::query_value;
 use super::core::Sandbox;
-use super::faults::FaultRule;
 use super::page;
+use super::rate::RateLimit;
+use super::rule::FaultRule;
 use super::wire::{Reply, Request};
 
 #[derive(Deserialize)]
@@ -15,11 +16,19 @@ struct CloseCall {
     conversation_id: String,
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LifeCall {
+    seconds: u32,
+}
+
 impl Sandbox {
     /// Answers the page and the paths under `/sandbox/`:
     /// - `GET account` (`?latest=N` for the last N of each list), `GET account/summary`
     /// - `GET`, `POST`, `DELETE faults`: a JSON list of rules
-    /// - `POST tokens/revoke`, `POST conversations/close` `{"conversation_id":…}`, `POST reset`
+    /// - `POST rate`: a limit by window, `{"calls":300,"window_seconds":60,"endpoint":"any"}`
+    /// - `POST tokens/revoke`, `POST tokens/life` `{"seconds":…}`
+    /// - `POST conversations/close` `{"conversation_id":…}`, `POST reset`
     pub(super) fn control(&mut self, request: &Request, now_ms: i64) -> Reply {
         let path = request.path.as_str();
         match (request.method.as_str(), path) {
@@ -35,14 +44,17 @@ impl Sandbox {
                 Reply::new(204)
             }
             ("POST", "/sandbox/tokens/revoke") => fresh(&json!({"revoked": self.revoke_tokens()})),
-            ("POST", "/sandbox/conversations/close") => match serde_json::from_slice(&request.body)
-            {
-                Ok(CloseCall { conversation_id }) => {
+            ("POST", "/sandbox/tokens/life") => read(&request.body, |LifeCall { seconds }| {
+                self.set_token_life(seconds);
+            }),
+            ("POST", "/sandbox/rate") => read(&request.body, |limit: RateLimit| {
+                self.set_rate_limit(limit);
+            }),
+            ("POST", "/sandbox/conversations/close") => {
+                read(&request.body, |CloseCall { conversation_id }| {
                     self.close_conversation(&conversation_id);
-                    Reply::new(204)
-                }
-                Err(error) => refusal(400, &error.to_string()),
-            },
+                })
+            }
             ("POST", "/sandbox/reset") => {
                 self.reset();
                 Reply::new(204)
@@ -61,6 +73,17 @@ impl Sandbox {
             Ok(()) => fresh(&self.faults.rules()),
             Err(error) => refusal(400, &error.to_string()),
         }
+    }
+}
+
+/// Reads a body and acts on it: 204, or 400 with what is wrong.
+fn read<T: serde::de::DeserializeOwned>(body: &[u8], act: impl FnOnce(T)) -> Reply {
+    match serde_json::from_slice(body) {
+        Ok(value) => {
+            act(value);
+            Reply::new(204)
+        }
+        Err(error) => refusal(400, &error.to_string()),
     }
 }
 

@@ -9,11 +9,12 @@ use ring::hmac;
 use serde::{Deserialize, Serialize};
 
 use super::account::Account;
-use super::faults::{FaultError, FaultRule, Faults};
+use super::faults::{Faults, Moment};
 use super::oauth::{self, Tokens};
-use super::rate::{RateCount, RateWindow};
+use super::rate::{RateCount, RateLimit, RateLimits};
+use super::rule::{FaultError, FaultRule, Outage};
 use super::settings::{MediaIds, SandboxSettings};
-use super::wire::{Problem, Reply, Request};
+use super::wire::{Arrival, Problem, Reply, Request};
 
 /// The calls of the contract.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -88,7 +89,7 @@ pub struct Sandbox {
     pub(super) tokens: Tokens,
     pub(super) faults: Faults,
     ids: StdRng,
-    rate: RateWindow,
+    rate: RateLimits,
 }
 
 impl Sandbox {
@@ -109,9 +110,26 @@ impl Sandbox {
             post_calls: 0,
             tokens: Tokens::default(),
             faults: Faults::new(settings.seed),
-            rate: RateWindow::new(settings.calls_per_minute),
+            rate: RateLimits::new(settings.calls_per_minute),
             ids,
             settings,
+        }
+    }
+
+    /// Says how a call is met of which the head is there: method, path and headers. Anything but
+    /// a call of the contract is taken.
+    pub fn arrive(&mut self, head: &Request) -> Arrival {
+        let Some((endpoint, _)) = Endpoint::of(head) else { return Arrival::Taken };
+        let strike = self.faults.draw(endpoint, Moment::Head);
+        match strike.map(|strike| strike.action) {
+            Some(action) if action.outage == Some(Outage::Refuse) => {
+                self.account.record_call(endpoint, None);
+                Arrival::Refused
+            }
+            Some(action) => action
+                .read_bytes_per_second
+                .map_or(Arrival::Taken, |rate| Arrival::ReadSlowly { bytes_per_second: rate }),
+            None => Arrival::Taken,
         }
     }
 
@@ -154,7 +172,23 @@ impl Sandbox {
 
     /// Ends all trouble.
     pub fn clear_faults(&mut self) {
-        self.faults = Faults::new(self.settings.seed);
+        self.faults.clear();
+    }
+
+    /// Lists of fault rules that have been in force; what hangs is let go when it grows.
+    pub fn fault_lists(&self) -> u64 {
+        self.faults.lists()
+    }
+
+    /// Limits calls from now on; the other limits stay.
+    pub fn set_rate_limit(&mut self, limit: RateLimit) {
+        self.rate.set(limit);
+    }
+
+    /// Life of the tokens that are issued from now on; those that are out keep theirs. 0 leaves
+    /// `expires_in` out of the answer.
+    pub fn set_token_life(&mut self, seconds: u32) {
+        self.settings.token_expires_in_seconds = seconds;
     }
 
     /// Revokes every live token, and says how many there were.
@@ -173,26 +207,29 @@ impl Sandbox {
         self.closed_conversations.clear();
         self.post_calls = 0;
         self.tokens = Tokens::default();
-        self.rate = RateWindow::new(self.settings.calls_per_minute);
+        self.rate = RateLimits::new(self.settings.calls_per_minute);
         self.clear_faults();
     }
 
     fn call(&mut self, mut call: Call<'_>) -> Reply {
         if call.endpoint != Endpoint::Token {
-            call.rate = Some(self.rate.count(call.now_ms));
+            call.rate = Some(self.rate.count(call.endpoint, call.now_ms));
         }
         if call.endpoint == Endpoint::Delete {
             self.account.record_delete_attempt(&call.media_id);
         }
-        let mut reply = match self.faults.draw(call.endpoint) {
+        let mut reply = match self.faults.draw(call.endpoint, Moment::Whole) {
             None => self.answer(&call),
             Some(strike) => {
+                if strike.action.revoke_tokens {
+                    self.revoke_tokens();
+                }
                 let own = strike.action.takes_effect().then(|| self.answer(&call));
                 strike.reply(own, &call)
             }
         };
         reply = reply.with("inin-correlation-id", call.correlation_id);
-        if let Some(rate) = call.rate {
+        if let Some(rate) = call.rate.map(|rate| rate.client) {
             reply = reply
                 .with("inin-ratelimit-count", rate.count.to_string())
                 .with("inin-ratelimit-allowed", rate.allowed.to_string())

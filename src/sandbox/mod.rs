@@ -1,7 +1,8 @@
 //! The stand-in for Genesys Cloud that the demo, the tests and the benches talk to.
 //!
 //! It serves the `media-api` contract to the letter, keeps an account of all that reached it, and
-//! fails on request: late, with a status, or with a cut connection before or after the effect.
+//! fails on request: late, slowly, with a status, with a connection cut before or after the effect,
+//! or not there at all.
 //!
 //! A pure core, `Sandbox::handle(request, now_ms) -> Reply`, reads no clock and opens no socket, so
 //! that a simulation can call it in memory; `SandboxServer` puts it behind HTTP.
@@ -11,7 +12,7 @@
 //!
 //! - `wire`: a request, a reply, how a reply is delivered; Genesys' error body
 //! - `core`: state and dispatch · `oauth`, `media`, `messages`: the endpoints · `audio`: `mediaUrl`
-//! - `faults`: seeded trouble · `rate`: the limit a minute · `account`: what happened
+//! - `rule`, `faults`: seeded trouble · `rate`: limits by window · `account`: what happened
 //! - `shell`: the HTTP server · `page`: the page to watch conversations and hear clips
 mod account;
 mod audio;
@@ -24,13 +25,15 @@ mod multipart;
 mod oauth;
 mod page;
 mod rate;
+mod rule;
 mod settings;
 mod shell;
 mod wire;
 
 pub use account::{Account, Post, Retention, Summary, Upload};
 pub use core::{Endpoint, Sandbox};
-pub use faults::{Cut, FaultAction, FaultError, FaultRule, Latency};
+pub use rate::RateLimit;
+pub use rule::{Cut, FaultAction, FaultError, FaultRule, Latency, Outage, Target};
 pub use settings::{MediaIds, SandboxSettings};
 pub use shell::SandboxServer;
-pub use wire::{Delivery, Ending, Reply, Request};
+pub use wire::{Arrival, Delivery, Ending, Reply, Request};

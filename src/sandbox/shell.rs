@@ -5,8 +5,9 @@
 
 use std::any::Any;
 use std::io;
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -16,11 +17,11 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, rt, web};
 use bytes::{Bytes, BytesMut};
-use futures_util::{StreamExt, stream};
+use futures_util::{Stream, StreamExt, stream};
 
 use super::core::Sandbox;
 use super::settings::SandboxSettings;
-use super::wire::{Ending, Reply, Request};
+use super::wire::{Arrival, Ending, Reply, Request};
 
 /// Largest request that is read at all; above it the connection is cut.
 const REQUEST_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -29,6 +30,10 @@ const RESERVE_BYTES_MAX: usize = 1024 * 1024;
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// How long a client that still sends is listened to after its answer.
 const LINGER: Duration = Duration::from_secs(5);
+/// How soon a call that hangs notices that the fault rules have changed.
+const HANG_LOOK: Duration = Duration::from_millis(20);
+/// Pieces a second of an answer that drips.
+const DRIPS_PER_SECOND: usize = 10;
 
 type Shared = Arc<Mutex<Sandbox>>;
 
@@ -36,23 +41,29 @@ type Shared = Arc<Mutex<Sandbox>>;
 pub struct SandboxServer {
     sandbox: Shared,
     base_url: String,
+    address: SocketAddr,
+    workers: usize,
+    connections: Arc<AtomicU64>,
+    serving: Mutex<Option<Serving>>,
+}
+
+/// The listener and its threads.
+struct Serving {
     handle: ServerHandle,
-    thread: Option<JoinHandle<()>>,
+    thread: JoinHandle<()>,
 }
 
 impl SandboxServer {
     /// Starts a sandbox on `listener`, on threads of its own, and returns once it answers.
     pub fn start(settings: SandboxSettings, listener: TcpListener) -> io::Result<SandboxServer> {
-        let base_url = format!("http://{}", listener.local_addr()?);
+        let address = listener.local_addr()?;
+        let base_url = format!("http://{address}");
         let workers = settings.workers.max(1);
         let sandbox = Arc::new(Mutex::new(Sandbox::new(settings, &base_url)));
-        let (started, start) = mpsc::channel();
-        let served = Arc::clone(&sandbox);
-        let thread = std::thread::Builder::new().name("sandbox".to_owned()).spawn(move || {
-            rt::System::new().block_on(run(served, workers, listener, started));
-        })?;
-        let handle = start.recv().map_err(|_| io::Error::other("sandbox thread ended"))??;
-        Ok(SandboxServer { sandbox, base_url, handle, thread: Some(thread) })
+        let (connections, serving) = (Arc::default(), Mutex::new(None));
+        let server = SandboxServer { sandbox, base_url, address, workers, connections, serving };
+        server.listen(listener)?;
+        Ok(server)
     }
 
     /// Where it listens: `http://` and the listener's address.
@@ -65,25 +76,57 @@ impl SandboxServer {
         action(&mut lock(&self.sandbox))
     }
 
+    /// Connections accepted so far.
+    pub fn connections(&self) -> u64 {
+        self.connections.load(Ordering::Relaxed)
+    }
+
+    /// Closes the listener and every connection: whoever connects is refused. The sandbox keeps
+    /// what it has; [`SandboxServer::open`] lets clients in again.
+    pub fn close(&self) {
+        if let Some(Serving { handle, thread }) = lock(&self.serving).take() {
+            // The command is sent when `stop` is called; its future only reports the end.
+            drop(handle.stop(false));
+            // A panic on that thread has been reported there.
+            let _ = thread.join();
+        }
+    }
+
+    /// Listens again at the same address; does nothing where it listens.
+    pub fn open(&self) -> io::Result<()> {
+        if lock(&self.serving).is_some() {
+            return Ok(());
+        }
+        self.listen(TcpListener::bind(self.address)?)
+    }
+
     /// Closes the listener and every connection; returns when its thread has ended.
     pub fn stop(self) {
         drop(self);
+    }
+
+    fn listen(&self, listener: TcpListener) -> io::Result<()> {
+        let (started, start) = mpsc::channel();
+        let (sandbox, connections) = (Arc::clone(&self.sandbox), Arc::clone(&self.connections));
+        let workers = self.workers;
+        let thread = std::thread::Builder::new().name("sandbox".to_owned()).spawn(move || {
+            rt::System::new().block_on(run(sandbox, connections, workers, listener, started));
+        })?;
+        let handle = start.recv().map_err(|_| io::Error::other("sandbox thread ended"))??;
+        *lock(&self.serving) = Some(Serving { handle, thread });
+        Ok(())
     }
 }
 
 impl Drop for SandboxServer {
     fn drop(&mut self) {
-        // The command is sent when `stop` is called; its future only reports the end.
-        drop(self.handle.stop(false));
-        if let Some(thread) = self.thread.take() {
-            // A panic on that thread has been reported there.
-            let _ = thread.join();
-        }
+        self.close();
     }
 }
 
 async fn run(
     sandbox: Shared,
+    connections: Arc<AtomicU64>,
     workers: usize,
     listener: TcpListener,
     started: mpsc::Sender<io::Result<ServerHandle>>,
@@ -94,7 +137,10 @@ async fn run(
             serve(Arc::clone(&sandbox), request, payload)
         }))
     })
-    .on_connect(keep_connection)
+    .on_connect(move |io, extensions| {
+        connections.fetch_add(1, Ordering::Relaxed);
+        keep_connection(io, extensions);
+    })
     .workers(workers)
     .keep_alive(KEEP_ALIVE)
     .client_disconnect_timeout(LINGER)
@@ -124,6 +170,7 @@ fn keep_connection(io: &dyn Any, extensions: &mut Extensions) {
     }
 }
 
+/// Hangs up in order: the client reads the end of the stream.
 fn cut(request: &HttpRequest) -> HttpResponse {
     if let Some(Connection(socket)) = request.conn_data::<Connection>() {
         // It fails only where the client has hung up already.
@@ -132,23 +179,55 @@ fn cut(request: &HttpRequest) -> HttpResponse {
     HttpResponse::InternalServerError().force_close().finish()
 }
 
+/// Breaks the connection off: the client is sent a reset.
+fn reset(request: &HttpRequest) -> HttpResponse {
+    if let Some(Connection(socket)) = request.conn_data::<Connection>() {
+        // To dissolve the association of an open TCP socket is to reset it.
+        let _ = rustix::net::connect_unspec(socket);
+    }
+    HttpResponse::InternalServerError().force_close().finish()
+}
+
 async fn serve(sandbox: Shared, request: HttpRequest, payload: web::Payload) -> HttpResponse {
-    let Some(body) = read(&request, payload).await else {
+    let head = translate(&request, Bytes::new());
+    let arrival = lock(&sandbox).arrive(&head);
+    let body = match arrival {
+        Arrival::Refused => return reset(&request),
+        Arrival::Taken => read(&request, payload, None).await,
+        Arrival::ReadSlowly { bytes_per_second } => {
+            read(&request, payload, Some(bytes_per_second)).await
+        }
+    };
+    let Some(body) = body else {
         return cut(&request);
     };
-    let reply = lock(&sandbox).handle(&translate(&request, body), now_ms());
+    let (reply, lists) = {
+        let mut sandbox = lock(&sandbox);
+        (sandbox.handle(&Request { body, ..head }, now_ms()), sandbox.fault_lists())
+    };
     if reply.fault.latency_ms > 0 {
         rt::time::sleep(Duration::from_millis(reply.fault.latency_ms)).await;
     }
     match reply.fault.ending {
-        Ending::Whole => answer(reply, Duration::ZERO),
-        Ending::StalledBody { stall_ms } => answer(reply, Duration::from_millis(stall_ms)),
+        Ending::Whole | Ending::StalledBody { .. } | Ending::DrippedBody { .. } => answer(reply),
         Ending::CutBeforeEffect | Ending::CutAfterEffect => cut(&request),
+        Ending::Reset => reset(&request),
+        Ending::Hang => {
+            while lock(&sandbox).fault_lists() == lists {
+                rt::time::sleep(HANG_LOOK).await;
+            }
+            reset(&request)
+        }
     }
 }
 
-/// The whole body; `None` where it is too large or never completes.
-async fn read(request: &HttpRequest, mut payload: web::Payload) -> Option<Bytes> {
+/// The whole body, no faster than `bytes_per_second`; `None` where it is too large or never
+/// completes.
+async fn read(
+    request: &HttpRequest,
+    mut payload: web::Payload,
+    bytes_per_second: Option<u32>,
+) -> Option<Bytes> {
     let length =
         request.headers().get("content-length").and_then(|v| v.to_str().ok()?.parse().ok());
     let mut body = BytesMut::with_capacity(length.unwrap_or(0).min(RESERVE_BYTES_MAX));
@@ -158,8 +237,16 @@ async fn read(request: &HttpRequest, mut payload: web::Payload) -> Option<Bytes>
             return None;
         }
         body.extend_from_slice(&chunk);
+        if let Some(bytes_per_second) = bytes_per_second {
+            rt::time::sleep(time_of(chunk.len(), bytes_per_second)).await;
+        }
     }
     Some(body.freeze())
+}
+
+/// How long so many bytes take.
+fn time_of(bytes: usize, bytes_per_second: u32) -> Duration {
+    Duration::from_secs(bytes as u64) / bytes_per_second.max(1)
 }
 
 fn translate(request: &HttpRequest, body: Bytes) -> Request {
@@ -175,28 +262,53 @@ fn translate(request: &HttpRequest, body: Bytes) -> Request {
     }
 }
 
-fn answer(reply: Reply, stall: Duration) -> HttpResponse {
-    let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+fn answer(reply: Reply) -> HttpResponse {
+    let Reply { status, headers, body, fault } = reply;
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = HttpResponse::build(status);
-    for (name, value) in reply.headers {
+    for (name, value) in headers {
         if let Ok(value) = HeaderValue::from_maybe_shared(value) {
             response.append_header((HeaderName::from_static(name), value));
         }
     }
-    if stall.is_zero() {
-        return response.body(reply.body);
+    if fault.close {
+        response.force_close();
     }
-    response.no_chunking(reply.body.len() as u64);
-    let body = stream::once(async move {
-        rt::time::sleep(stall).await;
-        Ok::<_, actix_web::Error>(reply.body)
-    });
-    response.streaming(Box::pin(body))
+    match fault.ending {
+        Ending::StalledBody { stall_ms } => {
+            response.no_chunking(body.len() as u64);
+            let length = body.len();
+            response.streaming(drips(body, length, Duration::from_millis(stall_ms)))
+        }
+        Ending::DrippedBody { bytes_per_second } => {
+            response.no_chunking(body.len() as u64);
+            let drip = (bytes_per_second as usize / DRIPS_PER_SECOND).max(1);
+            response.streaming(drips(body, drip, time_of(drip, bytes_per_second)))
+        }
+        _ => response.body(body),
+    }
 }
 
-fn lock(sandbox: &Mutex<Sandbox>) -> MutexGuard<'_, Sandbox> {
+/// The body in pieces of `drip` bytes, each after a pause.
+fn drips(
+    body: Bytes,
+    drip: usize,
+    pause: Duration,
+) -> impl Stream<Item = Result<Bytes, actix_web::Error>> + 'static {
+    let drips = stream::unfold(body, move |mut rest| async move {
+        if rest.is_empty() {
+            return None;
+        }
+        rt::time::sleep(pause).await;
+        let piece = rest.split_to(drip.min(rest.len()));
+        Some((Ok(piece), rest))
+    });
+    Box::pin(drips)
+}
+
+fn lock<T>(value: &Mutex<T>) -> MutexGuard<'_, T> {
     // A panicking test in `with` must not take every later request with it.
-    sandbox.lock().unwrap_or_else(PoisonError::into_inner)
+    value.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn now_ms() -> i64 {

@@ -73,6 +73,8 @@ pub struct Delivery {
     pub latency_ms: u64,
     /// What becomes of the answer then.
     pub ending: Ending,
+    /// Whether the connection ends after the answer.
+    pub close: bool,
 }
 
 /// What becomes of an answer.
@@ -90,12 +92,40 @@ pub enum Ending {
         /// Pause between the headers and the body.
         stall_ms: u64,
     },
+    /// Status and headers arrive at once, the body little by little.
+    DrippedBody {
+        /// How fast, at least 1.
+        bytes_per_second: u32,
+    },
+    /// The connection is reset without a byte; nothing happened at the sandbox.
+    Reset,
+    /// No byte comes until the fault rules change, then the connection is reset; nothing happened.
+    Hang,
+}
+
+/// What becomes of a call of which only the head is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arrival {
+    /// Its body is read.
+    Taken,
+    /// Its body is read no faster than this.
+    ReadSlowly {
+        /// How fast, at least 1.
+        bytes_per_second: u32,
+    },
+    /// The connection is reset, its body unread.
+    Refused,
 }
 
 impl Delivery {
     /// Whether the client gets an answer at all.
     pub fn is_answered(&self) -> bool {
-        !matches!(self.ending, Ending::CutBeforeEffect | Ending::CutAfterEffect)
+        match self.ending {
+            Ending::Whole | Ending::StalledBody { .. } | Ending::DrippedBody { .. } => true,
+            Ending::CutBeforeEffect | Ending::CutAfterEffect | Ending::Reset | Ending::Hang => {
+                false
+            }
+        }
     }
 }
 

@@ -13,6 +13,8 @@ pub struct Row {
     pub possible_duplicate: bool,
     /// Why it ended; empty where nothing went wrong.
     pub ending: String,
+    /// Posts whose answer was lost.
+    pub posts_lost: usize,
     /// States of its copies.
     pub copies: Vec<String>,
 }
@@ -35,7 +37,9 @@ impl LedgerFile {
         let sql = "SELECT hex(id), accepted_seq, stage,
                      json_extract(body, '$.possible_duplicate'),
                      coalesce(json_extract(body, '$.ending.code'), ''),
-                     coalesce((SELECT group_concat(state) FROM copies WHERE message_id = id), '')
+                     coalesce((SELECT group_concat(state) FROM copies WHERE message_id = id), ''),
+                     (SELECT count(*) FROM history
+                       WHERE message_seq = accepted_seq AND event = 'post-lost')
                    FROM messages";
         let mut statement = file.prepare(sql).unwrap();
         let mut rows = statement.query([]).unwrap();
@@ -46,6 +50,7 @@ impl LedgerFile {
                 stage: row.get(2).unwrap(),
                 possible_duplicate: row.get(3).unwrap(),
                 ending: row.get(4).unwrap(),
+                posts_lost: row.get::<_, i64>(6).unwrap().unsigned_abs() as usize,
                 copies: copies.split(',').filter(|s| !s.is_empty()).map(str::to_owned).collect(),
             };
             messages.insert(id(&row.get::<_, String>(0).unwrap()), message);

@@ -1,11 +1,11 @@
 //! The real program as a child process, in front of a sandbox that lives in the test.
 //!
 //! A [`World`] is what outlives the process: sandbox, data directory, settings. A [`Gateway`] is
-//! one life of the process; dropped, it is killed. The client is a bare socket, one connection a
-//! request.
+//! one life of the process; dropped, it is killed.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::io::{BufRead, BufReader};
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
@@ -17,14 +17,17 @@ use voicepost::sandbox::{
     Account, Endpoint, FaultAction, FaultRule, Latency, SandboxServer, SandboxSettings,
 };
 
-const CLIP: &[u8] = include_bytes!("../fixtures/audio/hello.ogg");
-const BOUNDARY: &str = "voicepost-test-boundary";
+pub use crate::sender::{Answer, Send};
+use crate::sender::{exchange, request};
+
 /// The longest any single wait of a test takes before it has failed.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(20);
+/// Lines of a gateway's log that are shown where a test fails.
+const LOG_SHOWN: usize = 60;
 
 /// Everything that outlives a process: Genesys, the data, the settings.
 pub struct World {
-    sandbox: SandboxServer,
+    pub sandbox: SandboxServer,
     pub data: tempfile::TempDir,
     settings: Vec<(String, String)>,
 }
@@ -33,9 +36,14 @@ impl World {
     /// A world with the settings' defaults, short pauses, and these settings on top:
     /// `("PURGE__TTL_SECONDS", "3")`.
     pub fn new(settings: &[(&str, &str)]) -> World {
+        World::within(&std::env::temp_dir(), settings)
+    }
+
+    /// The same with its data below this directory.
+    pub fn within(parent: &Path, settings: &[(&str, &str)]) -> World {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let sandbox = SandboxServer::start(SandboxSettings::default(), listener).unwrap();
-        let data = tempfile::tempdir().expect("a temporary directory");
+        let data = tempfile::tempdir_in(parent).expect("a temporary directory");
         let path = |name: &str| data.path().join(name).to_str().unwrap().to_owned();
         let mut all: Vec<(String, String)> = [
             ("SERVER__LISTEN", "127.0.0.1:0".to_owned()),
@@ -93,7 +101,7 @@ impl World {
             }
         });
         match start.recv_timeout(PATIENCE) {
-            Ok((public, admin)) => Gateway { process, public, admin, log },
+            Ok((public, admin)) => Gateway { process, public, admin, log: Log(log) },
             Err(_) => panic!("the gateway did not start:\n{}", log.lock().unwrap().join("\n")),
         }
     }
@@ -165,104 +173,16 @@ fn addresses(line: &str) -> Option<(SocketAddr, SocketAddr)> {
 
 /// Waits until `ready`; a test that waits in vain has failed.
 pub fn wait_until(what: &str, ready: impl Fn() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
+    wait_at_most(PATIENCE, what, ready);
+}
+
+/// The same, for what takes its time.
+pub fn wait_at_most(patience: Duration, what: &str, ready: impl Fn() -> bool) {
+    let deadline = Instant::now() + patience;
     while !ready() {
         assert!(Instant::now() < deadline, "waited in vain: {what}");
         std::thread::sleep(Duration::from_millis(10));
     }
-}
-
-/// One voice message on its way in.
-#[derive(Clone, Default)]
-pub struct Send {
-    pub conversation: String,
-    pub transcript: String,
-    pub key: Option<String>,
-    pub prefer: Option<String>,
-}
-
-impl Send {
-    /// A message whose transcript tells it apart.
-    pub fn new(conversation: &str, transcript: &str) -> Send {
-        let text = |text: &str| text.to_owned();
-        Send { conversation: text(conversation), transcript: text(transcript), ..Send::default() }
-    }
-
-    pub fn key(self, key: &str) -> Send {
-        Send { key: Some(key.to_owned()), ..self }
-    }
-
-    pub fn prefer(self, prefer: &str) -> Send {
-        Send { prefer: Some(prefer.to_owned()), ..self }
-    }
-
-    /// Sends it; `None`: the connection ended without an answer.
-    pub fn to(&self, gateway: SocketAddr) -> Option<Answer> {
-        exchange(gateway, &self.request())
-    }
-
-    fn request(&self) -> Vec<u8> {
-        let mut body = Vec::new();
-        let fields = [
-            ("conversation_id", self.conversation.as_str()),
-            ("sender_id", "guest-1"),
-            ("transcript", self.transcript.as_str()),
-        ];
-        for (name, value) in fields {
-            let head = format!("Content-Disposition: form-data; name=\"{name}\"");
-            body.extend(format!("--{BOUNDARY}\r\n{head}\r\n\r\n{value}\r\n").bytes());
-        }
-        let head = "Content-Disposition: form-data; name=\"file\"; filename=\"clip.ogg\"\r\n\
-                    Content-Type: audio/ogg";
-        body.extend(format!("--{BOUNDARY}\r\n{head}\r\n\r\n").bytes());
-        body.extend(CLIP);
-        body.extend(format!("\r\n--{BOUNDARY}--\r\n").bytes());
-        let mut head = format!("Content-Type: multipart/form-data; boundary={BOUNDARY}\r\n");
-        for (name, value) in [("Idempotency-Key", &self.key), ("Prefer", &self.prefer)] {
-            if let Some(value) = value {
-                head += &format!("{name}: {value}\r\n");
-            }
-        }
-        request("POST", "/v1/voice-messages", &head, &body)
-    }
-}
-
-fn request(method: &str, path: &str, head: &str, body: &[u8]) -> Vec<u8> {
-    let mut bytes = format!(
-        "{method} {path} HTTP/1.1\r\nHost: gateway\r\nConnection: close\r\n{head}\
-         Content-Length: {}\r\n\r\n",
-        body.len()
-    )
-    .into_bytes();
-    bytes.extend(body);
-    bytes
-}
-
-/// What a gateway answered.
-#[derive(Debug)]
-pub struct Answer {
-    pub status: u16,
-    pub body: Value,
-}
-
-impl Answer {
-    /// The message it is about.
-    pub fn id(&self) -> String {
-        self.body["id"].as_str().unwrap_or_else(|| panic!("no id: {self:?}")).to_owned()
-    }
-}
-
-/// `None`: the connection ended without an answer.
-fn exchange(address: SocketAddr, request: &[u8]) -> Option<Answer> {
-    let mut stream = TcpStream::connect(address).ok()?;
-    stream.set_read_timeout(Some(PATIENCE * 4)).unwrap();
-    stream.write_all(request).ok()?;
-    let mut bytes = Vec::new();
-    // A reset ends the answer like a close does.
-    let _ = stream.read_to_end(&mut bytes);
-    let end = bytes.windows(4).position(|window| window == b"\r\n\r\n")?;
-    let status = std::str::from_utf8(&bytes[9..12]).ok()?.parse().ok()?;
-    Some(Answer { status, body: serde_json::from_slice(&bytes[end + 4..]).ok()? })
 }
 
 /// A process of the program; killed when dropped.
@@ -302,7 +222,25 @@ pub struct Gateway {
     process: Process,
     pub public: SocketAddr,
     admin: SocketAddr,
-    log: Arc<Mutex<Vec<String>>>,
+    log: Log,
+}
+
+/// What it said; the end of it is shown where a test fails.
+struct Log(Arc<Mutex<Vec<String>>>);
+
+impl Log {
+    fn tail(&self) -> String {
+        let lines = self.0.lock().unwrap();
+        lines[lines.len().saturating_sub(LOG_SHOWN)..].join("\n")
+    }
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            println!("the gateway's last lines:\n{}", self.tail());
+        }
+    }
 }
 
 impl Gateway {
@@ -327,6 +265,48 @@ impl Gateway {
     pub fn command(&self, path: &str, body: &str) -> Answer {
         let answer = exchange(self.admin, &request("POST", path, "", body.as_bytes()));
         answer.unwrap_or_else(|| panic!("no answer to {path}"))
+    }
+
+    /// What is under way and owed, as an operator reads it.
+    pub fn state(&self) -> Value {
+        self.admin("/admin/state")
+    }
+
+    /// Lets every held message go on; their ids.
+    pub fn release_held(&self) -> Vec<String> {
+        let held = self.admin("/admin/held?limit=1000");
+        let ids = held.as_array().expect("a list").iter();
+        let ids: Vec<_> = ids.map(|row| row["id"].as_str().unwrap().to_owned()).collect();
+        for id in &ids {
+            let released = self.command(&format!("/admin/messages/{id}/release"), "");
+            assert_eq!(released.status, 200, "{id} is released");
+        }
+        ids
+    }
+
+    /// Lets it come to the end of all it owes, held messages included, and ends it in order. The
+    /// ids of those that had been held.
+    pub fn settled(self, patience: Duration) -> Vec<String> {
+        let mut released = Vec::new();
+        loop {
+            wait_at_most(patience, "nothing is owed any more", || {
+                let ledger = self.state()["ledger"].clone();
+                ledger["open"] == 0 && (ledger["purges_owed"] == 0 || ledger["held"] != 0)
+            });
+            let held = self.release_held();
+            if held.is_empty() {
+                break;
+            }
+            released.extend(held);
+        }
+        self.terminate();
+        assert_eq!(self.ended().code(), Some(0), "a whole drain");
+        released
+    }
+
+    /// The process id.
+    pub fn pid(&self) -> u32 {
+        self.process.0.id()
     }
 
     /// The receipt of a message, as an operator reads it.
@@ -392,7 +372,7 @@ impl Gateway {
     pub fn ended(self) -> ExitStatus {
         let status = self.process.ended();
         if !status.success() {
-            println!("{status}:\n{}", self.log.lock().unwrap().join("\n"));
+            println!("{status}:\n{}", self.log.tail());
         }
         status
     }

@@ -5,6 +5,7 @@
 mod contract;
 mod faults;
 mod media_url;
+mod outages;
 mod page;
 
 use std::io::{Read, Write};
