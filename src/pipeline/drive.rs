@@ -55,8 +55,8 @@ pub(super) struct Drive {
     pub(super) permit: Option<OwnedSemaphorePermit>,
     /// Posts by itself, because a call for several messages was refused.
     pub(super) apart: bool,
-    /// The pause until this time is over, whatever the wall clock says: it was waited for. Forgotten
-    /// with the next commit, which may begin another one.
+    /// The pause until this time is over, whatever the wall clock says: it was waited for.
+    /// Forgotten with the next commit, which may begin another one.
     waited_until: UnixMs,
     nudge: Arc<Notify>,
     place: OwnedSemaphorePermit,

@@ -273,8 +273,8 @@ const LIMITS: AudioLimits = AudioLimits {
     bytes_max: 12 * 1024 * 1024,
 };
 
-/// Once in a run an operator lets held messages go on, and has failed ones delivered anew as far as their clips
-/// are still kept.
+/// Once in a run an operator lets held messages go on, and has failed ones delivered anew as far
+/// as their clips are still kept.
 async fn operate(world: &World, pipeline: &Arc<Pipeline>) {
     world.counters.operated.store(true, Ordering::Relaxed);
     for (_, record) in world.records() {
