@@ -31,6 +31,8 @@ const FIRST_EXCHANGE: Duration = Duration::from_secs(10);
 const STORAGE_LOOK: Duration = Duration::from_secs(5);
 /// How often old rows are swept.
 const SWEEP: Duration = Duration::from_secs(600);
+/// Spool files younger than this are not swept: their messages may not be accepted yet.
+const SPOOL_SWEEP_AGE_MS: i64 = 3_600_000;
 /// Rows that one sweep deletes at most, of each kind.
 const SWEEP_ROWS: u32 = 10_000;
 /// How often a drain looks whether messages are still awake.
@@ -349,6 +351,11 @@ fn sweep(pipeline: &Arc<Pipeline>, settings: &Settings) {
                 Ok(0) => {}
                 Ok(rows) => tracing::info!(rows, "old rows swept"),
                 Err(error) => tracing::error!(%error, "old rows not swept"),
+            }
+            match pipeline.sweep_spool(now.plus_ms(-SPOOL_SWEEP_AGE_MS)).await {
+                Ok(0) => {}
+                Ok(files) => tracing::warn!(files, "spool files without a message swept"),
+                Err(error) => tracing::error!(%error, "the spool was not swept"),
             }
             tokio::time::sleep(SWEEP).await;
         }

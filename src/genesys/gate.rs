@@ -16,6 +16,10 @@ use crate::domain::{CallClass, Code, Failure, Pace, Retry, Turn, UnixMs, Waiting
 /// How long a call waits at the gate before it is sent back to be tried later: shorter than any
 /// caller's patience, long enough for an open gate with a queue.
 const WAIT_MAX: Duration = Duration::from_secs(5);
+/// How long a retention call waits: it goes where nobody else wants to, and never holds a place that
+/// a delete could have. Genesys may be told late, or not at all, how long a clip is wanted; that it
+/// is deleted does not depend on it.
+const RETENTION_WAIT_MAX: Duration = Duration::ZERO;
 /// A delete's 429 without a readable `Retry-After` closes the endpoint for this long (media-api
 /// contract, "Retention and deletion"). Elsewhere it closes nothing: only its caller pauses.
 const DELETE_CLOSED_MS: u64 = 5_000;
@@ -64,7 +68,7 @@ impl Gate {
     /// be tried when the gate is expected to open.
     pub async fn pass(self: &Rc<Self>, call: &Call) -> Result<Option<Passed>, Failure> {
         let Some(class) = class(call.name) else { return Ok(None) };
-        let deadline = Instant::now() + WAIT_MAX;
+        let deadline = Instant::now() + wait_max(class);
         loop {
             let turn = self.queue_up(class, call.due_at)?;
             let Ok(Ok(())) = tokio::time::timeout_at(deadline, turn).await else {
@@ -91,7 +95,7 @@ impl Gate {
         {
             let mut state = self.state.borrow_mut();
             let opens_in_ms = state.pace.free_at_ms(class).saturating_sub(self.now_ms());
-            if Duration::from_millis(opens_in_ms) > WAIT_MAX {
+            if Duration::from_millis(opens_in_ms) > wait_max(class) {
                 return Err(sent_back(opens_in_ms));
             }
             state.queues[index(class)].push_back(Waiter { go, due_at });
@@ -195,6 +199,10 @@ impl Drop for Passed {
             self.gate.serve();
         }
     }
+}
+
+fn wait_max(class: CallClass) -> Duration {
+    if class == CallClass::Retention { RETENTION_WAIT_MAX } else { WAIT_MAX }
 }
 
 /// For how long an answer closes the gate.

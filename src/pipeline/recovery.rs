@@ -77,6 +77,19 @@ impl Pipeline {
         Ok(recovered)
     }
 
+    /// Deletes spool files that no record counts on: what could not be removed when it should have
+    /// been. Those made since `made_before` are left alone, as their records may be on their way.
+    pub async fn sweep_spool(&self, made_before: UnixMs) -> Result<usize, RecoveryError> {
+        let mut strays = 0;
+        for id in self.parts.spool.list().await? {
+            if id.made_at() < made_before && !self.is_spooled(id).await? {
+                self.parts.spool.remove(id).await?;
+                strays += 1;
+            }
+        }
+        Ok(strays)
+    }
+
     async fn delete_strays(&self, kept: &HashSet<MessageId>) -> Result<usize, RecoveryError> {
         let mut strays = 0;
         for id in self.parts.spool.list().await? {

@@ -43,7 +43,7 @@ pub trait Spool: Send + Sync {
     /// Deletes a clip.
     fn remove(&self, id: MessageId) -> BoxFuture<'static, Result<(), SpoolError>>;
 
-    /// Ids of every clip there is. Asked once, at start.
+    /// Ids of every clip there is. Asked at start and by sweeps.
     fn list(&self) -> BoxFuture<'static, Result<Vec<MessageId>, SpoolError>>;
 
     /// Bytes of all clips that are there; those still being written do not count.

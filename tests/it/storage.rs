@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
+use voicepost::domain::MessageId;
 use voicepost::sandbox::{Endpoint, FaultAction, FaultRule};
 
-use crate::support::{Form, TestGateway};
+use crate::support::{Form, TestGateway, wait_for};
 
 fn spool(gateway: &TestGateway) -> PathBuf {
     gateway.data.path().join("spool")
@@ -46,4 +47,32 @@ fn a_clip_that_cannot_be_read_for_a_while_is_sent_later() {
     std::fs::remove_dir(&file).unwrap();
     std::fs::rename(&aside, &file).unwrap();
     gateway.receipt_when(id, "it is sent", |receipt| receipt["status"] == "sent");
+}
+
+/// What no record counts on goes; what is promised, or may just be coming, stays.
+#[test]
+fn a_sweep_of_the_spool_takes_only_what_nobody_counts_on() {
+    let gateway = TestGateway::start();
+    let pause = FaultAction::status(429).retry_after("60");
+    gateway.trouble(vec![FaultRule::new(Endpoint::Upload, pause).times(1)]);
+    let form = Form::sample().header("Prefer", "respond-async");
+    let receipt = gateway.send(&form).receipt(202);
+    let promised = receipt["id"].as_str().unwrap();
+    let now = gateway.pipeline().clock().now();
+    let [stray, coming] = [(-3_600_001, 1), (-1_000, 2)]
+        .map(|(ms, number)| MessageId::new(now.plus_ms(ms), [number; 10]));
+    assert_eq!(coming.made_at(), now.plus_ms(-1_000));
+    for id in [stray, coming] {
+        std::fs::write(spool(&gateway).join(format!("{id}.clip")), b"clip").unwrap();
+    }
+    let hour_ago = now.plus_ms(-3_600_000);
+    assert_eq!(wait_for(gateway.pipeline().sweep_spool(hour_ago)).unwrap(), 1);
+    let files = std::fs::read_dir(spool(&gateway)).unwrap();
+    let mut left: Vec<_> =
+        files.map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+    left.sort();
+    let mut expected = [format!("{coming}.clip"), format!("{promised}.clip")];
+    expected.sort();
+    assert_eq!(left, expected);
+    gateway.delete(promised).receipt(202);
 }
