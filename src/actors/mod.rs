@@ -43,7 +43,8 @@ pub use token::{
 pub use token_desk::TokenDesk;
 pub use uploader::{ObserveUploader, UploadClip, UploaderActor, UploaderObserved};
 pub use validator::{
-    CheckClip, INSPECTIONS_MAX, ObserveValidator, ValidatorActor, ValidatorObserved,
+    CheckClip, CheckedClip, ClipRules, ConvertedClip, INSPECTIONS_MAX, NotChecked,
+    ObserveValidator, ValidatorActor, ValidatorObserved,
 };
 
 use crate::clock::Clock;
@@ -94,6 +95,8 @@ pub struct Cast {
     pub ledger: Arc<dyn Ledger>,
     /// Time and chance.
     pub clock: Clock,
+    /// What clips are held to.
+    pub clip_rules: ClipRules,
     /// How purges are carried out.
     pub purge_rules: PurgeRules,
     /// Uploads at once.
@@ -145,7 +148,7 @@ pub fn start(cast: Cast) -> Actors {
         token_view,
         pace,
         validator: Handle::new(
-            ValidatorActor::new(vigil("ValidatorActor")).start(),
+            ValidatorActor::new(cast.clip_rules, vigil("ValidatorActor")).start(),
             INSPECTIONS_MAX,
         ),
         uploader: Handle::new(uploader.start(), cast.uploads_max),

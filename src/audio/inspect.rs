@@ -40,6 +40,8 @@ pub fn inspect(clip: &[u8], media: &Media) -> Result<(), ClipRefusal> {
         Codec::Mp3 => try_mp3(clip),
         Codec::Vorbis => try_vorbis(clip, media),
         Codec::Opus => try_opus(clip),
+        // Those are decoded to the end where they are converted.
+        Codec::Aac | Codec::Flac => Tally { good: 1, bad: 0 },
         Codec::Pcm | Codec::PcmFloat | Codec::Alaw | Codec::Mulaw | Codec::Adpcm => {
             Tally { good: 1, bad: 0 }
         }

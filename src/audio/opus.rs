@@ -33,6 +33,30 @@ pub(super) fn parse_head(packet: &[u8]) -> Result<OpusHead, String> {
     })
 }
 
+/// The identification header at the start of `bytes`, without whatever follows it.
+pub(super) fn head_of(bytes: &[u8]) -> Result<&[u8], String> {
+    if !bytes.starts_with(b"OpusHead") {
+        return Err("the Opus track has no identification header".into());
+    }
+    let head = parse_head(bytes)?;
+    // Mapping family 0 has no channel table (RFC 7845 §5.1.1).
+    let length =
+        if bytes[18] == 0 { HEAD_BYTES } else { HEAD_BYTES + 2 + usize::from(head.channels) };
+    bytes.get(..length).ok_or_else(|| format!("the Opus header has less than {length} bytes"))
+}
+
+/// The identification header for what an MP4 file says of its Opus track: the body of a `dOps` box
+/// holds the same fields, in big-endian order and without the magic (Opus in ISOBMFF §4.3.2).
+pub(super) fn head_from_dops(dops: &[u8]) -> Option<Vec<u8>> {
+    let (fixed, table) = dops.split_first_chunk::<11>()?;
+    let [version, channels, skip_1, skip_0, r3, r2, r1, r0, gain_1, gain_0, family] = *fixed;
+    let mut head = b"OpusHead".to_vec();
+    // Version 0 there is version 1 here.
+    head.extend([version + 1, channels, skip_0, skip_1, r0, r1, r2, r3, gain_0, gain_1, family]);
+    head.extend_from_slice(table);
+    head_of(&head).ok().map(<[u8]>::to_vec)
+}
+
 /// Samples that a packet decodes to, from its first two bytes; `None` for a packet that breaks
 /// the rules. All six bits of the frame count of code 3 are read.
 pub(super) fn packet_samples(packet: &[u8]) -> Option<u32> {

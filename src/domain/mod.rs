@@ -32,7 +32,7 @@ pub use failure::{Failure, Found, Outcome, PurgeOutcome, Retry};
 pub use file_name::file_stem;
 pub use hex::hex;
 pub use ids::{Lane, MessageId, Principal, RouteName};
-pub use media::{AudioLimits, ClipRefusal, Codec, Container, Media, Note};
+pub use media::{AudioLimits, ClipRefusal, Codec, Container, Conversion, Deliverable, Media, Note};
 pub use next::{Keeping, NextStep, interrupted, next_step, recover, withdrawal};
 pub use pace::{CallClass, Pace, RateHeaders, Turn, Waiting};
 pub use problem::Problem;

@@ -102,7 +102,7 @@ impl Record {
             conversation_id: self.conversation_id.clone(),
             media: MediaReceipt {
                 id: self.id,
-                media_type: self.media.container.media_type(),
+                media_type: self.media.container.container().media_type(),
                 codec: self.media.codec,
                 duration_ms: self.media.duration_ms,
                 bytes: self.media.bytes,

@@ -2,16 +2,16 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use ring::digest;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::drive::{self, Drive, Sender};
 use super::{Answer, HeldClip, Pipeline, Ticket};
-use crate::actors::{AskError, CheckClip};
+use crate::actors::{AskError, CheckClip, CheckedClip, ConvertedClip, NotChecked};
 use crate::domain::{
-    ClipPlace, Code, Media, MessageId, NewMessage, Patience, Problem, Record, Stage, Step, hex,
+    ClipPlace, Code, Deliverable, Media, MessageId, NewMessage, Patience, Problem, Record, Stage,
+    Step, hex,
 };
 use crate::genesys::Plan;
 use crate::ledger::{CommitError, KeyChange, KeyClaim, KeyHolder, Transition};
@@ -29,8 +29,8 @@ pub(super) async fn accept(
 ) {
     let started = Instant::now();
     let patience = message.patience;
-    match pipeline.begin(message, &clip.bytes).await {
-        Ok(Begun::New { record, seat }) => {
+    match pipeline.begin(message, clip).await {
+        Ok(Begun::New { record, seat, clip }) => {
             pipeline.parts.metrics.accepted(started.elapsed());
             let sender = Sender::new(answer, patience, started);
             let permit = ticket.into_drive();
@@ -50,20 +50,22 @@ pub(super) async fn accept(
 }
 
 enum Begun {
-    New { record: Box<Record>, seat: super::lanes::Seat },
+    New { record: Box<Record>, seat: super::lanes::Seat, clip: HeldClip },
     Repeat(KeyHolder),
 }
 
 impl Pipeline {
-    async fn begin(&self, message: NewMessage, clip: &Bytes) -> Result<Begun, Problem> {
+    async fn begin(&self, message: NewMessage, clip: HeldClip) -> Result<Begun, Problem> {
         let plan = self.parts.planner.plan(&message)?;
-        let media = self.check_clip(clip, &message.media).await?;
+        let CheckedClip { media, converted } = self.check_clip(&clip, &message.media).await?;
+        // What is the same of two requests is the clip that was sent, not what was made of it.
         let announced = self.lanes.announce(&plan.lane);
         let claim = message
             .key
             .as_ref()
             .map(|key| KeyClaim { key: key.clone(), fingerprint: fingerprint(&message) });
         let mut record = self.new_record(message, plan, media);
+        let clip = self.take_over(clip, converted, &mut record)?;
         // One that has to wait for its turn intends its upload when it comes: an intent that is
         // found at a start counts as a call that was on the wire.
         if announced.is_near_head() {
@@ -96,7 +98,7 @@ impl Pipeline {
                     "message accepted"
                 );
                 let seat = announced.seat(record.accepted_seq);
-                Ok(Begun::New { record: Box::new(record), seat })
+                Ok(Begun::New { record: Box::new(record), seat, clip })
             }
             Err(CommitError::KeyTaken(holder)) => match claim {
                 Some(claim) if claim.fingerprint == holder.fingerprint => Ok(Begun::Repeat(holder)),
@@ -109,10 +111,15 @@ impl Pipeline {
         }
     }
 
-    async fn check_clip(&self, clip: &Bytes, media: &Media) -> Result<Media, Problem> {
-        let order = CheckClip { clip: clip.clone(), media: media.clone() };
+    async fn check_clip(&self, clip: &HeldClip, media: &Media) -> Result<CheckedClip, Problem> {
+        let order = CheckClip { clip: clip.bytes.clone(), media: media.clone() };
         match self.parts.actors.validator.try_ask(order).await {
-            Ok(verdict) => verdict.map_err(Problem::from),
+            Ok(Ok(checked)) => Ok(checked),
+            Ok(Err(NotChecked::Refused(refusal))) => Err(refusal.into()),
+            Ok(Err(NotChecked::Busy)) => {
+                let detail = "all places for clips that have to be converted are taken";
+                Err(Problem::new(Code::Busy, detail).retry_after(2))
+            }
             Err(AskError::Busy) => Err(Problem::new(
                 Code::Busy,
                 format!("all {} places for inspections are taken", crate::actors::INSPECTIONS_MAX),
@@ -122,7 +129,23 @@ impl Pipeline {
         }
     }
 
-    fn new_record(&self, message: NewMessage, plan: Plan, media: Media) -> Record {
+    /// The clip that is delivered: the one that was sent, or the one it was converted to, which
+    /// takes over its share of memory.
+    fn take_over(
+        &self,
+        mut clip: HeldClip,
+        converted: Option<ConvertedClip>,
+        record: &mut Record,
+    ) -> Result<HeldClip, Problem> {
+        let Some(converted) = converted else { return Ok(clip) };
+        clip.reserved.resize(converted.clip.len() as u64, self.parts.admission.clips())?;
+        clip.bytes = converted.clip;
+        record.sha256 = hex(&converted.sha256);
+        record.converted_from = Some(converted.converted_from);
+        Ok(clip)
+    }
+
+    fn new_record(&self, message: NewMessage, plan: Plan, media: Media<Deliverable>) -> Record {
         let now = self.parts.clock.now();
         Record {
             id: message.id,

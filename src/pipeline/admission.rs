@@ -157,6 +157,17 @@ impl Reserved {
     pub fn grow(&mut self, more: Reserved) {
         self.permit.merge(more.permit);
     }
+
+    /// Gives back what more than `bytes` is taken, or takes what is missing.
+    pub fn resize(&mut self, bytes: u64, budget: &ClipBudget) -> Result<(), Problem> {
+        let wanted = usize::try_from(bytes.div_ceil(UNIT_BYTES)).unwrap_or(usize::MAX);
+        let taken = self.permit.num_permits();
+        if wanted > taken {
+            self.grow(budget.reserve((wanted - taken) as u64 * UNIT_BYTES)?);
+        }
+        drop(self.permit.split(taken.saturating_sub(wanted)));
+        Ok(())
+    }
 }
 
 /// Whether the gateway shuts down, for everybody who has to stop.

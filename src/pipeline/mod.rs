@@ -102,7 +102,7 @@ pub struct Pipeline {
 /// A clip in memory together with its share of the budget.
 struct HeldClip {
     bytes: Bytes,
-    _reserved: Reserved,
+    reserved: Reserved,
 }
 
 /// What a sender is told.
@@ -139,7 +139,7 @@ impl Pipeline {
     ) -> Answer {
         let (answer, answered) = oneshot::channel();
         let pipeline = Arc::clone(self);
-        let clip = HeldClip { bytes: clip, _reserved: reserved };
+        let clip = HeldClip { bytes: clip, reserved };
         self.engine.spawn(move || accept::accept(pipeline, message, clip, ticket, answer));
         answered.await.unwrap_or_else(|_| {
             let detail = "the request was lost inside the gateway";

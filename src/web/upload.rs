@@ -135,7 +135,7 @@ struct Clip {
 
 async fn read_clip(field: &mut Field, site: &Site) -> Result<Clip, Problem> {
     let budget = site.pipeline.admission().clips();
-    let mut gate = Gate::new(site.limits);
+    let mut gate = Gate::new(site.limits).converting(site.converts);
     let mut hash = digest::Context::new(&digest::SHA256);
     let mut reserved = budget.reserve(CLIP_STEP_BYTES)?;
     let mut reserved_bytes = CLIP_STEP_BYTES;

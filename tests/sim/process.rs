@@ -7,11 +7,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
-use voicepost::actors::{self, Cast, Fatal, PurgeRules};
+use voicepost::actors::{self, Cast, ClipRules, Fatal, PurgeRules};
 use voicepost::audio::Gate;
 use voicepost::clock::Clock;
 use voicepost::domain::{
-    AudioLimits, Backoff, Code, Envelope, Keeping, NewMessage, Origin, Principal,
+    AudioLimits, Backoff, Code, Conversion, Envelope, Keeping, NewMessage, Origin, Principal,
 };
 use voicepost::genesys::api::Api;
 use voicepost::genesys::media_api::{MediaApiPlanner, MediaApiRoute, MediaApiRules};
@@ -96,6 +96,7 @@ fn start(
         },
         ledger: Arc::clone(&ledger),
         clock: clock.clone(),
+        clip_rules: ClipRules { limits: LIMITS, conversion: Conversion::Off, transcodes_max: 1 },
         purge_rules: PurgeRules {
             backoff: Backoff { pause_ms_min: 2_000, pause_ms_max: 60_000 },
             ttl_seconds: KEEPING.ttl_seconds,

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::seal;
 use crate::domain::{
-    ClipPlace, Code, Copy, CopyKind, CopyState, Ending, Intent, Lane, Media, MessageId, Principal,
-    Private, Record, Retention, RouteName, Stage, Step, UnixMs,
+    ClipPlace, Code, Copy, CopyKind, CopyState, Deliverable, Ending, Intent, Lane, Media,
+    MessageId, Principal, Private, Record, Retention, RouteName, Stage, Step, UnixMs,
 };
 use crate::ledger::ReadError;
 
@@ -24,7 +24,7 @@ pub(super) const COPY_COLUMNS: &str = "ordinal, kind, state, due_at, retention, 
 /// The part of a record that no query looks into.
 #[derive(Serialize, Deserialize)]
 struct Body<'a> {
-    media: Cow<'a, Media>,
+    media: Cow<'a, Media<Deliverable>>,
     sha256: Cow<'a, str>,
     converted_from: Option<Cow<'a, str>>,
     conversation_id: Option<Cow<'a, str>>,
