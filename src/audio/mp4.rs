@@ -13,7 +13,7 @@ use super::mp4_fragment::{self, Place};
 use super::mp4_table;
 use super::mp4_track::{self, Mp4Track, rescale};
 use super::opus;
-use super::packets::{Coding, PacketClock, PacketSink};
+use super::packets::{PacketClock, PacketSink};
 use super::playtime::{Found, corrupted};
 
 /// The longest `moov` or `moof` box: more than the tables for a minute of 2.5 ms packets.
@@ -38,6 +38,10 @@ pub(super) struct Mp4Walk<S> {
     has_media: bool,
     /// The packets lay before their description.
     is_late: bool,
+    /// How long they are said to be, on the track's clock.
+    claimed_ticks: u64,
+    /// Whether any bytes came since the last description.
+    has_begun: bool,
     is_cut: bool,
 }
 
@@ -65,6 +69,8 @@ impl<S: PacketSink> Mp4Walk<S> {
             packet_bytes: 0,
             has_media: false,
             is_late: false,
+            claimed_ticks: 0,
+            has_begun: false,
             is_cut: false,
         }
     }
@@ -141,7 +147,7 @@ impl<S: PacketSink> Mp4Walk<S> {
                 At::Whole { kind, bytes_left }
             }
             b"mdat" => {
-                self.has_media = true;
+                (self.has_media, self.has_begun) = (true, true);
                 At::Media { bytes_left: body_bytes }
             }
             _ if !kind.iter().all(|byte| (0x20..0x7F).contains(byte) || *byte == 0xA9) => {
@@ -176,6 +182,7 @@ impl<S: PacketSink> Mp4Walk<S> {
         self.track = Some(track);
         let tables = mp4_track::tables(moov).unwrap_or_default();
         self.places = mp4_table::places(tables)?.into();
+        self.claimed_ticks = mp4_table::ticks(tables);
         self.is_late = self.has_media && !self.places.is_empty();
         Ok(())
     }
@@ -185,8 +192,10 @@ impl<S: PacketSink> Mp4Walk<S> {
             return Err(corrupted("the MP4 file has a fragment before its description"));
         };
         let places = mp4_fragment::places(moof, self.box_at, track)?;
-        // Packets of an earlier fragment that did not come.
-        self.is_cut |= !self.places.is_empty();
+        // Packets of an earlier fragment that did not come. One without any is no loss: WebKit
+        // writes its last fragment's description twice.
+        self.is_cut |= self.has_begun && !self.places.is_empty();
+        self.has_begun = false;
         self.drop_packet();
         self.places = places.into();
         Ok(())
@@ -215,23 +224,15 @@ impl<S: PacketSink> Mp4Walk<S> {
             if self.packet_bytes < place.bytes {
                 break;
             }
-            self.packet_ends(place)?;
+            self.packet_ends()?;
         }
         Ok(())
     }
 
-    fn packet_ends(&mut self, place: Place) -> Result<(), ClipRefusal> {
+    fn packet_ends(&mut self) -> Result<(), ClipRefusal> {
         self.places.pop_front();
         self.packet_bytes = 0;
-        self.sink.end()?;
-        let Some(track) = &self.track else { return Ok(()) };
-        if let (Coding::Opus { .. }, true) = (&track.audio.coding, place.duration > 0) {
-            // A last packet that is to be played shorter than it is tells where the audio ends.
-            let wanted = rescale(u64::from(place.duration), opus::RATE_HZ, track.timescale);
-            let samples = self.sink.last_samples();
-            self.sink.trim_last(wanted.map_or(0, |wanted| samples.saturating_sub(wanted)));
-        }
-        Ok(())
+        self.sink.end()
     }
 
     /// The file is over, and `clip` is all of it: hands on the packets that came too early.
@@ -242,7 +243,7 @@ impl<S: PacketSink> Mp4Walk<S> {
                 break;
             };
             self.sink.part(packet);
-            self.packet_ends(place)?;
+            self.packet_ends()?;
         }
         Ok(self.notes())
     }
@@ -270,8 +271,7 @@ impl Mp4Walk<PacketClock> {
         let samples = match (self.sink.packet_samples(), &self.track) {
             (Some(samples), _) => places.len() as u64 * u64::from(samples),
             (None, Some(track)) => {
-                let ticks = places.iter().map(|place| u64::from(place.duration)).sum();
-                rescale(ticks, opus::RATE_HZ, track.timescale).unwrap_or(u64::MAX)
+                rescale(self.claimed_ticks, opus::RATE_HZ, track.timescale).unwrap_or(u64::MAX)
             }
             (None, None) => 0,
         };

@@ -18,8 +18,6 @@ pub(super) struct Place {
     /// From the beginning of the file.
     pub(super) offset: u64,
     pub(super) bytes: u32,
-    /// Ticks of the track's clock that it is to be played; 0 when nothing says.
-    pub(super) duration: u32,
 }
 
 /// The packets that a `moof` box tells of, in the order of their places. `moof_at` is where the box
@@ -48,15 +46,13 @@ pub(super) fn places(
 
 struct Defaults {
     base: u64,
-    duration: u32,
     bytes: u32,
 }
 
 fn defaults(tfhd: &[u8], moof_at: u64, track: &Mp4Track) -> Option<Defaults> {
     let flags = number_32(tfhd, 0)?;
     let mut at = 8;
-    let mut defaults =
-        Defaults { base: moof_at, duration: track.default_duration, bytes: track.default_bytes };
+    let mut defaults = Defaults { base: moof_at, bytes: track.default_bytes };
     if flags & 0x1 != 0 {
         defaults.base = number_64(tfhd, at)?;
         at += 8;
@@ -65,7 +61,6 @@ fn defaults(tfhd: &[u8], moof_at: u64, track: &Mp4Track) -> Option<Defaults> {
         at += 4;
     }
     if flags & 0x8 != 0 {
-        defaults.duration = number_32(tfhd, at)?;
         at += 4;
     }
     if flags & 0x10 != 0 {
@@ -108,12 +103,13 @@ fn run(
         number_32(trun, at - 4)
     };
     for _ in 0..count {
-        let duration = field(0x100, defaults.duration).ok_or_else(cut)?;
+        // A duration is only what the writer makes of it; the packets tell theirs themselves.
+        field(0x100, 0).ok_or_else(cut)?;
         let bytes = field(0x200, defaults.bytes).ok_or_else(cut)?;
         field(0x400, 0).ok_or_else(cut)?;
         field(0x800, 0).ok_or_else(cut)?;
         if bytes > 0 {
-            places.push(Place { offset, bytes, duration });
+            places.push(Place { offset, bytes });
         }
         offset = offset.checked_add(u64::from(bytes)).ok_or_else(cut)?;
     }

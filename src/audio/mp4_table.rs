@@ -28,7 +28,6 @@ fn lay_out(stbl: &[u8], sizes: &[u8], equal_bytes: u32, count: usize) -> Option<
     if count == 0 {
         return Some(places);
     }
-    let mut durations = Durations { table: child(stbl, b"stts")?, entry: 0, left: 0, ticks: 0 };
     let runs = child(stbl, b"stsc")?;
     let (offsets, is_long) = match child(stbl, b"stco") {
         Some(offsets) => (offsets, false),
@@ -58,37 +57,20 @@ fn lay_out(stbl: &[u8], sizes: &[u8], equal_bytes: u32, count: usize) -> Option<
                 0 => number_32(sizes, 12 + 4 * places.len())?,
                 equal => equal,
             };
-            places.push(Place { offset, bytes, duration: durations.next() });
+            places.push(Place { offset, bytes });
             offset = offset.checked_add(u64::from(bytes))?;
         }
     }
     Some(places)
 }
 
-struct Durations<'a> {
-    table: &'a [u8],
-    entry: usize,
-    left: u32,
-    ticks: u32,
-}
-
-impl Durations<'_> {
-    /// The duration of the next packet; 0 behind the end of the table.
-    fn next(&mut self) -> u32 {
-        let entries = number_32(self.table, 4).unwrap_or(0) as usize;
-        while self.left == 0 {
-            if self.entry >= entries {
-                return 0;
-            }
-            let at = 8 + 8 * self.entry;
-            self.left = number_32(self.table, at).unwrap_or(0);
-            self.ticks = number_32(self.table, at + 4).unwrap_or(0);
-            self.entry += 1;
-            if number_32(self.table, at + 4).is_none() {
-                return 0;
-            }
-        }
-        self.left -= 1;
-        self.ticks
-    }
+/// How long all packets are said to be, in ticks of the track's clock.
+pub(super) fn ticks(stbl: &[u8]) -> u64 {
+    let Some(times) = child(stbl, b"stts") else { return 0 };
+    let entries = times.get(8..).unwrap_or_default().as_chunks::<8>().0;
+    let ticks = entries.iter().map(|entry| {
+        let count = number_32(entry, 0).unwrap_or(0);
+        u64::from(count) * u64::from(number_32(entry, 4).unwrap_or(0))
+    });
+    ticks.fold(0, u64::saturating_add)
 }

@@ -16,8 +16,7 @@ pub(super) struct Mp4Track {
     pub(super) audio: AudioTrack,
     /// Ticks of the track's clock in a second.
     pub(super) timescale: u32,
-    /// What a fragment's packets have unless it says otherwise: duration in ticks, size in bytes.
-    pub(super) default_duration: u32,
+    /// The size of a fragment's packets unless it says otherwise.
     pub(super) default_bytes: u32,
 }
 
@@ -55,13 +54,11 @@ pub(super) fn parse(moov: &[u8]) -> Result<Mp4Track, ClipRefusal> {
         let mut boxes = children(mvex).filter(|(kind, _)| kind == b"trex");
         boxes.find(|(_, trex)| number_32(trex, 4) == Some(id)).map(|(_, trex)| trex)
     });
-    let default = |at| trex.and_then(|trex| number_32(trex, at)).unwrap_or(0);
     Ok(Mp4Track {
         id,
         audio: AudioTrack { coding, start_samples, played_samples },
         timescale,
-        default_duration: default(12),
-        default_bytes: default(16),
+        default_bytes: trex.and_then(|trex| number_32(trex, 16)).unwrap_or(0),
     })
 }
 

@@ -39,8 +39,6 @@ pub(super) trait PacketSink {
     /// So many samples at the end of the last whole packet are not played. Only the word about the
     /// very last packet counts.
     fn trim_last(&mut self, samples: u64);
-    /// Samples in the last whole packet.
-    fn last_samples(&self) -> u64;
     /// Forgets a packet whose end never came.
     fn drop_packet(&mut self);
 }
@@ -176,10 +174,6 @@ impl PacketSink for PacketClock {
 
     fn trim_last(&mut self, samples: u64) {
         self.trimmed = samples;
-    }
-
-    fn last_samples(&self) -> u64 {
-        self.last_samples
     }
 
     fn drop_packet(&mut self) {

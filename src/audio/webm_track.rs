@@ -93,7 +93,7 @@ pub(super) fn block_head(block: &[u8]) -> Option<BlockHead> {
 }
 
 /// The packets of a laced block, of which `body` is everything behind the head.
-pub(super) fn laced<'a>(lacing: Lacing, body: &'a [u8]) -> Option<Vec<&'a [u8]>> {
+pub(super) fn laced(lacing: Lacing, body: &[u8]) -> Option<Vec<&[u8]>> {
     let (&count, mut rest) = body.split_first()?;
     let count = usize::from(count) + 1;
     let mut sizes = Vec::with_capacity(count);

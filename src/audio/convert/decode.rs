@@ -132,10 +132,6 @@ impl PacketSink for AacSpeech {
 
     fn trim_last(&mut self, _: u64) {}
 
-    fn last_samples(&self) -> u64 {
-        0
-    }
-
     fn drop_packet(&mut self) {
         self.packet.clear();
     }

@@ -86,10 +86,6 @@ impl PacketSink for Remux {
         self.trimmed = samples;
     }
 
-    fn last_samples(&self) -> u64 {
-        self.last_samples
-    }
-
     fn drop_packet(&mut self) {
         self.packet.clear();
     }
