@@ -8,6 +8,8 @@ mod audio;
 mod audio_hostile;
 mod cli;
 mod clips;
+mod convert;
+mod convert_hostile;
 mod crash;
 mod gate_properties;
 mod genesys_says_no;
