@@ -237,7 +237,12 @@ fn cast(
         },
         ledger: Arc::clone(ledger),
         clock: clock.clone(),
-        clip_rules: ClipRules { limits: LIMITS, conversion: Conversion::Off, transcodes_max: 1 },
+        clip_rules: ClipRules {
+            limits: LIMITS,
+            conversion: Conversion::Off,
+            transcodes_max: 1,
+            waveforms: false,
+        },
         purge_rules: PurgeRules { backoff, ttl_seconds: 3_600, calls_max: 8 },
         uploads_max: 100_000,
         posts_max: 16,

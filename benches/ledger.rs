@@ -252,6 +252,7 @@ fn accepted(number: u64) -> Record {
         },
         sha256: "5e".repeat(32),
         converted_from: None,
+        waveform: None,
         conversation_id: Some(conversation),
         envelope: Some(Envelope { sender_id: Some("guest-1".to_owned()), ..Envelope::default() }),
         transcript: Some(Transcript::choose(Some("Where is my parcel?".to_owned()), "")),

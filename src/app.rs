@@ -233,6 +233,7 @@ fn cast(
                 0 => (cores() / 2).max(1),
                 configured => configured,
             },
+            waveforms: settings.audio.waveforms,
         },
         purge_rules: PurgeRules {
             backoff: settings.purge.backoff(),

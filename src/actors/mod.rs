@@ -43,7 +43,7 @@ pub use token::{
 pub use token_desk::TokenDesk;
 pub use uploader::{ObserveUploader, UploadClip, UploaderActor, UploaderObserved};
 pub use validator::{
-    CheckClip, CheckedClip, ClipRules, ConvertedClip, INSPECTIONS_MAX, NotChecked,
+    CheckClip, CheckedClip, ClipRules, ConvertedClip, DrawClip, INSPECTIONS_MAX, NotChecked,
     ObserveValidator, ValidatorActor, ValidatorObserved,
 };
 

@@ -7,6 +7,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use actix::{Actor, Context, Handler, Message, MessageResult, ResponseFuture};
 use bytes::Bytes;
@@ -18,7 +19,7 @@ use tokio::sync::Semaphore;
 use super::guard::Vigil;
 use super::handle::Order;
 use crate::audio;
-use crate::domain::{AudioLimits, ClipRefusal, Codec, Conversion, Deliverable, Media};
+use crate::domain::{AudioLimits, ClipRefusal, Codec, Conversion, Deliverable, Media, Waveform};
 
 // 1 limits
 
@@ -39,6 +40,8 @@ pub struct ValidatorActor {
     /// Turns of the clips that are coded anew.
     transcodes: Rc<Semaphore>,
     waiting: Rc<Cell<usize>>,
+    /// The one place for a clip that is drawn.
+    drawing: Arc<Semaphore>,
     observed: Rc<RefCell<ValidatorObserved>>,
     _vigil: Vigil,
 }
@@ -52,6 +55,8 @@ pub struct ClipRules {
     pub conversion: Conversion,
     /// Clips coded anew at a time.
     pub transcodes_max: usize,
+    /// Whether accepted clips are drawn.
+    pub waveforms: bool,
 }
 
 // 3 observed
@@ -108,11 +113,22 @@ pub enum NotChecked {
     Busy,
 }
 
+/// Draws a clip, if nobody else is drawn; otherwise it stays undrawn.
+pub struct DrawClip {
+    /// The whole clip.
+    pub clip: Bytes,
+    /// What it is.
+    pub media: Media<Deliverable>,
+}
+
 /// Asks for the observable state.
 pub struct ObserveValidator;
 
 impl Message for CheckClip {
     type Result = Result<CheckedClip, NotChecked>;
+}
+impl Message for DrawClip {
+    type Result = Option<Waveform>;
 }
 impl Message for ObserveValidator {
     type Result = ValidatorObserved;
@@ -127,6 +143,7 @@ impl ValidatorActor {
             rules,
             transcodes: Rc::new(Semaphore::new(rules.transcodes_max)),
             waiting: Rc::default(),
+            drawing: Arc::new(Semaphore::new(usize::from(rules.waveforms))),
             observed: Rc::default(),
             _vigil: vigil,
         }
@@ -154,6 +171,21 @@ impl Handler<Order<CheckClip>> for ValidatorActor {
             };
             observed.borrow_mut().count(&verdict);
             verdict
+        }
+        .boxed_local()
+    }
+}
+
+impl Handler<DrawClip> for ValidatorActor {
+    type Result = ResponseFuture<Option<Waveform>>;
+
+    fn handle(&mut self, work: DrawClip, _: &mut Self::Context) -> Self::Result {
+        let place = Arc::clone(&self.drawing).try_acquire_owned();
+        async move {
+            let _place = place.ok()?;
+            let DrawClip { clip, media } = work;
+            let drawn = tokio::task::spawn_blocking(move || audio::waveform(&clip, &media));
+            drawn.await.ok().flatten()
         }
         .boxed_local()
     }

@@ -4,7 +4,7 @@
 //! - `sniff` names a format from its first bytes; `mp3`, `wav`, `ogg` walk one format each
 //! - `webm`, `mp4`, `flac` walk what has to be converted; `packets` is what they hand on
 //! - `inspect` takes a bounded second look at a finished clip
-//! - `convert` makes of it what can be delivered
+//! - `convert` makes of it what can be delivered; `waveform` draws that, with `decoders`
 //!
 //! Duration is always what a player would play, found by counting frames and samples; what a
 //! header claims is only compared with it. Pure CPU work: nothing here waits, and nothing here
@@ -13,6 +13,7 @@
 mod aac;
 mod bits;
 mod convert;
+mod decoders;
 mod ebml;
 mod flac;
 mod gate;
@@ -36,6 +37,7 @@ mod vorbis;
 mod vorbis_setup;
 mod wav;
 mod wav_format;
+mod waveform;
 mod webm;
 mod webm_track;
 mod xing;
@@ -45,6 +47,7 @@ use std::io::{self, Read};
 pub use convert::{Converted, convert, prove};
 pub use gate::Gate;
 pub use inspect::inspect;
+pub use waveform::waveform;
 
 use crate::domain::{AudioLimits, ClipRefusal, Media};
 

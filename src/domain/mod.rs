@@ -1,6 +1,6 @@
 //! The rules, pure: no actor, no clock, no socket, no file. Time and randomness are arguments.
 //!
-//! - `code`, `media`, `failure`: the words for what can go wrong and for what a clip is
+//! - `code`, `media`, `waveform`, `failure`: the words for what can go wrong and for what a clip is
 //! - `ids`, `time`, `transcript`, `copy`, `record`: what the ledger knows of a message
 //! - `event`, `change`: what can happen to it, and what each event makes of its record
 //! - `request`, `receipt`, `problem`: what callers hand over and are told
@@ -24,6 +24,7 @@ mod retry;
 mod time;
 mod token;
 mod transcript;
+mod waveform;
 
 pub use code::Code;
 pub use copy::{Copy, CopyKind, CopyState, Duty, NewCopy, Origin, Private, Retention};
@@ -43,3 +44,4 @@ pub use retry::Backoff;
 pub use time::UnixMs;
 pub use token::renew_after_ms;
 pub use transcript::{TRANSCRIPT_BYTES_MAX, Transcript, TranscriptSource};
+pub use waveform::{PEAKS, Waveform};

@@ -35,6 +35,8 @@ struct MediaReceipt {
     sha256: String,
     converted_from: Option<String>,
     notes: Vec<Note>,
+    waveform: Option<Vec<u8>>,
+    silent: Option<bool>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -109,6 +111,8 @@ impl Record {
                 sha256: self.sha256.clone(),
                 converted_from: self.converted_from.clone(),
                 notes: self.media.notes.clone(),
+                waveform: self.waveform.as_ref().map(|drawn| drawn.peaks.clone()),
+                silent: self.waveform.as_ref().map(|drawn| drawn.silent),
             },
             transcript: self.transcript.as_ref().map(|transcript| TranscriptReceipt {
                 text: transcript.text.clone(),

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Code, Copy, CopyState, Deliverable, Lane, Media, MessageId, Principal, Private, RouteName,
-    Transcript, UnixMs,
+    Transcript, UnixMs, Waveform,
 };
 
 /// How far a message has come. The names are those of `status` in the receipt.
@@ -164,6 +164,8 @@ pub struct Record {
     pub sha256: String,
     /// What the sender's clip was, where another is delivered: its media type with its codec.
     pub converted_from: Option<String>,
+    /// What the clip looks like, once somebody had the time to look.
+    pub waveform: Option<Waveform>,
     /// The conversation, where the route is told one.
     pub conversation_id: Option<String>,
     /// Identities and extras; `None` once the last purge is done.

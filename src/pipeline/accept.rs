@@ -6,6 +6,7 @@ use ring::digest;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use super::draw;
 use super::drive::{self, Drive, Sender};
 use super::{Answer, HeldClip, Pipeline, Ticket};
 use crate::actors::{AskError, CheckClip, CheckedClip, ConvertedClip, NotChecked};
@@ -32,6 +33,7 @@ pub(super) async fn accept(
     match pipeline.begin(message, clip).await {
         Ok(Begun::New { record, seat, clip }) => {
             pipeline.parts.metrics.accepted(started.elapsed());
+            draw::draw(&pipeline, &record, clip.bytes.clone());
             let sender = Sender::new(answer, patience, started);
             let permit = ticket.into_drive();
             let drive = Drive::new(pipeline, *record, seat, Some(clip), Some(sender), permit);
@@ -159,6 +161,7 @@ impl Pipeline {
             media,
             sha256: hex(&message.sha256),
             converted_from: None,
+            waveform: None,
             conversation_id: message.conversation_id,
             envelope: Some(message.envelope),
             transcript: Some(plan.transcript),

@@ -9,8 +9,8 @@
 //!            └─────▶ JanitorActor    retention, timer, delete … commit: purged
 //! ```
 //!
-//! `admission` bounds what is under way, `accept` makes a request durable, `drive` carries one
-//! message to its end, `parking` is where messages sleep, `lanes` keeps the order within a
+//! `admission` bounds what is under way, `accept` makes a request durable, `draw` looks at its clip
+//! beside that, `drive` carries one message to its end, `parking` is where messages sleep, `lanes` keeps the order within a
 //! conversation, `board` is the read view,
 //! `recovery` goes on after a start, `commands` are what senders and operators may ask for.
 //! Everything here runs on the engine's one thread, except the board and the admission, which any
@@ -20,6 +20,7 @@ mod accept;
 mod admission;
 mod board;
 mod commands;
+mod draw;
 mod drive;
 mod engine;
 mod lanes;

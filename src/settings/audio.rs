@@ -15,6 +15,8 @@ pub struct Audio {
     pub opus_bits_per_second: u32,
     /// Clips coded anew at a time; 0 is half the cores.
     pub transcodes_max: usize,
+    /// Whether accepted clips are drawn.
+    pub waveforms: bool,
 }
 
 /// Values of `audio.convert`.

@@ -42,6 +42,7 @@ pub fn plain(number: u64) -> Record {
         },
         sha256: "5e".repeat(32),
         converted_from: None,
+        waveform: None,
         conversation_id: Some("c0ffee00-0000-4000-8000-000000000000".to_owned()),
         envelope: Some(Envelope { sender_id: Some("guest-1".to_owned()), ..Envelope::default() }),
         transcript: Some(Transcript {

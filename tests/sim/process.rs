@@ -96,7 +96,12 @@ fn start(
         },
         ledger: Arc::clone(&ledger),
         clock: clock.clone(),
-        clip_rules: ClipRules { limits: LIMITS, conversion: Conversion::Off, transcodes_max: 1 },
+        clip_rules: ClipRules {
+            limits: LIMITS,
+            conversion: Conversion::Off,
+            transcodes_max: 1,
+            waveforms: false,
+        },
         purge_rules: PurgeRules {
             backoff: Backoff { pause_ms_min: 2_000, pause_ms_max: 60_000 },
             ttl_seconds: KEEPING.ttl_seconds,
