@@ -19,11 +19,11 @@ use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
 use ring::digest;
 use tokio::sync::oneshot;
-use voicepost::actors::{self, Actors, Cast, PurgeRules};
+use voicepost::actors::{self, Actors, Cast, ClipRules, PurgeRules};
 use voicepost::audio::Gate;
 use voicepost::clock::Clock;
 use voicepost::domain::{
-    AudioLimits, Backoff, Envelope, Keeping, NewMessage, Origin, Patience, Principal,
+    AudioLimits, Backoff, Conversion, Envelope, Keeping, NewMessage, Origin, Patience, Principal,
 };
 use voicepost::genesys::api::Api;
 use voicepost::genesys::media_api::{MediaApiPlanner, MediaApiRoute, MediaApiRules};
@@ -248,6 +248,12 @@ fn cast(
         },
         ledger: Arc::clone(ledger),
         clock: clock.clone(),
+        clip_rules: ClipRules {
+            limits: LIMITS,
+            conversion: Conversion::Off,
+            transcodes_max: 1,
+            waveforms: false,
+        },
         purge_rules: PurgeRules {
             backoff,
             ttl_seconds: 3_600,

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use voicepost::domain::{
-    ClipPlace, Codec, Container, CopyKind, CopyState, Envelope, Event, Intent, Lane, Media,
+    ClipPlace, Codec, CopyKind, CopyState, Deliverable, Envelope, Event, Intent, Lane, Media,
     MessageId, NewCopy, Principal, Private, Record, RouteName, Stage, Step, Transcript, UnixMs,
 };
 use voicepost::ledger::sqlite::{SqliteLedger, SqliteOptions};
@@ -242,7 +242,7 @@ fn accepted(number: u64) -> Record {
         stage: Stage::Accepted,
         clip: ClipPlace::Memory,
         media: Media {
-            container: Container::Ogg,
+            container: Deliverable::Ogg,
             codec: Codec::Opus,
             duration_ms: 4980,
             sample_rate_hz: 48_000,
@@ -252,6 +252,7 @@ fn accepted(number: u64) -> Record {
         },
         sha256: "5e".repeat(32),
         converted_from: None,
+        waveform: None,
         conversation_id: Some(conversation),
         envelope: Some(Envelope { sender_id: Some("guest-1".to_owned()), ..Envelope::default() }),
         transcript: Some(Transcript::choose(Some("Where is my parcel?".to_owned()), "")),

@@ -8,9 +8,9 @@ use std::time::Duration;
 use actix_rt::Arbiter;
 use tokio::sync::oneshot;
 
-use crate::actors::{self, Actors, Cast, Fatal, PurgeRules};
+use crate::actors::{self, Actors, Cast, ClipRules, Fatal, PurgeRules};
 use crate::clock::Clock;
-use crate::domain::{Keeping, Origin, RouteName, UnixMs};
+use crate::domain::{Conversion, Keeping, Origin, RouteName, UnixMs};
 use crate::genesys::api::Api;
 use crate::genesys::http::{HttpLimits, HttpTransport};
 use crate::genesys::media_api::{MediaApiPlanner, MediaApiRoute, MediaApiRules};
@@ -178,8 +178,11 @@ fn local_addr(listener: &TcpListener, address: SocketAddr) -> Result<SocketAddr,
 }
 
 fn workers(configured: usize) -> usize {
-    let cores = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     if configured == 0 { cores() } else { configured }
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
 fn planner(settings: &Settings, route: RouteName, origin: Origin) -> Arc<dyn Planner> {
@@ -227,6 +230,15 @@ fn cast(
         credentials,
         ledger: Arc::clone(ledger),
         clock: clock.clone(),
+        clip_rules: ClipRules {
+            limits: settings.limits.audio(),
+            conversion: settings.audio.conversion(),
+            transcodes_max: match settings.audio.transcodes_max {
+                0 => (cores() / 2).max(1),
+                configured => configured,
+            },
+            waveforms: settings.audio.waveforms,
+        },
         purge_rules: PurgeRules {
             backoff: settings.purge.backoff(),
             ttl_seconds: keeping(settings).ttl_seconds.max(keeping(settings).delay_seconds_min),
@@ -298,6 +310,7 @@ fn site(settings: &Settings, pipeline: Arc<Pipeline>) -> Site {
     Site {
         pipeline,
         limits: settings.limits.audio(),
+        converts: settings.audio.conversion() != Conversion::Off,
         patience: PatienceRules {
             wait: Duration::from_secs(server.wait_seconds),
             wait_max: Duration::from_secs(server.wait_seconds_max),

@@ -44,7 +44,8 @@ pub use token::{
 pub use token_desk::TokenDesk;
 pub use uploader::{ObserveUploader, UploadClip, UploaderActor, UploaderObserved};
 pub use validator::{
-    CheckClip, INSPECTIONS_MAX, ObserveValidator, ValidatorActor, ValidatorObserved,
+    CheckClip, CheckedClip, ClipRules, ConvertedClip, DrawClip, INSPECTIONS_MAX, NotChecked,
+    ObserveValidator, ValidatorActor, ValidatorObserved,
 };
 
 use crate::clock::Clock;
@@ -99,6 +100,8 @@ pub struct Cast {
     pub ledger: Arc<dyn Ledger>,
     /// Time and chance.
     pub clock: Clock,
+    /// What clips are held to.
+    pub clip_rules: ClipRules,
     /// How purges are carried out.
     pub purge_rules: PurgeRules,
     /// Uploads at once.
@@ -155,7 +158,7 @@ pub fn start(cast: Cast) -> Actors {
         pace_origin,
         purges_late_since,
         validator: Handle::new(
-            ValidatorActor::new(vigil("ValidatorActor")).start(),
+            ValidatorActor::new(cast.clip_rules, vigil("ValidatorActor")).start(),
             INSPECTIONS_MAX,
         ),
         uploader: Handle::new(uploader.start(), cast.uploads_max),

@@ -2,11 +2,15 @@
 
 use crate::domain::{AudioLimits, ClipRefusal, Container, Media};
 
+use super::flac::FlacWalk;
 use super::mp3::Mp3Walk;
+use super::mp4::Mp4Walk;
 use super::ogg::OggWalk;
-use super::playtime::{Found, PlaytimeLimit, corrupted, milliseconds};
+use super::packets::PacketClock;
+use super::playtime::{Found, PlaytimeLimit, corrupted, milliseconds, unsupported};
 use super::sniff::{self, Sniffed};
 use super::wav::WavWalk;
+use super::webm::WebmWalk;
 
 /// ID3 tags that may stand in front of an MP3, and their size together.
 const TAGS_MAX: u8 = 2;
@@ -15,11 +19,13 @@ const TAG_BYTES_MAX: u64 = 1024 * 1024;
 /// Judges one clip as its bytes arrive.
 ///
 /// A plain value of less than 2 KiB that holds no audio. The only memory it ever takes besides is
-/// for the setup header of a Vorbis stream, at most 64 KiB and given back at once. How the clip is
-/// cut into pieces makes no difference to the verdict.
+/// for what describes audio: the setup header of a Vorbis stream and the tracks of a WebM file, at
+/// most 64 KiB; the tables of an MP4 file, at most 512 KiB and four times what the sender sent for
+/// them. How the clip is cut into pieces makes no difference to the verdict.
 #[derive(Debug)]
 pub struct Gate {
     limits: AudioLimits,
+    converts: bool,
     playtime: PlaytimeLimit,
     bytes: u64,
     stage: Stage,
@@ -41,6 +47,9 @@ enum Stage {
     Mp3(Mp3Walk),
     Wav(WavWalk),
     Ogg(OggWalk),
+    Webm(WebmWalk<PacketClock>),
+    Mp4(Mp4Walk<PacketClock>),
+    Flac(FlacWalk),
     Refused(ClipRefusal),
 }
 
@@ -53,10 +62,20 @@ struct Head {
 }
 
 impl Gate {
-    /// A gate for one clip.
+    /// A gate for one clip, which lets through what can be delivered or converted.
     pub fn new(limits: AudioLimits) -> Gate {
         let playtime = PlaytimeLimit::new(&limits);
-        Gate { limits, playtime, bytes: 0, stage: Stage::Head(Head::default()) }
+        Gate { limits, converts: true, playtime, bytes: 0, stage: Stage::Head(Head::default()) }
+    }
+
+    /// The same, which refuses what cannot be delivered as it is, unless `converts`.
+    pub fn converting(self, converts: bool) -> Gate {
+        Gate { converts, ..self }
+    }
+
+    /// What it holds clips to.
+    pub fn limits(&self) -> AudioLimits {
+        self.limits
     }
 
     /// Takes the next piece of the clip, of any size.
@@ -69,6 +88,9 @@ impl Gate {
         let fitting = usize::try_from(room).map_or(bytes, |room| &bytes[..room.min(bytes.len())]);
         self.bytes += fitting.len() as u64;
         let mut verdict = self.stage.feed(fitting, &self.limits, self.playtime);
+        if verdict.is_ok() && !self.converts {
+            verdict = self.stage.refuse_convertible();
+        }
         if verdict.is_ok() && fitting.len() < bytes.len() {
             verdict = Err(ClipRefusal::TooLarge {
                 at_least_bytes: self.limits.bytes_max.saturating_add(1),
@@ -88,6 +110,9 @@ impl Gate {
         }
         if let Stage::Head(head) = &self.stage {
             self.stage = head.decide(&self.limits, self.playtime)?;
+            if !self.converts {
+                self.stage.refuse_convertible()?;
+            }
         }
         let (container, found) = match self.stage {
             Stage::Head(_) | Stage::Tag { .. } => {
@@ -97,9 +122,17 @@ impl Gate {
             Stage::Mp3(walk) => (Container::Mp3, walk.finish()?),
             Stage::Wav(walk) => (Container::Wav, walk.finish()?),
             Stage::Ogg(walk) => (Container::Ogg, walk.finish()?),
+            Stage::Webm(mut walk) => {
+                let notes = walk.finish();
+                (Container::Webm, walk.sink.finish(notes, true)?)
+            }
+            Stage::Mp4(walk) => (Container::Mp4, walk.finish_unseen()?),
+            Stage::Flac(walk) => (Container::Flac, walk.finish()?),
         };
-        self.playtime.check_whole(found.played_us)?;
-        let Found { codec, played_us, sample_rate_hz, channels, notes } = found;
+        let Found { codec, played_us, sample_rate_hz, channels, notes, is_certain } = found;
+        if is_certain {
+            self.playtime.check_whole(played_us)?;
+        }
         Ok(Media {
             container,
             codec,
@@ -138,6 +171,9 @@ impl Stage {
                 Stage::Mp3(walk) => return walk.feed(bytes),
                 Stage::Wav(walk) => return walk.feed(bytes),
                 Stage::Ogg(walk) => return walk.feed(bytes),
+                Stage::Webm(walk) => return walk.feed(bytes),
+                Stage::Mp4(walk) => return walk.feed(bytes),
+                Stage::Flac(walk) => return walk.feed(bytes),
                 Stage::Refused(refusal) => return Err(refusal.clone()),
             }
         }
@@ -145,6 +181,17 @@ impl Stage {
             Stage::Refused(refusal) => Err(refusal.clone()),
             _ => Ok(()),
         }
+    }
+
+    /// Refuses what would have to be converted first.
+    fn refuse_convertible(&self) -> Result<(), ClipRefusal> {
+        let container = match self {
+            Stage::Webm(_) => Container::Webm,
+            Stage::Mp4(_) => Container::Mp4,
+            Stage::Flac(_) => Container::Flac,
+            _ => return Ok(()),
+        };
+        Err(unsupported(container.media_type()))
     }
 }
 
@@ -167,6 +214,9 @@ impl Head {
             }
             Sniffed::Wav => Stage::Wav(WavWalk::new(playtime)),
             Sniffed::Ogg => Stage::Ogg(OggWalk::new(playtime)),
+            Sniffed::Webm => Stage::Webm(WebmWalk::new(PacketClock::new(playtime))),
+            Sniffed::Mp4 => Stage::Mp4(Mp4Walk::new(PacketClock::new(playtime))),
+            Sniffed::Flac => Stage::Flac(FlacWalk::new()),
             Sniffed::Id3 { tag_bytes } => {
                 let head = Head {
                     tags: self.tags + 1,

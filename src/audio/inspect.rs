@@ -40,6 +40,8 @@ pub fn inspect(clip: &[u8], media: &Media) -> Result<(), ClipRefusal> {
         Codec::Mp3 => try_mp3(clip),
         Codec::Vorbis => try_vorbis(clip, media),
         Codec::Opus => try_opus(clip),
+        // Those are decoded to the end where they are converted.
+        Codec::Aac | Codec::Flac => Tally { good: 1, bad: 0 },
         Codec::Pcm | Codec::PcmFloat | Codec::Alaw | Codec::Mulaw | Codec::Adpcm => {
             Tally { good: 1, bad: 0 }
         }
@@ -78,7 +80,7 @@ fn refuse_other_kinds(clip: &[u8]) -> Result<(), ClipRefusal> {
     Err(ClipRefusal::UnsupportedFormat { detected: kind.mime_type().into() })
 }
 
-fn options() -> AudioDecoderOptions {
+pub(super) fn options() -> AudioDecoderOptions {
     // Trimming would follow headers that lie.
     AudioDecoderOptions::default().gapless(false)
 }
@@ -113,7 +115,7 @@ fn try_mp3(clip: &[u8]) -> Tally {
     tally
 }
 
-fn behind_tags(mut clip: &[u8]) -> &[u8] {
+pub(super) fn behind_tags(mut clip: &[u8]) -> &[u8] {
     loop {
         let head = &clip[..clip.len().min(sniff::HEAD_BYTES)];
         let Ok(Sniffed::Id3 { tag_bytes }) = sniff::sniff(head, true) else { return clip };
@@ -129,7 +131,7 @@ fn frame_at(bytes: &[u8]) -> Option<FrameHeader> {
 }
 
 /// The whole frames that follow each other from the first byte on.
-fn frames(mut bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub(super) fn frames(mut bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
     std::iter::from_fn(move || {
         let (frame, rest) = bytes.split_at_checked(frame_at(bytes)?.frame_bytes as usize)?;
         bytes = rest;

@@ -2,44 +2,61 @@
 //!
 //! - `gate` judges the bytes as they arrive, in memory that does not grow with the clip
 //! - `sniff` names a format from its first bytes; `mp3`, `wav`, `ogg` walk one format each
+//! - `webm`, `mp4`, `flac` walk what has to be converted; `packets` is what they hand on
 //! - `inspect` takes a bounded second look at a finished clip
+//! - `convert` makes of it what can be delivered; `waveform` draws that, with `decoders`
 //!
 //! Duration is always what a player would play, found by counting frames and samples; what a
 //! header claims is only compared with it. Pure CPU work: nothing here waits, and nothing here
 //! knows HTTP, actors or files.
 
+mod aac;
 mod bits;
+mod convert;
+mod decoders;
+mod ebml;
+mod flac;
 mod gate;
 mod inspect;
 mod mp3;
+mod mp4;
+mod mp4_boxes;
+mod mp4_fragment;
+mod mp4_table;
+mod mp4_track;
 mod mpeg;
 mod ogg;
 mod ogg_crc;
 mod ogg_link;
 mod ogg_packets;
 mod opus;
+mod packets;
 mod playtime;
 mod sniff;
 mod vorbis;
 mod vorbis_setup;
 mod wav;
 mod wav_format;
+mod waveform;
+mod webm;
+mod webm_track;
 mod xing;
 
 use std::io::{self, Read};
 
+pub use convert::{Converted, convert, prove};
 pub use gate::Gate;
 pub use inspect::inspect;
+pub use waveform::waveform;
 
 use crate::domain::{AudioLimits, ClipRefusal, Media};
 
-/// The whole verdict on a finished clip: the gate, then the second look.
+/// The whole verdict on a finished clip: the gate, then the second look. What has to be converted is
+/// decoded to the end, so that the verdict is that on its conversion too.
 pub fn judge(clip: &[u8], limits: &AudioLimits) -> Result<Media, ClipRefusal> {
     let mut gate = Gate::new(*limits);
     gate.feed(clip)?;
-    let media = gate.finish()?;
-    inspect(clip, &media)?;
-    Ok(media)
+    look_inside(clip, gate.finish()?, limits)
 }
 
 /// [`judge`] for a clip that is read from somewhere. Stops reading at the refusal, so at most
@@ -50,7 +67,15 @@ pub fn judge_reader(
     clip: &mut impl Read,
     limits: &AudioLimits,
 ) -> io::Result<Result<Media, ClipRefusal>> {
-    let mut gate = Gate::new(*limits);
+    judge_through(Gate::new(*limits), clip)
+}
+
+/// [`judge_reader`] with a gate that has its own mind about conversion.
+pub fn judge_through(
+    mut gate: Gate,
+    clip: &mut impl Read,
+) -> io::Result<Result<Media, ClipRefusal>> {
+    let limits = gate.limits();
     let mut bytes = Vec::new();
     let mut buffer = vec![0; 64 * 1024];
     loop {
@@ -65,5 +90,12 @@ pub fn judge_reader(
         }
         bytes.extend_from_slice(&buffer[..count]);
     }
-    Ok(gate.finish().and_then(|media| inspect(&bytes, &media).map(|()| media)))
+    Ok(gate.finish().and_then(|media| look_inside(&bytes, media, &limits)))
+}
+
+fn look_inside(clip: &[u8], media: Media, limits: &AudioLimits) -> Result<Media, ClipRefusal> {
+    if media.container.deliverable().is_none() {
+        return prove(clip, &media, limits);
+    }
+    inspect(clip, &media).map(|()| media)
 }

@@ -256,6 +256,7 @@ impl Mp3Walk {
             sample_rate_hz: format.sample_rate_hz,
             channels: format.channels,
             notes,
+            is_certain: true,
         })
     }
 }

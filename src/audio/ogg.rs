@@ -249,6 +249,13 @@ impl OggWalk {
         if self.links_before > 1 {
             notes.push(Note::Chained);
         }
-        Ok(Found { codec, played_us: self.played_before_us, sample_rate_hz, channels, notes })
+        Ok(Found {
+            codec,
+            played_us: self.played_before_us,
+            sample_rate_hz,
+            channels,
+            notes,
+            is_certain: true,
+        })
     }
 }

@@ -57,6 +57,12 @@ impl<'a> OggPackets<'a> {
         }
     }
 
+    /// Goes on with the stream that follows the one that has ended; whether there is one.
+    pub(super) fn next_link(&mut self) -> bool {
+        self.serial = None;
+        !self.rest.is_empty()
+    }
+
     fn next_page(&mut self) -> Option<()> {
         let (header, rest) = self.rest.split_first_chunk::<27>()?;
         let serial = [header[14], header[15], header[16], header[17]];

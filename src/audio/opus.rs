@@ -4,6 +4,8 @@
 pub(super) const RATE_HZ: u32 = 48_000;
 /// The longest packet there may be: 120 ms.
 const PACKET_SAMPLES_MAX: u32 = 5_760;
+/// No recorder is fed by more.
+const INPUT_RATE_HZ_MAX: u32 = 768_000;
 /// Bytes of the identification header that matter here.
 pub(super) const HEAD_BYTES: usize = 19;
 
@@ -31,6 +33,43 @@ pub(super) fn parse_head(packet: &[u8]) -> Result<OpusHead, String> {
         channels: u16::from(channels),
         pre_skip: u16::from_le_bytes([head[10], head[11]]),
     })
+}
+
+/// The identification header at the start of `bytes`, without whatever follows it.
+pub(super) fn head_of(bytes: &[u8]) -> Result<&[u8], String> {
+    if !bytes.starts_with(b"OpusHead") {
+        return Err("the Opus track has no identification header".into());
+    }
+    let head = parse_head(bytes)?;
+    // Mapping family 0 has no channel table (RFC 7845 §5.1.1).
+    let length =
+        if bytes[18] == 0 { HEAD_BYTES } else { HEAD_BYTES + 2 + usize::from(head.channels) };
+    bytes.get(..length).ok_or_else(|| format!("the Opus header has less than {length} bytes"))
+}
+
+/// The identification header for what an MP4 file says of its Opus track: the body of a `dOps` box
+/// holds the same fields, in big-endian order and without the magic (Opus in ISOBMFF §4.3.2).
+pub(super) fn head_from_dops(dops: &[u8]) -> Option<Vec<u8>> {
+    let (fixed, table) = dops.split_first_chunk::<11>()?;
+    let [version, channels, mut fields @ .., family] = *fixed;
+    let rate =
+        |bytes: [u8; 8], read: fn([u8; 4]) -> u32| read([bytes[2], bytes[3], bytes[4], bytes[5]]);
+    // WebKit's writer (GStreamer) leaves the fields in the order of Ogg. It shows in the rate of the
+    // input, which is absurd the other way round.
+    let is_swapped = rate(fields, u32::from_be_bytes) > INPUT_RATE_HZ_MAX
+        && rate(fields, u32::from_le_bytes) <= INPUT_RATE_HZ_MAX;
+    if !is_swapped {
+        fields[0..2].reverse();
+        fields[2..6].reverse();
+        fields[6..8].reverse();
+    }
+    let mut head = b"OpusHead".to_vec();
+    // Version 0 there is version 1 here.
+    head.extend([version.saturating_add(1), channels]);
+    head.extend(fields);
+    head.push(family);
+    head.extend_from_slice(table);
+    head_of(&head).ok().map(<[u8]>::to_vec)
 }
 
 /// Samples that a packet decodes to, from its first two bytes; `None` for a packet that breaks
@@ -114,7 +153,17 @@ fn frame_length(bytes: &[u8]) -> Option<(usize, &[u8])> {
 
 #[cfg(test)]
 mod tests {
-    use super::packet_samples;
+    use super::{head_from_dops, packet_samples};
+
+    #[test]
+    fn headers_of_mp4_may_be_swapped_and_are_put_right() {
+        let wanted = b"OpusHead\x01\x01\x38\x01\x80\xBB\0\0\0\0\0";
+        let as_specified = [0, 1, 1, 0x38, 0, 0, 0xBB, 0x80, 0, 0, 0];
+        let as_webkit = [0, 1, 0x38, 1, 0x80, 0xBB, 0, 0, 0, 0, 0];
+        assert_eq!(head_from_dops(&as_specified).as_deref(), Some(&wanted[..]));
+        assert_eq!(head_from_dops(&as_webkit).as_deref(), Some(&wanted[..]));
+        assert_eq!(head_from_dops(&as_webkit[..10]), None);
+    }
 
     #[test]
     fn code_3_frame_counts_have_six_bits() {

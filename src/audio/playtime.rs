@@ -10,6 +10,8 @@ pub(super) struct Found {
     pub(super) sample_rate_hz: u32,
     pub(super) channels: u16,
     pub(super) notes: Vec<Note>,
+    /// Counted in the audio; not only claimed by a header, so that limits may be held against it.
+    pub(super) is_certain: bool,
 }
 
 /// Length of `samples` at `rate_hz` in microseconds, rounded down; saturates instead of

@@ -16,6 +16,9 @@ pub(super) enum Sniffed {
     Mp3,
     Wav,
     Ogg,
+    Webm,
+    Mp4,
+    Flac,
     /// An ID3v2 tag of so many bytes, header and footer included.
     Id3 {
         tag_bytes: u64,
@@ -30,7 +33,9 @@ pub(super) fn sniff(head: &[u8], behind_id3: bool) -> Result<Sniffed, ClipRefusa
         Some(found @ (Sniffed::Mp3 | Sniffed::Id3 { .. })) => Ok(found),
         Some(found) if !behind_id3 => Ok(found),
         Some(Sniffed::Wav) => Err(unsupported("WAV behind an ID3 tag")),
-        Some(_) => Err(unsupported("Ogg behind an ID3 tag")),
+        Some(Sniffed::Ogg) => Err(unsupported("Ogg behind an ID3 tag")),
+        Some(Sniffed::Flac) => Err(unsupported("audio/flac behind an ID3 tag")),
+        Some(_) => Err(unsupported("WebM or MP4 behind an ID3 tag")),
         None if behind_id3 => Err(unsupported(format!("{} behind an ID3 tag", name_of(head)))),
         None => Err(unsupported(name_of(head))),
     }
@@ -39,6 +44,15 @@ pub(super) fn sniff(head: &[u8], behind_id3: bool) -> Result<Sniffed, ClipRefusa
 fn recognise(head: &[u8]) -> Result<Option<Sniffed>, ClipRefusal> {
     if head.starts_with(b"OggS") {
         return Ok(Some(Sniffed::Ogg));
+    }
+    if head.starts_with(b"\x1A\x45\xDF\xA3") {
+        return Ok(Some(Sniffed::Webm));
+    }
+    if head.get(4..8) == Some(b"ftyp") {
+        return Ok(Some(Sniffed::Mp4));
+    }
+    if head.starts_with(b"fLaC") {
+        return Ok(Some(Sniffed::Flac));
     }
     let is_wave = head.get(8..12).is_none_or(|form| form == b"WAVE");
     if (head.starts_with(b"RIFF") || head.starts_with(b"RF64")) && is_wave {
@@ -71,8 +85,7 @@ fn id3_bytes(head: &[u8]) -> Result<u64, ClipRefusal> {
 }
 
 /// Audio and video formats by their first bytes; `infer` knows some of them under other names.
-const MEDIA: [(&[u8], &str); 20] = [
-    (b"fLaC", "audio/flac"),
+const MEDIA: [(&[u8], &str); 18] = [
     (b"MAC ", "Monkey's Audio"),
     (b"MP+", "Musepack"),
     (b"MPCK", "Musepack"),
@@ -85,7 +98,6 @@ const MEDIA: [(&[u8], &str); 20] = [
     (b"\x02#!SILK", "SILK audio"),
     (b"MThd", "audio/midi"),
     (b"ADIF", "audio/aac"),
-    (b"\x1A\x45\xDF\xA3", "audio/webm (WebM or Matroska)"),
     (b"\x30\x26\xB2\x75\x8E\x66\xCF\x11", "Windows Media"),
     (b"RIFX", "WAV in big-endian order (RIFX)"),
     (b"BW64", "WAV as BW64"),
@@ -102,9 +114,6 @@ fn name_of(head: &[u8]) -> String {
     let form = head.get(8..12);
     if head.starts_with(b"FORM") && matches!(form, Some(b"AIFF" | b"AIFC")) {
         return "audio/aiff".into();
-    }
-    if head.get(4..8) == Some(b"ftyp") {
-        return "audio/mp4 (MP4, M4A or 3GP)".into();
     }
     if head.first_chunk::<4>().is_some_and(|four| HeaderBytes::parse(*four) == HeaderBytes::Adts) {
         return "audio/aac (ADTS)".into();

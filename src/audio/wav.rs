@@ -226,6 +226,7 @@ impl WavWalk {
             sample_rate_hz: format.sample_rate_hz,
             channels: format.channels,
             notes,
+            is_certain: true,
         })
     }
 }

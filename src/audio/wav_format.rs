@@ -47,6 +47,21 @@ impl WavFormat {
         bytes
     }
 
+    /// Bytes that go together: a sample of each channel, or a block of ADPCM.
+    pub(super) fn block_bytes(&self) -> u32 {
+        self.block_bytes
+    }
+
+    /// Samples of one channel in those.
+    pub(super) fn block_samples(&self) -> u32 {
+        self.block_samples
+    }
+
+    /// Of the two codings of ADPCM: Microsoft's, whose blocks begin with two samples.
+    pub(super) fn is_microsoft(&self) -> bool {
+        self.block_header_samples == 2
+    }
+
     /// Whether so many bytes end within a block.
     pub(super) fn is_cut(&self, bytes: u64) -> bool {
         !bytes.is_multiple_of(u64::from(self.block_bytes))
@@ -102,6 +117,26 @@ pub(super) fn parse(chunk: &[u8]) -> Result<WavFormat, ClipRefusal> {
         block_header_bytes,
         block_header_samples,
     })
+}
+
+/// Format and audio of a whole WAV clip that has passed the gate, however its sizes are written.
+pub(super) fn locate(clip: &[u8]) -> Option<(WavFormat, &[u8])> {
+    let mut rest = clip.get(12..)?;
+    let mut format = None;
+    loop {
+        let (head, body) = rest.split_first_chunk::<8>()?;
+        let size = u32::from_le_bytes([head[4], head[5], head[6], head[7]]) as usize;
+        match &head[..4] {
+            b"fmt " => format = parse(body.get(..size.min(FORMAT_BYTES))?).ok(),
+            // A size that cannot be meant, or is more than there is: to the end.
+            b"data" => {
+                let audio = if size == 0 { body } else { body.get(..size).unwrap_or(body) };
+                return Some((format?, audio));
+            }
+            _ => {}
+        }
+        rest = body.get(size + (size & 1)..)?;
+    }
 }
 
 fn codec_of(tag: u16) -> Result<Codec, ClipRefusal> {

@@ -65,7 +65,7 @@ impl Steps {
             ("accepted", Some(record)) => format!(
                 "gate: {} in {}, {} ms, {} bytes; its record is durable, and nothing has left yet",
                 codec(record),
-                record.media.container.media_type(),
+                record.media.container.container().media_type(),
                 record.media.duration_ms,
                 record.media.bytes
             ),

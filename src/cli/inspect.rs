@@ -2,16 +2,22 @@
 
 use std::fs::File;
 use std::io::{self, Write};
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::mpsc;
+use std::thread;
 
 use clap::Args;
 use serde::Serialize;
 
 use super::Ended;
-use crate::audio;
-use crate::domain::{AudioLimits, ClipRefusal, Code, Codec, Container, Media, Note};
+use crate::audio::{self, Gate};
+use crate::domain::{ClipRefusal, Code, Codec, Container, Conversion, Media, Note};
 use crate::settings::Settings;
+
+/// Results that a thread may have ready before they are printed.
+const AHEAD_MAX: usize = 64;
 
 /// Arguments of `inspect`.
 #[derive(Debug, Args)]
@@ -27,6 +33,8 @@ pub struct InspectArgs {
 enum Verdict {
     /// Deliver it as it is.
     Accept,
+    /// Deliver what it is converted to.
+    Convert,
     /// Turn it away.
     Reject,
 }
@@ -49,39 +57,81 @@ struct Line<'a> {
     detail: Option<String>,
 }
 
-/// Prints one JSON object a line for each file. Exit code 1 when one is rejected or cannot be read;
-/// the latter is told on standard error.
+/// Prints one JSON object a line for each file, in their order, and uses every core for it. Exit
+/// code 1 when one is rejected or cannot be read; the latter is told on standard error.
 ///
 /// # Errors
 /// When the settings are unusable, or the output cannot be written.
 pub fn run(config: Option<&Path>, args: &InspectArgs) -> Ended {
-    let limits = Settings::load(config)?.limits.audio();
-    let mut out = io::stdout().lock();
+    let settings = Settings::load(config)?;
+    let gate = || {
+        let converts = settings.audio.conversion() != Conversion::Off;
+        Gate::new(settings.limits.audio()).converting(converts)
+    };
+    let mut out = io::BufWriter::new(io::stdout().lock());
     let mut code = ExitCode::SUCCESS;
-    for path in &args.files {
-        let name = path.to_string_lossy();
-        match judge(path, &limits) {
-            Ok((bytes, verdict)) => {
-                if verdict.is_err() {
+    in_order(
+        &args.files,
+        |path| judge(path, gate()),
+        |path, judged| {
+            let name = path.to_string_lossy();
+            match judged {
+                Ok((bytes, verdict)) => {
+                    if verdict.is_err() {
+                        code = ExitCode::FAILURE;
+                    }
+                    serde_json::to_writer(&mut out, &line(&name, bytes, verdict.as_ref()))?;
+                    writeln!(out)?;
+                }
+                Err(error) => {
+                    eprintln!("error: cannot read {name}: {error}");
                     code = ExitCode::FAILURE;
                 }
-                serde_json::to_writer(&mut out, &line(&name, bytes, verdict.as_ref()))?;
-                writeln!(out)?;
             }
-            Err(error) => {
-                eprintln!("error: cannot read {name}: {error}");
-                code = ExitCode::FAILURE;
-            }
-        }
-    }
+            Ok(())
+        },
+    )?;
+    out.flush()?;
     Ok(code)
 }
 
+/// Works on all items with a thread a core, and takes the results in the order of the items. The
+/// threads are at most [`AHEAD_MAX`] results ahead of the slowest.
+fn in_order<I: Sync, R: Send>(
+    items: &[I],
+    work: impl Fn(&I) -> R + Sync,
+    mut take: impl FnMut(&I, R) -> io::Result<()>,
+) -> io::Result<()> {
+    let threads = thread::available_parallelism().map_or(1, NonZero::get).min(items.len());
+    thread::scope(|scope| {
+        let mut lines = Vec::new();
+        for first in 0..threads {
+            let (send, results) = mpsc::sync_channel(AHEAD_MAX);
+            lines.push(results);
+            let work = &work;
+            scope.spawn(move || {
+                for item in items.iter().skip(first).step_by(threads) {
+                    // Nobody listens any more when the output broke.
+                    if send.send(work(item)).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+        for (number, item) in items.iter().enumerate() {
+            if let Ok(result) = lines[number % threads].recv() {
+                take(item, result)?;
+            }
+        }
+        Ok(())
+    })
+}
+
 /// The size of the file, and the verdict on it.
-fn judge(path: &Path, limits: &AudioLimits) -> io::Result<(u64, Result<Media, ClipRefusal>)> {
+fn judge(path: &Path, gate: Gate) -> io::Result<(u64, Result<Media, ClipRefusal>)> {
     let mut file = File::open(path)?;
     let bytes = file.metadata()?.len();
-    Ok((bytes, audio::judge_reader(&mut file, limits)?))
+    Ok((bytes, audio::judge_through(gate, &mut file)?))
 }
 
 fn line<'a>(file: &'a str, bytes: u64, verdict: Result<&'a Media, &ClipRefusal>) -> Line<'a> {
@@ -89,7 +139,11 @@ fn line<'a>(file: &'a str, bytes: u64, verdict: Result<&'a Media, &ClipRefusal>)
     let refusal = verdict.err();
     Line {
         file,
-        verdict: if refusal.is_none() { Verdict::Accept } else { Verdict::Reject },
+        verdict: match media {
+            None => Verdict::Reject,
+            Some(media) if media.container.deliverable().is_none() => Verdict::Convert,
+            Some(_) => Verdict::Accept,
+        },
         code: refusal.map(ClipRefusal::code),
         container: media.map(|media| media.container),
         codec: media.map(|media| media.codec),

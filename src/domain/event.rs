@@ -3,7 +3,9 @@
 //! [`Record::apply`] is the only code that changes a record. It refuses an event that does not fit
 //! the state, so an impossible history stops at the commit that would have begun it.
 
-use super::{ClipPlace, Code, Ending, Intent, NewCopy, Record, Retention, Stage, Step, UnixMs};
+use super::{
+    ClipPlace, Code, Ending, Intent, NewCopy, Record, Retention, Stage, Step, UnixMs, Waveform,
+};
 
 /// One durable change of a message, named in the past tense. Each is one history row.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +31,8 @@ pub enum Event {
     /// The pre-signed URL of the upload is too old to be posted: upload again. The old copy is due
     /// at `due_at`.
     UploadOutdated { due_at: UnixMs },
+    /// The clip has been decoded to see what it looks like.
+    ClipAnalysed { waveform: Waveform },
     /// Our copy of the clip is synced to the spool.
     ClipSpooled,
     /// Our copy of the clip is gone.
@@ -93,6 +97,7 @@ impl Event {
             Event::PostDisproved => "post-disproved",
             Event::Posted { .. } => "posted",
             Event::UploadOutdated { .. } => "upload-outdated",
+            Event::ClipAnalysed { .. } => "clip-analysed",
             Event::ClipSpooled => "clip-spooled",
             Event::ClipDropped => "clip-dropped",
             Event::Refused { .. } => "refused",
@@ -151,6 +156,9 @@ impl Event {
                 Some(format!("copy {ordinal}: {detail}"))
             }
             Event::CopyGivenUp { ordinal, reason } => Some(format!("copy {ordinal}: {reason}")),
+            Event::ClipAnalysed { waveform } => {
+                Some(if waveform.silent { "silent" } else { "audible" }.to_owned())
+            }
             Event::Intended { .. }
             | Event::IntentDropped
             | Event::Uploaded { .. }
@@ -205,6 +213,7 @@ impl Record {
                 self.posted(message_id.as_deref(), *due_at, *retention, now);
             }
             Event::UploadOutdated { due_at } => self.outdated(*due_at),
+            Event::ClipAnalysed { waveform } => self.waveform = Some(waveform.clone()),
             Event::ClipSpooled => self.clip = ClipPlace::Spooled,
             Event::ClipDropped => self.clip = ClipPlace::Gone,
             Event::Refused { ending, due_at } => {
@@ -277,7 +286,7 @@ impl Record {
                 let here = self.stage.is_open() || self.stage == Stage::Held;
                 here && !in_flight(Step::Post) && !self.post_in_doubt
             }
-            Event::CrashCounted => true,
+            Event::CrashCounted | Event::ClipAnalysed { .. } => true,
             // Before a post can have left, a message is withdrawn by cancelling it.
             Event::PurgeHastened { .. } => {
                 !self.stage.is_open() || in_flight(Step::Post) || self.post_in_doubt

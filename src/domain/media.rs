@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// The file format around the audio.
+/// The file format around the audio, as found in a clip.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Container {
@@ -12,26 +12,83 @@ pub enum Container {
     Wav,
     /// Ogg pages.
     Ogg,
+    /// WebM, or Matroska with nothing but audio in it.
+    Webm,
+    /// ISO base media: MP4, M4A, fragmented or not.
+    Mp4,
+    /// A native FLAC stream.
+    Flac,
 }
 
 impl Container {
-    /// The registered media type, as receipts, `inspect` and `/v1/limits` say it.
+    /// The registered media type, as receipts and `inspect` say it.
     pub fn media_type(self) -> &'static str {
         match self {
             Container::Mp3 => "audio/mpeg",
             Container::Wav => "audio/wav",
             Container::Ogg => "audio/ogg",
+            Container::Webm => "audio/webm",
+            Container::Mp4 => "audio/mp4",
+            Container::Flac => "audio/flac",
+        }
+    }
+
+    /// The same as a format that may be delivered; `None` for what has to be converted first.
+    pub fn deliverable(self) -> Option<Deliverable> {
+        match self {
+            Container::Mp3 => Some(Deliverable::Mp3),
+            Container::Wav => Some(Deliverable::Wav),
+            Container::Ogg => Some(Deliverable::Ogg),
+            Container::Webm | Container::Mp4 | Container::Flac => None,
+        }
+    }
+}
+
+/// The file formats that may leave the gateway. A record holds one of these, so nothing else can
+/// be put on the wire (invariant 10).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Deliverable {
+    /// See [`Container::Mp3`].
+    Mp3,
+    /// See [`Container::Wav`].
+    Wav,
+    /// See [`Container::Ogg`].
+    Ogg,
+}
+
+impl Deliverable {
+    /// The same among all formats.
+    pub fn container(self) -> Container {
+        match self {
+            Deliverable::Mp3 => Container::Mp3,
+            Deliverable::Wav => Container::Wav,
+            Deliverable::Ogg => Container::Ogg,
         }
     }
 
     /// The file name extension of the real bytes (invariant 10: name, type and bytes agree).
     pub fn extension(self) -> &'static str {
         match self {
-            Container::Mp3 => "mp3",
-            Container::Wav => "wav",
-            Container::Ogg => "ogg",
+            Deliverable::Mp3 => "mp3",
+            Deliverable::Wav => "wav",
+            Deliverable::Ogg => "ogg",
         }
     }
+}
+
+/// What becomes of a clip that Genesys would not take as it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Conversion {
+    /// Opus is moved into Ogg unchanged; anything else is coded anew as Opus speech.
+    OggOpus {
+        /// Bit rate of what is coded anew.
+        bits_per_second: u32,
+    },
+    /// Opus is moved into Ogg unchanged; anything else becomes 16-bit WAV of 16 kHz, mono.
+    Wav,
+    /// It is refused.
+    Off,
 }
 
 /// How the samples are coded inside the container.
@@ -54,6 +111,22 @@ pub enum Codec {
     Vorbis,
     /// Opus.
     Opus,
+    /// Advanced Audio Coding, low complexity.
+    Aac,
+    /// Free Lossless Audio Codec.
+    Flac,
+}
+
+impl Codec {
+    /// What stands behind `codecs=` in a media type (RFC 6381), where the codec needs naming.
+    pub fn parameter(self) -> Option<&'static str> {
+        match self {
+            Codec::Opus => Some("opus"),
+            Codec::Vorbis => Some("vorbis"),
+            Codec::Aac => Some("mp4a.40.2"),
+            _ => None,
+        }
+    }
 }
 
 /// Something worth telling about an accepted clip.
@@ -74,9 +147,9 @@ pub enum Note {
 
 /// What the bytes of one finished clip are. Made by `audio/` alone (invariant 9).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Media {
-    /// The file format.
-    pub container: Container,
+pub struct Media<C = Container> {
+    /// The file format: any, or one that may be delivered.
+    pub container: C,
     /// The coding inside it.
     pub codec: Codec,
     /// What a player would play, in milliseconds, rounded to the nearest.
@@ -89,6 +162,24 @@ pub struct Media {
     pub bytes: u64,
     /// Oddities that do not stop the clip.
     pub notes: Vec<Note>,
+}
+
+impl Media {
+    /// The same as a clip that may be delivered; `None` when it has to be converted first.
+    pub fn deliverable(self) -> Option<Media<Deliverable>> {
+        let container = self.container.deliverable()?;
+        let Media { codec, duration_ms, sample_rate_hz, channels, bytes, notes, .. } = self;
+        Some(Media { container, codec, duration_ms, sample_rate_hz, channels, bytes, notes })
+    }
+
+    /// The media type with its codec, as recorders write it: `audio/webm;codecs=opus`.
+    pub fn full_type(&self) -> String {
+        let media_type = self.container.media_type();
+        match self.codec.parameter() {
+            Some(codec) => format!("{media_type};codecs={codec}"),
+            None => media_type.to_owned(),
+        }
+    }
 }
 
 /// What a clip may be at most and must be at least. Served at `/v1/limits`.

@@ -1,6 +1,6 @@
 //! The rules, pure: no actor, no clock, no socket, no file. Time and randomness are arguments.
 //!
-//! - `code`, `media`, `failure`: the words for what can go wrong and for what a clip is
+//! - `code`, `media`, `waveform`, `failure`: the words for what can go wrong and for what a clip is
 //! - `ids`, `time`, `transcript`, `copy`, `record`: what the ledger knows of a message
 //! - `event`, `change`: what can happen to it, and what each event makes of its record
 //! - `request`, `receipt`, `problem`: what callers hand over and are told
@@ -27,6 +27,7 @@ mod steadiness;
 mod time;
 mod token;
 mod transcript;
+mod waveform;
 
 pub use backlog::Backlog;
 pub use code::Code;
@@ -36,7 +37,7 @@ pub use failure::{Failure, Found, Outcome, PurgeOutcome, Retry};
 pub use file_name::file_stem;
 pub use hex::hex;
 pub use ids::{Lane, MessageId, Principal, RouteName};
-pub use media::{AudioLimits, ClipRefusal, Codec, Container, Media, Note};
+pub use media::{AudioLimits, ClipRefusal, Codec, Container, Conversion, Deliverable, Media, Note};
 pub use next::{Keeping, NextStep, interrupted, next_step, recover, withdrawal};
 pub use pace::{CallClass, Pace, RateHeaders, Turn, Waiting};
 pub use problem::Problem;
@@ -48,3 +49,4 @@ pub use steadiness::Steadiness;
 pub use time::UnixMs;
 pub use token::renew_after_ms;
 pub use transcript::{TRANSCRIPT_BYTES_MAX, Transcript, TranscriptSource};
+pub use waveform::{PEAKS, Waveform};

@@ -35,6 +35,8 @@ struct MediaReceipt {
     sha256: String,
     converted_from: Option<String>,
     notes: Vec<Note>,
+    waveform: Option<Vec<u8>>,
+    silent: Option<bool>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -102,13 +104,15 @@ impl Record {
             conversation_id: self.conversation_id.clone(),
             media: MediaReceipt {
                 id: self.id,
-                media_type: self.media.container.media_type(),
+                media_type: self.media.container.container().media_type(),
                 codec: self.media.codec,
                 duration_ms: self.media.duration_ms,
                 bytes: self.media.bytes,
                 sha256: self.sha256.clone(),
                 converted_from: self.converted_from.clone(),
                 notes: self.media.notes.clone(),
+                waveform: self.waveform.as_ref().map(|drawn| drawn.peaks.clone()),
+                silent: self.waveform.as_ref().map(|drawn| drawn.silent),
             },
             transcript: self.transcript.as_ref().map(|transcript| TranscriptReceipt {
                 text: transcript.text.clone(),

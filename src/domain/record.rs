@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Code, Copy, CopyState, Lane, Media, MessageId, Principal, Private, RouteName, Transcript,
-    UnixMs,
+    Code, Copy, CopyState, Deliverable, Lane, Media, MessageId, Principal, Private, RouteName,
+    Transcript, UnixMs, Waveform,
 };
 
 /// How far a message has come. The names are those of `status` in the receipt.
@@ -176,12 +176,14 @@ pub struct Record {
     pub stage: Stage,
     /// Where our copy of the clip is.
     pub clip: ClipPlace,
-    /// What the clip is.
-    pub media: Media,
-    /// SHA-256 of the clip, in lower-case hex.
+    /// What the clip is that is delivered.
+    pub media: Media<Deliverable>,
+    /// SHA-256 of the clip that is delivered, in lower-case hex.
     pub sha256: String,
-    /// Media type before conversion, where the clip was converted.
+    /// What the sender's clip was, where another is delivered: its media type with its codec.
     pub converted_from: Option<String>,
+    /// What the clip looks like, once somebody had the time to look.
+    pub waveform: Option<Waveform>,
     /// The conversation, where the route is told one.
     pub conversation_id: Option<String>,
     /// Identities and extras; `None` once the last purge is done.

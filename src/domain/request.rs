@@ -28,7 +28,7 @@ pub struct NewMessage {
     pub transcript: Option<String>,
     /// What the gate found the clip to be.
     pub media: Media,
-    /// SHA-256 of the clip.
+    /// SHA-256 of the clip as it was sent.
     pub sha256: [u8; 32],
     /// How long the sender waits.
     pub patience: Patience,

@@ -7,12 +7,14 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tokio::time::Instant;
 
 use super::clip::unstored;
+use super::draw;
 use super::drive::{self, Drive, Sender};
 use super::lanes::Seat;
 use super::{Answer, Clip, HeldClip, Pipeline, Ticket};
-use crate::actors::{AskError, CheckClip};
+use crate::actors::{AskError, CheckClip, CheckedClip, ConvertedClip, NotChecked};
 use crate::domain::{
-    ClipPlace, Code, Media, MessageId, NewMessage, Patience, Problem, Record, Stage, Step, hex,
+    ClipPlace, Code, Deliverable, Media, MessageId, NewMessage, Patience, Problem, Record, Stage,
+    Step, hex,
 };
 use crate::genesys::Plan;
 use crate::ledger::{CommitError, KeyChange, KeyClaim, KeyHolder, Transition};
@@ -33,6 +35,7 @@ pub(super) async fn accept(
     match pipeline.begin(message, clip).await {
         Ok(Begun::New { record, seat, clip, upload }) => {
             pipeline.parts.metrics.accepted(started.elapsed());
+            draw::draw(&pipeline, &record, clip.as_ref());
             let sender = Sender::new(answer, patience, started);
             let permit = ticket.into_drive();
             let mut drive = Drive::new(pipeline, *record, seat, clip, Some(sender), permit);
@@ -66,13 +69,19 @@ impl Pipeline {
     /// Up to commit 1. What is not accepted takes its clip with it.
     async fn begin(&self, message: NewMessage, clip: Clip) -> Result<Begun, Problem> {
         let plan = self.parts.planner.plan(&message)?;
-        let media = self.check_clip(&clip, &message).await?;
+        let CheckedClip { media, converted } = self.check_clip(&clip, &message).await?;
+        let (clip, converted) = self.take_over(message.id, clip, converted).await?;
+        // What is the same of two requests is the clip that was sent, not what was made of it.
         let announced = self.lanes.announce(&plan.lane);
         let claim = message
             .key
             .as_ref()
             .map(|key| KeyClaim { key: key.clone(), fingerprint: fingerprint(&message) });
         let mut record = self.new_record(message, plan, media, clip.place());
+        if let Some((sha256, converted_from)) = converted {
+            record.sha256 = sha256;
+            record.converted_from = Some(converted_from);
+        }
         // One that has to wait for its turn, for a place among the uploads, or for its clip to be
         // read back, intends its upload when it comes: an intent that is found at a start counts as
         // a call that was on the wire.
@@ -136,14 +145,19 @@ impl Pipeline {
         }
     }
 
-    async fn check_clip(&self, clip: &Clip, message: &NewMessage) -> Result<Media, Problem> {
+    async fn check_clip(&self, clip: &Clip, message: &NewMessage) -> Result<CheckedClip, Problem> {
         let (id, media, spool) = (message.id, message.media.clone(), &*self.parts.spool);
         let inspections = self.parts.admission.inspections();
         let held = clip.bytes(id, media.bytes, spool, inspections).await;
         let held = held.map_err(|error| unstored(&error))?;
         let order = CheckClip { clip: held.bytes.clone(), media };
         match self.parts.actors.validator.try_ask(order).await {
-            Ok(verdict) => verdict.map_err(Problem::from),
+            Ok(Ok(checked)) => Ok(checked),
+            Ok(Err(NotChecked::Refused(refusal))) => Err(refusal.into()),
+            Ok(Err(NotChecked::Busy)) => {
+                let detail = "all places for clips that have to be converted are taken";
+                Err(Problem::new(Code::Busy, detail).retry_after(2))
+            }
             Err(AskError::Busy) => Err(Problem::new(
                 Code::Busy,
                 format!("all {} places for inspections are taken", crate::actors::INSPECTIONS_MAX),
@@ -153,7 +167,30 @@ impl Pipeline {
         }
     }
 
-    fn new_record(&self, message: NewMessage, plan: Plan, media: Media, clip: ClipPlace) -> Record {
+    /// The clip that is delivered: the one that was sent, or what it was converted to. With the
+    /// latter come its hash and what it was before.
+    async fn take_over(
+        &self,
+        id: MessageId,
+        clip: Clip,
+        converted: Option<ConvertedClip>,
+    ) -> Result<(Clip, Option<(String, String)>), Problem> {
+        let Some(ConvertedClip { clip: bytes, sha256, converted_from }) = converted else {
+            return Ok((clip, None));
+        };
+        let budget = self.parts.admission.clips();
+        let clip = clip.converted_to(id, bytes, &*self.parts.spool, budget).await;
+        let clip = clip.map_err(|error| unstored(&error))?;
+        Ok((clip, Some((hex(&sha256), converted_from))))
+    }
+
+    fn new_record(
+        &self,
+        message: NewMessage,
+        plan: Plan,
+        media: Media<Deliverable>,
+        clip: ClipPlace,
+    ) -> Record {
         let now = self.parts.clock.now();
         Record {
             id: message.id,
@@ -167,6 +204,7 @@ impl Pipeline {
             media,
             sha256: hex(&message.sha256),
             converted_from: None,
+            waveform: None,
             conversation_id: message.conversation_id,
             envelope: Some(message.envelope),
             transcript: Some(plan.transcript),

@@ -41,13 +41,25 @@ pub enum Clip {
 #[derive(Clone)]
 pub struct HeldClip {
     pub(super) bytes: Bytes,
-    _share: Arc<Share>,
+    share: Arc<Share>,
 }
 
 struct Share {
-    _reserved: Option<Reserved>,
+    reserved: Option<Reserved>,
     /// Room in the spool, as long as the clip may still have to go there.
     _pledge: Option<Pledge>,
+}
+
+impl HeldClip {
+    /// The share under which so many bytes may take this clip's place: its own where that is large
+    /// enough, else a larger one, if there is one.
+    fn share_for(&self, bytes: u64, budget: &Budget) -> Option<Arc<Share>> {
+        if self.share.reserved.as_ref().is_some_and(|reserved| bytes <= reserved.bytes()) {
+            return Some(Arc::clone(&self.share));
+        }
+        let reserved = budget.reserve_more(bytes)?;
+        Some(Arc::new(Share { reserved: Some(reserved), _pledge: None }))
+    }
 }
 
 impl IncomingClip {
@@ -103,8 +115,8 @@ impl IncomingClip {
     pub async fn finish(self) -> Result<Clip, Problem> {
         match self.place {
             Place::Memory(Buffer { bytes, reserved, .. }) => {
-                let share = Share { _reserved: reserved, _pledge: Some(self.pledge) };
-                Ok(Clip::Memory(HeldClip { bytes: bytes.freeze(), _share: Arc::new(share) }))
+                let share = Share { reserved, _pledge: Some(self.pledge) };
+                Ok(Clip::Memory(HeldClip { bytes: bytes.freeze(), share: Arc::new(share) }))
             }
             Place::Spool(writer) => match writer.finish().await {
                 Ok(unclaimed) => Ok(Clip::Spooled(unclaimed)),
@@ -166,6 +178,28 @@ impl Clip {
         }
     }
 
+    /// What this clip was converted to takes its place: in memory where that has room for it, else
+    /// in the spool. A clip in the spool stays there, and its file is replaced.
+    pub(super) async fn converted_to(
+        self,
+        id: MessageId,
+        bytes: Bytes,
+        spool: &dyn Spool,
+        budget: &Budget,
+    ) -> Result<Clip, SpoolError> {
+        if let Clip::Memory(held) = &self
+            && let Some(share) = held.share_for(bytes.len() as u64, budget)
+        {
+            return Ok(Clip::Memory(HeldClip { bytes, share }));
+        }
+        let mut writer = spool.begin(id).await?;
+        writer.append(bytes).await?;
+        let converted = writer.finish().await?;
+        // The file of the clip that was sent is no longer there to be removed.
+        drop(self.claim());
+        Ok(Clip::Spooled(converted))
+    }
+
     /// The bytes, read back where they are in the spool.
     pub(super) async fn bytes(
         &self,
@@ -191,8 +225,8 @@ pub(super) async fn read_back(
 ) -> Result<HeldClip, SpoolError> {
     let reserved = budget.reserve_in_turn(bytes).await;
     let bytes = spool.read(id).await?;
-    let share = Share { _reserved: reserved, _pledge: None };
-    Ok(HeldClip { bytes, _share: Arc::new(share) })
+    let share = Share { reserved, _pledge: None };
+    Ok(HeldClip { bytes, share: Arc::new(share) })
 }
 
 /// What a sender is told whose clip the spool could not take or give back.

@@ -12,6 +12,7 @@ use serde::Deserialize;
 use crate::domain::RouteName;
 
 mod admin;
+mod audio;
 mod check;
 mod credentials;
 mod delivery;
@@ -31,6 +32,7 @@ mod spool;
 mod transcript;
 
 pub use admin::Admin;
+pub use audio::{Audio, Convert};
 pub use credentials::Credentials;
 pub use delivery::{Delivery, OnUnknown};
 pub use environment::Environment;
@@ -61,6 +63,8 @@ pub struct Settings {
     pub genesys: Genesys,
     /// What a clip may be.
     pub limits: Limits,
+    /// What becomes of clips that Genesys would not take.
+    pub audio: Audio,
     /// How much memory clips may take.
     pub memory: Memory,
     /// How long and how often delivery is tried.
@@ -116,6 +120,7 @@ impl Settings {
         self.admin.check(&mut check);
         self.genesys.check(&mut check);
         self.limits.check(&mut check);
+        self.audio.check(&mut check);
         self.memory.check(&mut check);
         self.delivery.check(&mut check);
         self.purge.check(&mut check);

@@ -33,6 +33,8 @@ pub struct Site {
     pub pipeline: Arc<Pipeline>,
     /// What a clip may be.
     pub limits: AudioLimits,
+    /// Whether clips that cannot be delivered as they are may be converted.
+    pub converts: bool,
     /// How patient the gateway is with senders.
     pub patience: PatienceRules,
 }

@@ -148,7 +148,7 @@ async fn read_clip(
     site: &Site,
     mut clip: IncomingClip,
 ) -> Result<Judged, Problem> {
-    let mut gate = Gate::new(site.limits);
+    let mut gate = Gate::new(site.limits).converting(site.converts);
     let mut hash = digest::Context::new(&digest::SHA256);
     while let Some(chunk) = field.next().await {
         let chunk = chunk.map_err(unreadable)?;

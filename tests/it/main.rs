@@ -9,6 +9,8 @@ mod audio_hostile;
 mod batches;
 mod cli;
 mod clips;
+mod convert;
+mod convert_hostile;
 mod crash;
 mod disconnects;
 mod full_disk;

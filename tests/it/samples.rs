@@ -5,7 +5,7 @@ use proptest::option::of;
 use proptest::prelude::*;
 use proptest::sample::select;
 use voicepost::domain::{
-    ClipPlace, Code, Codec, Container, Copy, CopyKind, CopyState, Ending, Envelope, Intent, Lane,
+    ClipPlace, Code, Codec, Copy, CopyKind, CopyState, Deliverable, Ending, Envelope, Intent, Lane,
     Media, MessageId, NewCopy, Note, Principal, Private, Record, Retention, RouteName, Stage, Step,
     Transcript, TranscriptSource, UnixMs,
 };
@@ -32,7 +32,7 @@ pub fn plain(number: u64) -> Record {
         stage: Stage::Accepted,
         clip: ClipPlace::Memory,
         media: Media {
-            container: Container::Ogg,
+            container: Deliverable::Ogg,
             codec: Codec::Opus,
             duration_ms: 4980,
             sample_rate_hz: 48_000,
@@ -42,6 +42,7 @@ pub fn plain(number: u64) -> Record {
         },
         sha256: "5e".repeat(32),
         converted_from: None,
+        waveform: None,
         conversation_id: Some("c0ffee00-0000-4000-8000-000000000000".to_owned()),
         envelope: Some(Envelope { sender_id: Some("guest-1".to_owned()), ..Envelope::default() }),
         transcript: Some(Transcript {
@@ -92,11 +93,11 @@ fn private() -> impl Strategy<Value = Private> {
         .prop_map(Private)
 }
 
-fn media() -> impl Strategy<Value = Media> {
+fn media() -> impl Strategy<Value = Media<Deliverable>> {
     use Codec::{Adpcm, Alaw, Mp3, Mulaw, Opus, Pcm, PcmFloat, Vorbis};
     use Note::{Chained, HeaderDurationWrong, JunkBytes, Truncated, UnknownSize};
     (
-        select(vec![Container::Mp3, Container::Wav, Container::Ogg]),
+        select(vec![Deliverable::Mp3, Deliverable::Wav, Deliverable::Ogg]),
         select(vec![Mp3, Pcm, PcmFloat, Alaw, Mulaw, Adpcm, Vorbis, Opus]),
         any::<(u32, u32, u16, u64)>(),
         vec(select(vec![Truncated, HeaderDurationWrong, Chained, JunkBytes, UnknownSize]), 0..3),

@@ -8,12 +8,12 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::sync::watch;
-use voicepost::actors::{self, Cast, Fatal, PurgeRules};
+use voicepost::actors::{self, Cast, ClipRules, Fatal, PurgeRules};
 use voicepost::audio::Gate;
 use voicepost::clock::Clock;
 use voicepost::domain::{
-    AudioLimits, Backoff, ClipPlace, Code, Envelope, Keeping, MessageId, NewMessage, Origin,
-    Principal, Record, Stage,
+    AudioLimits, Backoff, ClipPlace, Code, Conversion, Envelope, Keeping, MessageId, NewMessage,
+    Origin, Principal, Record, Stage,
 };
 use voicepost::genesys::api::Api;
 use voicepost::genesys::media_api::{MediaApiPlanner, MediaApiRoute, MediaApiRules};
@@ -129,6 +129,12 @@ fn start(
         },
         ledger: Arc::clone(&ledger),
         clock: clock.clone(),
+        clip_rules: ClipRules {
+            limits: LIMITS,
+            conversion: Conversion::Off,
+            transcodes_max: 1,
+            waveforms: false,
+        },
         purge_rules: PurgeRules {
             backoff: Backoff { pause_ms_min: 2_000, pause_ms_max: 60_000 },
             ttl_seconds: KEEPING.ttl_seconds,

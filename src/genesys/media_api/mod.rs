@@ -13,7 +13,7 @@ pub use planner::{MediaApiPlanner, MediaApiRules};
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{Container, Private};
+use crate::domain::{Deliverable, Private};
 
 /// What this route keeps about an uploaded copy.
 #[derive(Serialize, Deserialize)]
@@ -34,10 +34,10 @@ impl UploadedMedia {
 }
 
 /// The media type on this route, in the upload and in the message alike.
-fn wire_media_type(container: Container) -> &'static str {
+fn wire_media_type(container: Deliverable) -> &'static str {
     match container {
-        Container::Mp3 => "audio/mp3",
-        Container::Wav => "audio/wav",
-        Container::Ogg => "audio/ogg",
+        Deliverable::Mp3 => "audio/mp3",
+        Deliverable::Wav => "audio/wav",
+        Deliverable::Ogg => "audio/ogg",
     }
 }

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::seal;
 use crate::domain::{
-    ClipPlace, Code, Copy, CopyKind, CopyState, Ending, Intent, Lane, Media, MessageId, Principal,
-    Private, Record, Retention, RouteName, Stage, Step, UnixMs,
+    ClipPlace, Code, Copy, CopyKind, CopyState, Deliverable, Ending, Intent, Lane, Media,
+    MessageId, Principal, Private, Record, Retention, RouteName, Stage, Step, UnixMs, Waveform,
 };
 use crate::ledger::ReadError;
 
@@ -24,9 +24,12 @@ pub(super) const COPY_COLUMNS: &str = "ordinal, kind, state, due_at, retention, 
 /// The part of a record that no query looks into.
 #[derive(Serialize, Deserialize)]
 struct Body<'a> {
-    media: Cow<'a, Media>,
+    media: Cow<'a, Media<Deliverable>>,
     sha256: Cow<'a, str>,
     converted_from: Option<Cow<'a, str>>,
+    // Rows of older versions have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    waveform: Option<Cow<'a, Waveform>>,
     conversation_id: Option<Cow<'a, str>>,
     attempts: u32,
     post_in_doubt: bool,
@@ -53,6 +56,7 @@ impl MessageValues {
             media: Cow::Borrowed(&record.media),
             sha256: Cow::Borrowed(&record.sha256),
             converted_from: record.converted_from.as_deref().map(Cow::Borrowed),
+            waveform: record.waveform.as_ref().map(Cow::Borrowed),
             conversation_id: record.conversation_id.as_deref().map(Cow::Borrowed),
             attempts: record.attempts,
             post_in_doubt: record.post_in_doubt,
@@ -98,6 +102,7 @@ pub(super) fn message(row: &Row<'_>) -> Result<Record, ReadError> {
         media: body.media.into_owned(),
         sha256: body.sha256.into_owned(),
         converted_from: body.converted_from.map(Cow::into_owned),
+        waveform: body.waveform.map(Cow::into_owned),
         conversation_id: body.conversation_id.map(Cow::into_owned),
         attempts: body.attempts,
         post_in_doubt: body.post_in_doubt,

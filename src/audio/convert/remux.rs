@@ -1,0 +1,92 @@
+//! Opus packets out of WebM or MP4 into Ogg, as they are: what a player hears is the same to the
+//! last sample.
+
+use crate::domain::ClipRefusal;
+
+use super::super::opus;
+use super::super::packets::{AudioTrack, Coding, PacketSink, invalid_packet};
+use super::super::playtime::{PlaytimeLimit, corrupted, microseconds};
+use super::ogg_writer::OggWriter;
+
+/// The longest packet: 48 frames of 1,275 bytes (RFC 6716 §3.4).
+const PACKET_BYTES_MAX: usize = 48 * 1_275;
+
+/// Takes packets and writes them into an Ogg stream.
+#[derive(Debug)]
+pub(super) struct Remux {
+    limit: PlaytimeLimit,
+    bytes_expected: usize,
+    writer: Option<OggWriter>,
+    packet: Vec<u8>,
+    last_samples: u64,
+    trimmed: u64,
+    samples: u64,
+    pre_skip: u64,
+}
+
+impl Remux {
+    pub(super) fn new(limit: PlaytimeLimit, bytes_expected: usize) -> Remux {
+        Remux {
+            limit,
+            bytes_expected,
+            writer: None,
+            packet: Vec::new(),
+            last_samples: 0,
+            trimmed: 0,
+            samples: 0,
+            pre_skip: 0,
+        }
+    }
+
+    /// The whole Ogg clip.
+    pub(super) fn finish(self) -> Result<Vec<u8>, ClipRefusal> {
+        match self.writer {
+            Some(writer) if self.samples > 0 => {
+                Ok(writer.finish(self.trimmed.min(self.last_samples)))
+            }
+            _ => Err(corrupted("the clip has no whole packet of audio")),
+        }
+    }
+}
+
+impl PacketSink for Remux {
+    fn track(&mut self, track: &AudioTrack) -> Result<(), ClipRefusal> {
+        let Coding::Opus { head } = &track.coding else {
+            return Err(corrupted("the clip is not what it was found to be"));
+        };
+        self.pre_skip = u64::from(opus::parse_head(head).map_err(corrupted)?.pre_skip);
+        self.writer = Some(OggWriter::new(head, self.bytes_expected));
+        Ok(())
+    }
+
+    fn part(&mut self, bytes: &[u8]) {
+        let room = PACKET_BYTES_MAX + 1 - self.packet.len();
+        self.packet.extend_from_slice(&bytes[..bytes.len().min(room)]);
+    }
+
+    fn end(&mut self) -> Result<(), ClipRefusal> {
+        let Some(writer) = self.writer.as_mut().filter(|_| !self.packet.is_empty()) else {
+            return Ok(());
+        };
+        if self.packet.len() > PACKET_BYTES_MAX {
+            return Err(corrupted(format!("an Opus packet above {PACKET_BYTES_MAX} bytes")));
+        }
+        let samples = u64::from(opus::packet_samples(&self.packet).ok_or_else(invalid_packet)?);
+        writer.packet(&self.packet, samples);
+        self.packet.clear();
+        // As the gate does it: what is before this packet is played for certain.
+        let played = self.samples.saturating_sub(self.pre_skip);
+        self.limit.check_long(microseconds(played, opus::RATE_HZ))?;
+        self.samples += samples;
+        (self.last_samples, self.trimmed) = (samples, 0);
+        Ok(())
+    }
+
+    fn trim_last(&mut self, samples: u64) {
+        self.trimmed = samples;
+    }
+
+    fn drop_packet(&mut self) {
+        self.packet.clear();
+    }
+}

@@ -1,0 +1,287 @@
+//! The walk over an MP4 file, fragmented or not (ISO/IEC 14496-12): box after box at the top level.
+//!
+//! Where the description of the packets comes before them, as all live recorders write it, packets
+//! are counted as they come by. Where it comes at the end, there is nothing to look at any more:
+//! the length is only a claim then, to be proven on the finished clip.
+
+use std::collections::VecDeque;
+
+use crate::domain::{ClipRefusal, Note};
+
+use super::mp4_boxes::{self, BoxHeader, HEADER_BYTES_MAX};
+use super::mp4_fragment::{self, Place};
+use super::mp4_table;
+use super::mp4_track::{self, Mp4Track, rescale};
+use super::opus;
+use super::packets::{PacketClock, PacketSink};
+use super::playtime::{Found, corrupted};
+
+/// The longest `moov` or `moof` box: more than the tables for a minute of 2.5 ms packets.
+const WHOLE_BYTES_MAX: u64 = 512 * 1024;
+
+/// The state between two pieces of an MP4 file. Besides, it takes memory for the box that describes
+/// the packets, and for what is read from it: at most four times as much as the sender sent for it.
+#[derive(Debug)]
+pub(super) struct Mp4Walk<S> {
+    pub(super) sink: S,
+    at: At,
+    head: [u8; HEADER_BYTES_MAX],
+    head_bytes: usize,
+    whole: Vec<u8>,
+    /// Bytes of the file so far; where the box under way begins.
+    offset: u64,
+    box_at: u64,
+    track: Option<Mp4Track>,
+    /// Packets still to come, the one under way first.
+    places: VecDeque<Place>,
+    packet_bytes: u32,
+    has_media: bool,
+    /// The packets lay before their description.
+    is_late: bool,
+    /// How long they are said to be, on the track's clock.
+    claimed_ticks: u64,
+    /// Whether any bytes came since the last description.
+    has_begun: bool,
+    is_cut: bool,
+}
+
+/// What the next byte belongs to; `None`: to the end of the file.
+#[derive(Clone, Copy, Debug)]
+enum At {
+    Header,
+    Whole { kind: [u8; 4], bytes_left: u64 },
+    Media { bytes_left: Option<u64> },
+    Skip { bytes_left: Option<u64> },
+}
+
+impl<S: PacketSink> Mp4Walk<S> {
+    pub(super) fn new(sink: S) -> Mp4Walk<S> {
+        Mp4Walk {
+            sink,
+            at: At::Header,
+            head: [0; HEADER_BYTES_MAX],
+            head_bytes: 0,
+            whole: Vec::new(),
+            offset: 0,
+            box_at: 0,
+            track: None,
+            places: VecDeque::new(),
+            packet_bytes: 0,
+            has_media: false,
+            is_late: false,
+            claimed_ticks: 0,
+            has_begun: false,
+            is_cut: false,
+        }
+    }
+
+    pub(super) fn feed(&mut self, mut bytes: &[u8]) -> Result<(), ClipRefusal> {
+        while !bytes.is_empty() {
+            let (part, rest) = match self.at {
+                At::Header => bytes.split_at(1),
+                At::Whole { bytes_left, .. } => split(bytes, Some(bytes_left)),
+                At::Media { bytes_left } => split(bytes, bytes_left),
+                At::Skip { bytes_left } => split(bytes, bytes_left),
+            };
+            self.take(part)?;
+            self.box_ends()?;
+            bytes = rest;
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, part: &[u8]) -> Result<(), ClipRefusal> {
+        let count = part.len() as u64;
+        let less = |bytes_left: Option<u64>| bytes_left.map(|left| left - count);
+        match self.at {
+            At::Header => {
+                if self.head_bytes == 0 {
+                    self.box_at = self.offset;
+                }
+                self.offset += count;
+                return self.header(part);
+            }
+            At::Whole { kind, bytes_left } => {
+                self.whole.extend_from_slice(part);
+                self.at = At::Whole { kind, bytes_left: bytes_left - count };
+            }
+            At::Media { bytes_left } => {
+                self.media(part)?;
+                self.at = At::Media { bytes_left: less(bytes_left) };
+            }
+            At::Skip { bytes_left } => self.at = At::Skip { bytes_left: less(bytes_left) },
+        }
+        self.offset += count;
+        Ok(())
+    }
+
+    fn header(&mut self, part: &[u8]) -> Result<(), ClipRefusal> {
+        for byte in part {
+            self.head[self.head_bytes] = *byte;
+            self.head_bytes += 1;
+        }
+        match mp4_boxes::header(&self.head[..self.head_bytes]) {
+            Ok(None) => Ok(()),
+            Ok(Some(header)) => {
+                self.head_bytes = 0;
+                self.box_begins(header)
+            }
+            Err(size) => {
+                let at = self.box_at;
+                Err(corrupted(format!("the MP4 box at byte {at} states a size of {size}")))
+            }
+        }
+    }
+
+    fn box_begins(&mut self, header: BoxHeader) -> Result<(), ClipRefusal> {
+        let BoxHeader { kind, body_bytes, .. } = header;
+        self.at = match &kind {
+            b"moov" | b"moof" => {
+                let bytes_left = body_bytes.filter(|bytes| *bytes <= WHOLE_BYTES_MAX);
+                let Some(bytes_left) = bytes_left else {
+                    let name = String::from_utf8_lossy(&kind);
+                    return Err(corrupted(format!(
+                        "the MP4 box {name} has more than {WHOLE_BYTES_MAX} bytes"
+                    )));
+                };
+                At::Whole { kind, bytes_left }
+            }
+            b"mdat" => {
+                (self.has_media, self.has_begun) = (true, true);
+                At::Media { bytes_left: body_bytes }
+            }
+            _ if !kind.iter().all(|byte| (0x20..0x7F).contains(byte) || *byte == 0xA9) => {
+                let at = self.box_at;
+                return Err(corrupted(format!("no MP4 box begins at byte {at}")));
+            }
+            _ => At::Skip { bytes_left: body_bytes },
+        };
+        Ok(())
+    }
+
+    /// Goes on when the box under way is complete, which an empty one is at once.
+    fn box_ends(&mut self) -> Result<(), ClipRefusal> {
+        match self.at {
+            At::Media { bytes_left: Some(0) } | At::Skip { bytes_left: Some(0) } => {}
+            At::Whole { kind, bytes_left: 0 } => {
+                let whole = std::mem::take(&mut self.whole);
+                if &kind == b"moov" { self.moov(&whole)? } else { self.moof(&whole)? }
+            }
+            _ => return Ok(()),
+        }
+        self.at = At::Header;
+        Ok(())
+    }
+
+    fn moov(&mut self, moov: &[u8]) -> Result<(), ClipRefusal> {
+        if self.track.is_some() {
+            return Ok(());
+        }
+        let track = mp4_track::parse(moov)?;
+        self.sink.track(&track.audio)?;
+        self.track = Some(track);
+        let tables = mp4_track::tables(moov).unwrap_or_default();
+        self.places = mp4_table::places(tables)?.into();
+        self.claimed_ticks = mp4_table::ticks(tables);
+        self.is_late = self.has_media && !self.places.is_empty();
+        Ok(())
+    }
+
+    fn moof(&mut self, moof: &[u8]) -> Result<(), ClipRefusal> {
+        let Some(track) = &self.track else {
+            return Err(corrupted("the MP4 file has a fragment before its description"));
+        };
+        let places = mp4_fragment::places(moof, self.box_at, track)?;
+        // Packets of an earlier fragment that did not come. One without any is no loss: WebKit
+        // writes its last fragment's description twice.
+        self.is_cut |= self.has_begun && !self.places.is_empty();
+        self.has_begun = false;
+        self.drop_packet();
+        self.places = places.into();
+        Ok(())
+    }
+
+    fn drop_packet(&mut self) {
+        self.packet_bytes = 0;
+        self.sink.drop_packet();
+    }
+
+    /// Hands on those of the bytes that belong to packets.
+    fn media(&mut self, mut part: &[u8]) -> Result<(), ClipRefusal> {
+        let mut offset = self.offset;
+        while let Some(place) = self.places.front().copied().filter(|_| !self.is_late) {
+            let wanted = place.offset + u64::from(self.packet_bytes);
+            let Some(gap) = wanted.checked_sub(offset) else {
+                return Err(corrupted("the packets of the MP4 file lie over each other"));
+            };
+            let (_, after) = split(part, Some(gap));
+            offset += (part.len() - after.len()) as u64;
+            let (packet, after) = split(after, Some(u64::from(place.bytes - self.packet_bytes)));
+            self.sink.part(packet);
+            self.packet_bytes += packet.len() as u32;
+            offset += packet.len() as u64;
+            part = after;
+            if self.packet_bytes < place.bytes {
+                break;
+            }
+            self.packet_ends()?;
+        }
+        Ok(())
+    }
+
+    fn packet_ends(&mut self) -> Result<(), ClipRefusal> {
+        self.places.pop_front();
+        self.packet_bytes = 0;
+        self.sink.end()
+    }
+
+    /// The file is over, and `clip` is all of it: hands on the packets that came too early.
+    pub(super) fn finish(&mut self, clip: &[u8]) -> Result<Vec<Note>, ClipRefusal> {
+        while let Some(place) = self.places.front().copied().filter(|_| self.is_late) {
+            let from = usize::try_from(place.offset).ok().and_then(|at| clip.get(at..));
+            let Some(packet) = from.and_then(|from| from.get(..place.bytes as usize)) else {
+                break;
+            };
+            self.sink.part(packet);
+            self.packet_ends()?;
+        }
+        Ok(self.notes())
+    }
+
+    fn notes(&mut self) -> Vec<Note> {
+        let in_box = match self.at {
+            At::Header => self.head_bytes > 0,
+            At::Media { bytes_left } | At::Skip { bytes_left } => bytes_left.is_some(),
+            At::Whole { .. } => true,
+        };
+        self.drop_packet();
+        let is_cut = in_box || self.is_cut || !self.places.is_empty();
+        if is_cut { vec![Note::Truncated] } else { Vec::new() }
+    }
+}
+
+impl Mp4Walk<PacketClock> {
+    /// The file is over for somebody who has not kept it.
+    pub(super) fn finish_unseen(mut self) -> Result<Found, ClipRefusal> {
+        if !self.is_late {
+            let notes = self.notes();
+            return self.sink.finish(notes, true);
+        }
+        let places = std::mem::take(&mut self.places);
+        let samples = match (self.sink.packet_samples(), &self.track) {
+            (Some(samples), _) => places.len() as u64 * u64::from(samples),
+            (None, Some(track)) => {
+                rescale(self.claimed_ticks, opus::RATE_HZ, track.timescale).unwrap_or(u64::MAX)
+            }
+            (None, None) => 0,
+        };
+        self.sink.claim(samples);
+        let notes = self.notes();
+        self.sink.finish(notes, false)
+    }
+}
+
+fn split(bytes: &[u8], bytes_left: Option<u64>) -> (&[u8], &[u8]) {
+    let left = bytes_left.map_or(bytes.len() as u64, |left| left.min(bytes.len() as u64));
+    bytes.split_at(left as usize)
+}

@@ -1,0 +1,181 @@
+//! Broken and lying WebM, MP4 and FLAC: no panic, no hang, and the same verdict in any pieces.
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::{Index, select};
+use voicepost::audio::{self, Gate};
+use voicepost::domain::{ClipRefusal, Code, Conversion, Media, Note};
+
+use crate::audio::LIMITS;
+use crate::convert::{gated, source, sources};
+
+const WAV: Conversion = Conversion::Wav;
+
+fn in_pieces(clip: &[u8], bytes: usize) -> Result<Media, ClipRefusal> {
+    let mut gate = Gate::new(LIMITS);
+    clip.chunks(bytes).try_for_each(|piece| gate.feed(piece))?;
+    gate.finish()
+}
+
+/// The whole way; any verdict is right, a panic or a wrong length is not.
+fn survive(clip: &[u8]) {
+    let Ok(media) = gated(clip) else { return };
+    if let Ok(converted) = audio::convert(clip, &media, WAV, &LIMITS) {
+        assert!((100..=60_500).contains(&converted.media.duration_ms));
+    }
+}
+
+#[test]
+fn any_pieces_give_the_same_verdict() {
+    for (file, _) in sources() {
+        let clip = source(&file);
+        let whole = gated(&clip);
+        assert!(whole.is_ok(), "{file}: {whole:?}");
+        for bytes in [1, 7, 1_000] {
+            assert_eq!(in_pieces(&clip, bytes), whole, "{file} in pieces of {bytes}");
+        }
+    }
+}
+
+#[test]
+fn a_recording_may_end_at_any_byte() {
+    let files =
+        ["opus-live.webm", "opus-fragmented.mp4", "aac-moov-first.mp4", "opus-moov-last.mp4"];
+    for file in files {
+        let whole = source(&format!("containers/{file}"));
+        for end in 0..whole.len() {
+            let Ok(media) = gated(&whole[..end]) else { continue };
+            if end % 13 == 0 {
+                survive(&whole[..end]);
+            }
+            assert!(media.duration_ms <= 1_760, "{file} up to {end}: {media:?}");
+        }
+    }
+    let cut = &source("recorded/chromium-default.webm")[..30_000];
+    let media = gated(cut).unwrap();
+    assert_eq!(media.notes, [Note::Truncated]);
+    let converted = audio::convert(cut, &media, WAV, &LIMITS).unwrap();
+    assert_eq!(converted.media.notes, [Note::Truncated]);
+    assert_eq!(converted.media.duration_ms, media.duration_ms);
+}
+
+fn seeds() -> Vec<Vec<u8>> {
+    sources().iter().map(|(file, _)| source(file)).filter(|clip| clip.len() < 20_000).collect()
+}
+
+fn changed() -> impl Strategy<Value = Vec<u8>> {
+    let bytes = prop_oneof![
+        vec(any::<u8>(), 1..8),
+        vec(select(vec![0u8, 1, 0x7F, 0x80, 0xFF]), 1..9),
+        select(vec![&b"moof"[..], b"mdat", b"trun", b"\x1F\x43\xB6\x75\xFF", b"\xA3\x81"])
+            .prop_map(<[u8]>::to_vec),
+    ];
+    let changes = vec((any::<Index>(), any::<bool>(), bytes), 1..6);
+    (select(seeds()), changes).prop_map(|(mut clip, changes)| {
+        for (at, near_start, bytes) in changes {
+            let reach = if near_start { clip.len().min(1_200) } else { clip.len() };
+            let at = at.index(reach);
+            for (old, new) in clip[at..].iter_mut().zip(bytes) {
+                *old = new;
+            }
+        }
+        clip
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: ProptestConfig::default().cases * 4,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn no_bytes_make_the_walks_panic_or_differ(clip in changed(), bytes in 1..700usize) {
+        prop_assert_eq!(in_pieces(&clip, bytes), gated(&clip));
+        survive(&clip);
+    }
+}
+
+fn element(id: &[u8], body: &[u8]) -> Vec<u8> {
+    let size = (1u64 << 56 | body.len() as u64).to_be_bytes();
+    [id, &size, body].concat()
+}
+
+/// A WebM file of one Opus track and these blocks, each body given whole.
+fn webm(blocks: &[Vec<u8>]) -> Vec<u8> {
+    let head = b"OpusHead\x01\x01\x38\x01\x80\xBB\0\0\0\0\0";
+    let entry = [
+        element(b"\xD7", &[1]),
+        element(b"\x83", &[2]),
+        element(b"\x86", b"A_OPUS"),
+        element(b"\x63\xA2", head),
+    ];
+    let mut file = element(b"\x1A\x45\xDF\xA3", &element(b"\x42\x82", b"webm"));
+    file.extend(b"\x18\x53\x80\x67\x01\xFF\xFF\xFF\xFF\xFF\xFF\xFF");
+    file.extend(element(b"\x16\x54\xAE\x6B", &element(b"\xAE", &entry.concat())));
+    file.extend(b"\x1F\x43\xB6\x75\xFF");
+    blocks.iter().for_each(|block| file.extend(element(b"\xA3", block)));
+    file
+}
+
+/// A 20 ms packet of one byte.
+const OPUS_20_MS: u8 = 31 << 3;
+
+#[test]
+fn laced_blocks_count_each_packet() {
+    let fixed = vec![
+        0x81, 0, 0, 0x04, 9, OPUS_20_MS, OPUS_20_MS, OPUS_20_MS, OPUS_20_MS, OPUS_20_MS,
+        OPUS_20_MS, OPUS_20_MS, OPUS_20_MS, OPUS_20_MS, OPUS_20_MS,
+    ];
+    let clip = webm(&[fixed.clone(), fixed]);
+    assert_eq!(gated(&clip).unwrap().duration_ms, 20 * 20 - 6);
+    let media = gated(&clip).unwrap();
+    assert_eq!(audio::convert(&clip, &media, WAV, &LIMITS).unwrap().media.duration_ms, 394);
+    let broken = vec![0x81, 0, 0, 0x02, 9, 255, 255];
+    assert_eq!(gated(&webm(&[broken])).unwrap_err().code(), Code::AudioCorrupted);
+}
+
+#[test]
+fn bombs_go_off_at_their_first_bytes() {
+    // Hours of packets of one byte.
+    let block = vec![0x81, 0, 0, 0, 3 << 3];
+    let bomb = webm(&vec![block; 100_000]);
+    let mut gate = Gate::new(LIMITS);
+    let at = bomb.chunks(64).position(|piece| gate.feed(piece).is_err()).unwrap();
+    assert!(at * 64 < 20_000, "{at}");
+    // A table that promises packets nobody sent.
+    let mut run = b"\0\0\0\x01\xFF\xFF\xFF\xFF\0\0\0\0".to_vec();
+    run = mp4_box(b"trun", &run);
+    let fragment =
+        mp4_box(b"traf", &[mp4_box(b"tfhd", b"\0\0\0\x10\0\0\0\x01\0\0\0\x09"), run].concat());
+    let whole = source("containers/opus-fragmented.mp4");
+    let moof_at = whole.windows(4).position(|four| four == b"moof").unwrap() - 4;
+    let lying = [&whole[..moof_at], &mp4_box(b"moof", &fragment)].concat();
+    assert_eq!(gated(&lying).unwrap_err().code(), Code::AudioCorrupted);
+}
+
+fn mp4_box(kind: &[u8; 4], body: &[u8]) -> Vec<u8> {
+    [&(body.len() as u32 + 8).to_be_bytes()[..], kind, body].concat()
+}
+
+#[test]
+fn a_table_cannot_make_audio_shorter_or_longer_than_it_is() {
+    // Every duration in the file says a hundred times what it is, or nothing.
+    for (file, real_ms) in [("opus-moov-last.mp4", 1_700), ("opus-fragmented.mp4", 1_700)] {
+        let honest = source(&format!("containers/{file}"));
+        for duration in [[0u8, 0, 0, 1], [0, 1, 0x76, 0xE0]] {
+            let mut lying = honest.clone();
+            let mut at = 0;
+            while at + 4 <= lying.len() {
+                if lying[at..at + 4] == [0, 0, 3, 0xC0] {
+                    lying[at..at + 4].copy_from_slice(&duration);
+                }
+                at += 1;
+            }
+            assert_ne!(lying, honest, "{file}");
+            let media = audio::judge(&lying, &LIMITS).unwrap();
+            assert!(media.duration_ms.abs_diff(real_ms) <= 20, "{file}: {media:?}");
+        }
+    }
+}
