@@ -9,9 +9,9 @@
 //!            └─────▶ JanitorActor    retention, timer, delete … commit: purged
 //! ```
 //!
-//! `admission` bounds what is under way, `clip` receives a clip into memory or spool, `accept` makes a request durable, `drive` carries one
-//! message to its end, `parking` is where messages sleep, `lanes` keeps the order within a
-//! conversation, `board` is the read view,
+//! `admission` bounds what is under way, by `budget`s of bytes; `clip` receives a clip into memory
+//! or spool, `accept` makes a request durable, `drive` carries one message to its end, `parking` is
+//! where messages sleep, `lanes` keeps the order within a conversation, `board` is the read view,
 //! `recovery` goes on after a start, `commands` are what senders and operators may ask for.
 //! Everything here runs on the engine's one thread, except the board and the admission, which any
 //! thread may ask.

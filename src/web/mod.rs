@@ -13,6 +13,7 @@ mod openapi;
 mod prefer;
 mod problem;
 mod server;
+mod sips;
 mod upload;
 
 pub use problem::{ROWS, Row};
