@@ -2,8 +2,8 @@
 //! lost of what was accepted, and does whoever was refused get through when they come back?
 //!
 //! The gateway is the release binary with its defaults, its ledger and spool on the disk under
-//! `target/`; the sandbox and the senders are this process. Looked at together: memory (`VmHWM`, and
-//! the peak of `VmRSS`), files (bytes in the spool, descriptors), and TCP buffers (`mem` of
+//! `target/`; the sandbox and the senders are this process. Looked at together: memory (`VmHWM`,
+//! and the peak of `VmRSS`), files (bytes in the spool, descriptors), and TCP buffers (`mem` of
 //! `/proc/net/sockstat`, which counts both ends of every connection of the machine).
 //!
 //! `cargo bench --bench crowd -- [--senders N] [--seconds S] [--test] [--set KEY=VALUE]...`. With

@@ -1,5 +1,5 @@
-//! Many senders at once, each with one clip. They read while they send, as a refusal may come early,
-//! and come back when they are told to.
+//! Many senders at once, each with one clip. They read while they send, as a refusal may come
+//! early, and come back when they are told to.
 
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -94,7 +94,8 @@ impl Crowd {
         let bytes = front.len() + self.clip.len() + back.len();
         let head = format!(
             "POST /v1/voice-messages HTTP/1.1\r\nHost: gateway\r\nConnection: close\r\n\
-             Content-Type: multipart/form-data; boundary={BOUNDARY}\r\nContent-Length: {bytes}\r\n\r\n"
+             Content-Type: multipart/form-data; boundary={BOUNDARY}\r\n\
+             Content-Length: {bytes}\r\n\r\n"
         );
         let send = async {
             let pieces = self.clip.chunks(PIECE_BYTES);

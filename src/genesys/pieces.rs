@@ -1,5 +1,5 @@
-//! A body that leaves in pieces. awc copies what it is given into its write buffer, which for a whole
-//! clip would be the clip once more, and the buffer then keeps that size.
+//! A body that leaves in pieces. awc copies what it is given into its write buffer, which for a
+//! whole clip would be the clip once more, and the buffer then keeps that size.
 
 use std::convert::Infallible;
 use std::pin::Pin;

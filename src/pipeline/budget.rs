@@ -72,9 +72,9 @@ impl Reserved {
     }
 }
 
-/// The bytes that clips may take in the spool. A clip that may still come there counts with what was
-/// announced of it, whether it lies in memory, is being written or has yet to come; one that is
-/// there counts with its length.
+/// The bytes that clips may take in the spool. A clip that may still come there counts with what
+/// was announced of it, whether it lies in memory, is being written or has yet to come; one that
+/// is there counts with its length.
 #[derive(Clone)]
 pub(super) struct SpoolRoom {
     spool: Arc<dyn Spool>,
@@ -114,7 +114,8 @@ impl SpoolRoom {
         Ok(pledge)
     }
 
-    /// Looks how much the disk can take if so many bytes are to stay free on it; tells what is free.
+    /// Looks how much the disk can take if so many bytes are to stay free on it; tells what is
+    /// free.
     pub(super) fn look(&self, free_bytes_min: u64) -> Option<u64> {
         let free = self.spool.free_bytes();
         let on_disk_max = free.map_or(u64::MAX, |free| {

@@ -1,5 +1,5 @@
-//! A clip on its way into a message: in memory or in the spool, while it comes and when it is whole.
-//! The one place that knows both cases.
+//! A clip on its way into a message: in memory or in the spool, while it comes and when it is
+//! whole. The one place that knows both cases.
 
 use std::sync::Arc;
 
@@ -135,8 +135,8 @@ struct Buffer {
 }
 
 impl Buffer {
-    /// Makes room for the next bytes, if there is some. A clip that outgrows its share moves into one for all that was
-    /// announced, else into one twice as large.
+    /// Makes room for the next bytes, if there is some. A clip that outgrows its share moves into
+    /// one for all that was announced, else into one twice as large.
     fn make_room(&mut self, more: usize, budget: &Budget) -> bool {
         let Some(reserved) = &self.reserved else { return false };
         let (held, needed) = (reserved.bytes(), (self.bytes.len() + more) as u64);

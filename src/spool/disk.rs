@@ -1,9 +1,9 @@
 //! The spool on a local disk: one file a clip, named by the message's id.
 //!
 //! A clip is written under a temporary name, synced, renamed and its directory synced: under its
-//! own name there is never half a clip. File work runs on the runtime's blocking threads, a few
-//! jobs at a time, so a slow disk delays no connection but those that wait for it; once begun a job
-//! ends, even where nobody waits for it any more.
+//! own name there is never half a clip. File work runs on a few threads of the spool's own, so a
+//! slow disk delays no connection but those that wait for it; once begun a job ends, even where
+//! nobody waits for it any more.
 
 use std::fs::{DirBuilder, File};
 use std::io::{self, ErrorKind};
@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use tokio::sync::Semaphore;
+use tokio::runtime::{Builder, Runtime};
 
 use super::unfinished::{DiskWriter, Unfinished, length};
 use super::{Spool, SpoolError, SpoolWriter};
@@ -23,9 +23,9 @@ use crate::domain::MessageId;
 
 const CLIP_SUFFIX: &str = ".clip";
 const UNFINISHED_SUFFIX: &str = ".unfinished";
-/// File work at a time; more waits for its turn. Enough that one sync of the disk serves several
-/// clips, and few enough threads.
-const JOBS_MAX: usize = 16;
+/// Threads for file work; more work waits for its turn. Enough that one sync of the disk serves
+/// several clips, and few, because each keeps some memory for itself.
+const THREADS_MAX: usize = 8;
 
 /// A [`Spool`] in one directory, used by one process at a time: it is locked as long as it is open.
 pub struct DiskSpool {
@@ -41,7 +41,8 @@ pub(super) struct Place {
     // Bytes of all clips under their own names; changed together with the names.
     bytes: AtomicU64,
     names: Mutex<()>,
-    jobs: Arc<Semaphore>,
+    // Never run, it is there for its blocking threads. Taken when the place is dropped.
+    threads: Option<Runtime>,
 }
 
 impl DiskSpool {
@@ -59,13 +60,17 @@ impl DiskSpool {
             let path = path.display();
             SpoolError::Failed(format!("lock {path}: another process uses it"))
         })?;
+        let threads = Builder::new_current_thread()
+            .max_blocking_threads(THREADS_MAX)
+            .thread_name("spool")
+            .build();
         let place = Place {
             path: path.to_path_buf(),
             directory,
             writes: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
             names: Mutex::new(()),
-            jobs: Arc::new(Semaphore::new(JOBS_MAX)),
+            threads: Some(threads.map_err(|error| failed("start its threads", &error))?),
         };
         for name in place.names()? {
             if unfinished_id(&name).is_some() {
@@ -122,8 +127,17 @@ impl Spool for DiskSpool {
     }
 }
 
+impl Drop for Place {
+    fn drop(&mut self) {
+        if let Some(threads) = self.threads.take() {
+            // Waits for nothing, so it may happen on any thread.
+            threads.shutdown_background();
+        }
+    }
+}
+
 impl Place {
-    /// Does file work on a blocking thread when its turn comes.
+    /// Does file work on one of the spool's threads when its turn comes.
     pub(super) fn run<T: Send + 'static>(
         self: &Arc<Self>,
         work: impl FnOnce(&Place) -> Result<T, SpoolError> + Send + 'static,
@@ -131,17 +145,28 @@ impl Place {
         let place = Arc::clone(self);
         async move {
             let cut_off = |why: String| SpoolError::Failed(format!("run to its end: {why}"));
-            let turn = Arc::clone(&place.jobs).acquire_owned().await;
-            let turn = turn.map_err(|error| cut_off(error.to_string()))?;
-            let job = move || {
-                let done = work(&place);
-                drop(turn);
-                done
-            };
-            let done = tokio::task::spawn_blocking(job).await;
+            let threads = place.threads.as_ref().map(|threads| threads.handle().clone());
+            let threads = threads.ok_or_else(|| cut_off("it is closed".to_owned()))?;
+            let done = threads.spawn_blocking(move || work(&place)).await;
             done.unwrap_or_else(|error| Err(cut_off(error.to_string())))
         }
         .boxed()
+    }
+
+    /// The same where nobody waits for the outcome: a file that nobody wants. What stays behind is
+    /// deleted at the next start.
+    pub(super) fn run_unwatched(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Place) -> Result<(), SpoolError> + Send + 'static,
+    ) {
+        let place = Arc::clone(self);
+        if let Some(threads) = &self.threads {
+            threads.spawn_blocking(move || {
+                if let Err(error) = work(&place) {
+                    tracing::error!(%error, "clip that nobody wants not removed");
+                }
+            });
+        }
     }
 
     /// Deletes a clip; it is gone for good when this returns.

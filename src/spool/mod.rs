@@ -1,8 +1,8 @@
 //! The spool: the files where clips wait.
 //!
 //! It knows ids and bytes, nothing of messages. Contract every spool implements:
-//! - When [`Spool::keep`] or [`SpoolWriter::finish`] resolves to `Ok`, the bytes and their directory
-//!   entry are synced: the clip outlives a crash and a power cut.
+//! - When [`Spool::keep`] or [`SpoolWriter::finish`] resolves to `Ok`, the bytes and their
+//!   directory entry are synced: the clip outlives a crash and a power cut.
 //! - When [`Spool::remove`] resolves to `Ok`, the file is gone; a file that was not there is gone.
 //! - A writer that is dropped unfinished, and a finished clip that nobody claims, leave nothing.
 

@@ -10,7 +10,6 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use tokio::runtime::Handle;
 
 use super::disk::{Place, failed};
 use super::{SpoolError, SpoolWriter, Unclaimed};
@@ -99,7 +98,7 @@ impl SpoolWriter for DiskWriter {
             let place = Arc::clone(&self.place);
             let name = move |named: &Place| {
                 unfinished.name(named)?;
-                Ok(Unclaimed::new(move || in_background(place, move |place| place.remove(id))))
+                Ok(Unclaimed::new(move || place.run_unwatched(move |place| place.remove(id))))
             };
             self.place.run(name).await
         }
@@ -110,28 +109,11 @@ impl SpoolWriter for DiskWriter {
 impl Drop for DiskWriter {
     fn drop(&mut self) {
         if let Some(unfinished) = self.unfinished.take() {
-            in_background(Arc::clone(&self.place), move |_| {
+            self.place.run_unwatched(move |_| {
                 drop(unfinished);
                 Ok(())
             });
         }
-    }
-}
-
-/// Deletes a file away from the thread that no longer wants it, where there is a runtime to do so.
-/// What stays behind when that ends is a stray for the next start.
-fn in_background(
-    place: Arc<Place>,
-    delete: impl FnOnce(&Place) -> Result<(), SpoolError> + Send + 'static,
-) {
-    let deleted = |done: Result<(), SpoolError>| {
-        if let Err(error) = done {
-            tracing::error!(%error, "clip that nobody wants not removed");
-        }
-    };
-    match Handle::try_current() {
-        Ok(runtime) => drop(runtime.spawn(async move { deleted(place.run(delete).await) })),
-        Err(_) => deleted(delete(&place)),
     }
 }
 

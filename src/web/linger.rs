@@ -5,7 +5,6 @@
 //! that after `client_disconnect_timeout` where the body's length is known; a chunked body it reads
 //! for ever (measured). So a connection whose sender was refused early is cut here.
 
-use std::any::Any;
 use std::net::{Shutdown, TcpStream};
 use std::os::fd::AsFd;
 use std::sync::Arc;
@@ -19,9 +18,8 @@ struct Socket(Arc<TcpStream>);
 
 /// Keeps a handle on a new connection's socket. A connection without one, because descriptors ran
 /// out, merely cannot be cut early.
-pub(super) fn on_connect(connection: &dyn Any, extensions: &mut Extensions) {
-    let stream = connection.downcast_ref::<actix_rt::net::TcpStream>();
-    if let Some(Ok(descriptor)) = stream.map(|stream| stream.as_fd().try_clone_to_owned()) {
+pub(super) fn on_connect(connection: &actix_rt::net::TcpStream, extensions: &mut Extensions) {
+    if let Ok(descriptor) = connection.as_fd().try_clone_to_owned() {
         extensions.insert(Socket(Arc::new(TcpStream::from(descriptor))));
     }
 }

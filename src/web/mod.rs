@@ -14,6 +14,7 @@ mod orders;
 mod prefer;
 mod problem;
 mod server;
+mod sips;
 mod upload;
 
 pub use problem::{ROWS, Row};

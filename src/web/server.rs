@@ -4,12 +4,16 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::dev::{Server, ServerHandle};
+use actix_http::{HttpService, Protocol};
+use actix_rt::net::TcpStream;
+use actix_service::{ServiceFactoryExt, fn_service, map_config};
+use actix_web::dev::{AppConfig, Server, ServerHandle};
 use actix_web::web::Data;
 use actix_web::{App, HttpServer};
 use rustix::net::sockopt::set_socket_recv_buffer_size;
 use rustix::process::Resource;
 
+use super::sips::Sips;
 use super::{Site, linger, operators, public};
 
 /// Time for the head of a request.
@@ -53,20 +57,31 @@ impl Servers {
         set_socket_recv_buffer_size(&listeners.public, RECEIVE_BUFFER_BYTES)?;
         let data = Data::from(site);
         let app_data = data.clone();
-        let public =
-            HttpServer::new(move || App::new().app_data(app_data.clone()).configure(public))
-                .workers(workers)
-                .backlog(BACKLOG)
-                .max_connections(connections_max(workers))
-                .on_connect(linger::on_connect)
+        let connection = move || {
+            let app = App::new().app_data(app_data.clone()).configure(public);
+            let http = HttpService::build()
                 .client_request_timeout(HEAD_TIMEOUT)
                 // A sender who is refused while still sending must be able to read why.
                 .client_disconnect_timeout(linger_for)
                 .keep_alive(KEEP_ALIVE)
-                .shutdown_timeout(1)
-                .disable_signals()
-                .listen(listeners.public)?
-                .run();
+                .on_connect_ext(|connection: &Sips, extensions| {
+                    linger::on_connect(connection.stream(), extensions);
+                })
+                .finish(map_config(app, |()| AppConfig::default()));
+            fn_service(|stream: TcpStream| async {
+                let peer = stream.peer_addr().ok();
+                Ok((Sips::new(stream), Protocol::Http1, peer))
+            })
+            .and_then(http)
+        };
+        let public = Server::build()
+            .workers(workers)
+            .backlog(BACKLOG)
+            .max_concurrent_connections(connections_max(workers))
+            .shutdown_timeout(1)
+            .disable_signals()
+            .listen("public", listeners.public, connection)?
+            .run();
         let admin = HttpServer::new(move || App::new().app_data(data.clone()).configure(operators))
             .workers(1)
             .client_request_timeout(HEAD_TIMEOUT)
@@ -86,7 +101,8 @@ impl Servers {
 }
 
 /// Connections that one worker may hold, from the descriptors this process may have: two for each
-/// connection, one for its clip in the spool, and enough left for other files and calls. Beyond it connections wait in the backlog.
+/// connection, one for its clip in the spool, and enough left for other files and calls. Beyond it
+/// connections wait in the backlog.
 fn connections_max(workers: usize) -> usize {
     let limit = rustix::process::getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);

@@ -184,6 +184,8 @@ struct Paced {
     payload: Payload,
     rules: PatienceRules,
     started: Instant,
+    /// How long the sender was waited for. What our own disk takes does not count against them.
+    waited: Duration,
     bytes: u64,
     bytes_max: u64,
 }
@@ -201,7 +203,8 @@ enum PaceError {
 
 impl Paced {
     fn new(payload: Payload, rules: PatienceRules, bytes_max: u64) -> Paced {
-        Paced { payload, rules, started: Instant::now(), bytes: 0, bytes_max }
+        let started = Instant::now();
+        Paced { payload, rules, started, waited: Duration::ZERO, bytes: 0, bytes_max }
     }
 
     fn limited(self) -> LocalBoxStream<'static, Result<Bytes, PayloadError>> {
@@ -220,8 +223,10 @@ impl Paced {
 
     async fn next(&mut self) -> Result<Option<Bytes>, PayloadError> {
         let io = |error: PaceError| PayloadError::Io(std::io::Error::other(error));
-        let deadline = self.next_deadline();
-        let chunk = match tokio::time::timeout_at(deadline, self.payload.next()).await {
+        let asked = Instant::now();
+        let came = tokio::time::timeout_at(self.next_deadline(asked), self.payload.next()).await;
+        self.waited += asked.elapsed();
+        let chunk = match came {
             Ok(None) => return Ok(None),
             Ok(Some(chunk)) => chunk?,
             Err(_) => return Err(io(self.late())),
@@ -235,19 +240,18 @@ impl Paced {
     }
 
     /// The next chunk must be here by the total deadline, and early enough to keep the rate.
-    fn next_deadline(&self) -> Instant {
+    fn next_deadline(&self, now: Instant) -> Instant {
         let total = self.started + self.rules.body_max;
         let rate = self.rules.body_bytes_per_second_min.max(1);
         let earned = Duration::from_millis((self.bytes + 1).saturating_mul(1000) / rate);
-        total.min(self.started + earned.max(RATE_JUDGED_AFTER))
+        total.min(now + earned.max(RATE_JUDGED_AFTER).saturating_sub(self.waited))
     }
 
     fn late(&self) -> PaceError {
-        let elapsed = self.started.elapsed();
-        if elapsed >= self.rules.body_max {
+        if self.started.elapsed() >= self.rules.body_max {
             return PaceError::Late { seconds: self.rules.body_max.as_secs() };
         }
-        let rate = self.bytes / elapsed.as_secs().max(1);
+        let rate = self.bytes / self.waited.as_secs().max(1);
         PaceError::Slow { rate, minimum: self.rules.body_bytes_per_second_min }
     }
 }

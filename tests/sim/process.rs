@@ -164,8 +164,8 @@ fn start(
     Pipeline::new(parts, Engine::Here)
 }
 
-/// Few places, so that messages have to sleep; memory for one clip, so that others are spooled while
-/// they come.
+/// Few places, so that messages have to sleep; memory for one clip, so that others are spooled
+/// while they come.
 const BOUNDS: Bounds = Bounds {
     requests_max: 64,
     drives_max: 4,
