@@ -212,9 +212,10 @@ impl fmt::Display for Reckoning {
         let Reckoning { interrupted, deleted, orphaned, .. } = self;
         write!(
             f,
-            "{promises} promises ({accepted} of them 202), {messages} records, {posts} posts; {doubled} doubled, {marked} \
-             marked; {interrupted} interrupted; {deleted} copies deleted, {orphaned} orphaned"
+            "{promises} promises ({accepted} of them 202), {messages} records, {posts} posts"
         )?;
+        write!(f, "; {doubled} doubled, {marked} marked; {interrupted} interrupted")?;
+        write!(f, "; {deleted} copies deleted, {orphaned} orphaned")?;
         for (what, found) in self.findings() {
             write!(f, "; {} {what}", found.len())?;
         }
