@@ -3,6 +3,7 @@
 //! - `gate` judges the bytes as they arrive, in memory that does not grow with the clip
 //! - `sniff` names a format from its first bytes; `mp3`, `wav`, `ogg` walk one format each
 //! - `webm`, `mp4`, `flac` walk what has to be converted; `packets` is what they hand on
+//! - `types` says to recorders what passes
 //! - `inspect` takes a bounded second look at a finished clip
 //! - `convert` makes of it what can be delivered; `waveform` draws that, with `decoders`
 //!
@@ -33,6 +34,7 @@ mod opus;
 mod packets;
 mod playtime;
 mod sniff;
+mod types;
 mod vorbis;
 mod vorbis_setup;
 mod wav;
@@ -47,6 +49,7 @@ use std::io::{self, Read};
 pub use convert::{Converted, convert, prove};
 pub use gate::Gate;
 pub use inspect::inspect;
+pub use types::recorder_types;
 pub use waveform::waveform;
 
 use crate::domain::{AudioLimits, ClipRefusal, Media};

@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use super::Ended;
 use crate::audio::{self, Gate};
-use crate::domain::{ClipRefusal, Code, Codec, Container, Conversion, Media, Note};
+use crate::domain::{ClipRefusal, Code, Codec, Container, Conversion, Media, Note, Waveform};
 use crate::settings::Settings;
 
 /// Results that a thread may have ready before they are printed.
@@ -25,6 +25,9 @@ pub struct InspectArgs {
     /// The clips
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
+    /// Decode each clip for what it looks like, and draw that on standard error
+    #[arg(long)]
+    pub waveform: bool,
 }
 
 /// What the gateway would do with a clip.
@@ -53,6 +56,11 @@ struct Line<'a> {
     channels: Option<u16>,
     bytes: u64,
     notes: &'a [Note],
+    /// With `--waveform` only: as in the receipt.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    waveform: Option<&'a [u8]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    silent: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<String>,
 }
@@ -70,27 +78,28 @@ pub fn run(config: Option<&Path>, args: &InspectArgs) -> Ended {
     };
     let mut out = io::BufWriter::new(io::stdout().lock());
     let mut code = ExitCode::SUCCESS;
-    in_order(
-        &args.files,
-        |path| judge(path, gate()),
-        |path, judged| {
-            let name = path.to_string_lossy();
-            match judged {
-                Ok((bytes, verdict)) => {
-                    if verdict.is_err() {
-                        code = ExitCode::FAILURE;
-                    }
-                    serde_json::to_writer(&mut out, &line(&name, bytes, verdict.as_ref()))?;
-                    writeln!(out)?;
-                }
-                Err(error) => {
-                    eprintln!("error: cannot read {name}: {error}");
+    let work = |path: &PathBuf| judge(path, gate(), args.waveform);
+    in_order(&args.files, work, |path, judged| {
+        let name = path.to_string_lossy();
+        match judged {
+            Ok(judged) => {
+                if judged.verdict.is_err() {
                     code = ExitCode::FAILURE;
                 }
+                serde_json::to_writer(&mut out, &line(&name, &judged))?;
+                writeln!(out)?;
+                if let Some(waveform) = &judged.waveform {
+                    out.flush()?;
+                    eprint!("{}", picture(waveform));
+                }
             }
-            Ok(())
-        },
-    )?;
+            Err(error) => {
+                eprintln!("error: cannot read {name}: {error}");
+                code = ExitCode::FAILURE;
+            }
+        }
+        Ok(())
+    })?;
     out.flush()?;
     Ok(code)
 }
@@ -127,16 +136,34 @@ fn in_order<I: Sync, R: Send>(
     })
 }
 
-/// The size of the file, and the verdict on it.
-fn judge(path: &Path, gate: Gate) -> io::Result<(u64, Result<Media, ClipRefusal>)> {
-    let mut file = File::open(path)?;
-    let bytes = file.metadata()?.len();
-    Ok((bytes, audio::judge_through(gate, &mut file)?))
+/// A file that could be read.
+struct Judged {
+    bytes: u64,
+    verdict: Result<Media, ClipRefusal>,
+    waveform: Option<Waveform>,
 }
 
-fn line<'a>(file: &'a str, bytes: u64, verdict: Result<&'a Media, &ClipRefusal>) -> Line<'a> {
-    let media = verdict.ok();
-    let refusal = verdict.err();
+fn judge(path: &Path, gate: Gate, draw: bool) -> io::Result<Judged> {
+    let limits = gate.limits();
+    let mut file = File::open(path)?;
+    let bytes = file.metadata()?.len();
+    let verdict = audio::judge_through(gate, &mut file)?;
+    let mut waveform = None;
+    if let (Ok(media), true) = (&verdict, draw) {
+        let clip = std::fs::read(path)?;
+        waveform = match media.clone().deliverable() {
+            Some(media) => audio::waveform(&clip, &media),
+            None => audio::convert(&clip, media, Conversion::Wav, &limits)
+                .ok()
+                .and_then(|converted| audio::waveform(&converted.clip, &converted.media)),
+        };
+    }
+    Ok(Judged { bytes, verdict, waveform })
+}
+
+fn line<'a>(file: &'a str, judged: &'a Judged) -> Line<'a> {
+    let media = judged.verdict.as_ref().ok();
+    let refusal = judged.verdict.as_ref().err();
     Line {
         file,
         verdict: match media {
@@ -151,8 +178,27 @@ fn line<'a>(file: &'a str, bytes: u64, verdict: Result<&'a Media, &ClipRefusal>)
         duration_ms: media.map(|media| media.duration_ms),
         sample_rate_hz: media.map(|media| media.sample_rate_hz),
         channels: media.map(|media| media.channels),
-        bytes: media.map_or(bytes, |media| media.bytes),
+        bytes: media.map_or(judged.bytes, |media| media.bytes),
         notes: media.map_or(&[], |media| &media.notes),
+        waveform: judged.waveform.as_ref().map(|drawn| &drawn.peaks[..]),
+        silent: judged.waveform.as_ref().map(|drawn| drawn.silent),
         detail: refusal.map(ClipRefusal::to_string),
     }
+}
+
+/// Rows of the picture, each of eight steps.
+const ROWS: u32 = 4;
+
+/// The peaks as columns of blocks, quiet ones made visible by the square root.
+fn picture(waveform: &Waveform) -> String {
+    let steps = |peak: &u8| (f64::from(*peak) / 255.0).sqrt() * f64::from(8 * ROWS);
+    let mut text = String::new();
+    for row in (0..ROWS).rev() {
+        let filled = |peak| (steps(peak).ceil() as u32).saturating_sub(8 * row).min(8);
+        let column = |peak| [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'][filled(peak) as usize];
+        text.extend(waveform.peaks.iter().map(column));
+        text.push('\n');
+    }
+    text.push_str(if waveform.silent { "silent: nothing is to be heard\n" } else { "" });
+    text
 }

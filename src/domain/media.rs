@@ -33,6 +33,15 @@ impl Container {
         }
     }
 
+    /// The media type with its codec, as recorders write it: `audio/webm;codecs=opus`.
+    pub fn type_with(self, codec: Option<Codec>) -> String {
+        let media_type = self.media_type();
+        match codec.and_then(Codec::parameter) {
+            Some(codec) => format!("{media_type};codecs={codec}"),
+            None => media_type.to_owned(),
+        }
+    }
+
     /// The same as a format that may be delivered; `None` for what has to be converted first.
     pub fn deliverable(self) -> Option<Deliverable> {
         match self {
@@ -174,11 +183,7 @@ impl Media {
 
     /// The media type with its codec, as recorders write it: `audio/webm;codecs=opus`.
     pub fn full_type(&self) -> String {
-        let media_type = self.container.media_type();
-        match self.codec.parameter() {
-            Some(codec) => format!("{media_type};codecs={codec}"),
-            None => media_type.to_owned(),
-        }
+        self.container.type_with(Some(self.codec))
     }
 }
 

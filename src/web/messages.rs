@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::upload::Refused;
 use super::{Site, answers, linger, prefer, problem, upload};
+use crate::audio::recorder_types;
 use crate::domain::{Code, MessageId, NewMessage, Principal, Problem};
 use crate::pipeline::Answer;
 
@@ -128,20 +129,18 @@ pub(super) fn parse_id(text: &str) -> Result<MessageId, Problem> {
 
 #[derive(Serialize)]
 struct Limits {
-    types: &'static [&'static str],
+    types: Vec<String>,
     duration_ms_max: u32,
     duration_ms_min: u32,
     bytes_max: u64,
 }
 
-/// Types for `MediaRecorder`, the best first.
-const TYPES: [&str; 4] = ["audio/ogg;codecs=opus", "audio/ogg", "audio/mpeg", "audio/wav"];
-
 /// `GET /v1/limits`.
 pub(super) async fn limits(request: HttpRequest) -> HttpResponse {
-    let limits = answers::site(&request).limits;
+    let site = answers::site(&request);
+    let limits = site.limits;
     let body = Limits {
-        types: &TYPES,
+        types: recorder_types(site.converts).collect(),
         duration_ms_max: limits.duration_ms_max,
         duration_ms_min: limits.duration_ms_min,
         bytes_max: limits.bytes_max,

@@ -126,7 +126,8 @@ fn the_rest_becomes_speech_of_the_same_length() {
             assert!(milliseconds(&after).abs_diff(ms) <= 1, "{file} {name}");
             if !ffmpeg_is_lost(file) {
                 let before_ms = milliseconds(&before);
-                assert!(before_ms.abs_diff(ms) <= 20, "{file}: {before_ms} and {ms} ms");
+                // The edit list ends within a packet, which ffmpeg plays to its end: 32 ms at most.
+                assert!(before_ms.abs_diff(ms) <= 32, "{file}: {before_ms} and {ms} ms");
                 assert!(likeness(&before, &after) > 0.9, "{file} {name} sounds otherwise");
             }
         }
@@ -150,6 +151,60 @@ fn likeness(a: &[u8], b: &[u8]) -> f64 {
     };
     let own = product(&a, mean_a, &a, mean_a) * product(&b, mean_b, &b, mean_b);
     product(&a, mean_a, &b, mean_b) / own.sqrt()
+}
+
+#[test]
+fn a_muted_microphone_is_told_and_everything_else_is_audible() {
+    let muted = ["recorded/chromium-muted.webm", "recorded/firefox-muted.ogg"];
+    let mut files: Vec<String> = sources().into_iter().map(|(file, _)| file).collect();
+    files.extend(
+        [
+            "hello.mp3",
+            "hello.ogg",
+            "hello.vorbis.ogg",
+            "hello.wav",
+            "adpcm-ima.wav",
+            "adpcm-ms.wav",
+            "alaw.wav",
+            "mulaw.wav",
+            "float.wav",
+            "extensible-24-bit.wav",
+            "chained.ogg",
+            "rf64.wav",
+            "piped.wav",
+            "recorded/firefox-muted.ogg",
+        ]
+        .map(str::to_owned),
+    );
+    for file in files {
+        let clip = source(&file);
+        let media = gated(&clip).unwrap();
+        let waveform = match media.clone().deliverable() {
+            Some(media) => audio::waveform(&clip, &media),
+            None => {
+                let out = converted(&clip, OPUS);
+                audio::waveform(&out.clip, &out.media)
+            }
+        };
+        let waveform = waveform.unwrap_or_else(|| panic!("{file} is not drawn"));
+        assert_eq!(waveform.silent, muted.contains(&file.as_str()), "{file}: {waveform:?}");
+        assert_eq!(waveform.peaks.len(), 64, "{file}");
+    }
+}
+
+#[test]
+fn every_format_of_one_speech_looks_the_same() {
+    let look = |file: &str| {
+        let clip = source(file);
+        let media = gated(&clip).unwrap().deliverable().unwrap();
+        audio::waveform(&clip, &media).unwrap().peaks
+    };
+    let wanted = look("hello.wav");
+    for file in ["hello.mp3", "hello.ogg", "hello.vorbis.ogg", "alaw.wav", "adpcm-ms.wav"] {
+        let peaks = look(file);
+        let off: u32 = peaks.iter().zip(&wanted).map(|(a, b)| u32::from(a.abs_diff(*b))).sum();
+        assert!(off < 64 * 16, "{file}: {peaks:?} and {wanted:?}");
+    }
 }
 
 #[test]

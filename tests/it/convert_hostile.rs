@@ -19,9 +19,8 @@ fn in_pieces(clip: &[u8], bytes: usize) -> Result<Media, ClipRefusal> {
 
 /// The whole way; any verdict is right, a panic or a wrong length is not.
 fn survive(clip: &[u8]) {
-    let Ok(media) = gated(clip) else { return };
-    if let Ok(converted) = audio::convert(clip, &media, WAV, &LIMITS) {
-        assert!((100..=60_500).contains(&converted.media.duration_ms));
+    if let Ok(media) = audio::judge(clip, &LIMITS) {
+        assert!((100..=60_500).contains(&media.duration_ms));
     }
 }
 
@@ -85,7 +84,7 @@ fn changed() -> impl Strategy<Value = Vec<u8>> {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: ProptestConfig::default().cases * 4,
+        cases: ProptestConfig::default().cases * 2,
         failure_persistence: None,
         ..ProptestConfig::default()
     })]

@@ -29,6 +29,7 @@ fn a_delivered_message_has_a_whole_receipt() {
             "media": {
                 "id": id, "media_type": "audio/ogg", "codec": "opus", "duration_ms": 5000,
                 "bytes": clip.len(), "sha256": sha256, "converted_from": null, "notes": [],
+                "waveform": null, "silent": null,
             },
             "transcript": {"text": TRANSCRIPT, "source": "sender"},
             "delivery": {
@@ -43,7 +44,17 @@ fn a_delivered_message_has_a_whole_receipt() {
             "error": Value::Null,
         })
     );
-    assert_eq!(gateway.get(id).receipt(200), receipt);
+    // The clip is looked at when the delivery is over.
+    let drawn =
+        gateway.receipt_when(id, "it is drawn", |receipt| receipt["media"]["waveform"].is_array());
+    assert_eq!(drawn["media"]["silent"], false);
+    let peaks = drawn["media"]["waveform"].as_array().unwrap();
+    assert_eq!(peaks.len(), 64);
+    assert!(peaks.iter().any(|peak| peak.as_u64() > Some(40)), "{peaks:?}");
+    let mut wanted = receipt.clone();
+    wanted["media"]["waveform"] = drawn["media"]["waveform"].clone();
+    wanted["media"]["silent"] = false.into();
+    assert_eq!(drawn, wanted);
 }
 
 #[test]

@@ -15,7 +15,11 @@ fn the_limits_are_those_of_the_settings() {
     assert_eq!(
         gateway.public.get("/v1/limits").receipt(200),
         json!({
-            "types": ["audio/ogg;codecs=opus", "audio/ogg", "audio/mpeg", "audio/wav"],
+            "types": [
+                "audio/ogg;codecs=opus", "audio/webm;codecs=opus", "audio/mp4;codecs=opus",
+                "audio/mp4;codecs=mp4a.40.2", "audio/ogg", "audio/webm", "audio/mp4", "audio/mpeg",
+                "audio/wav", "audio/flac",
+            ],
             "duration_ms_max": 30_000, "duration_ms_min": 100, "bytes_max": 12_582_912,
         })
     );
