@@ -1,5 +1,6 @@
 //! The composition root: builds, starts, drains. The only place that knows everything.
 
+use std::collections::HashSet;
 use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -31,10 +32,10 @@ const FIRST_EXCHANGE: Duration = Duration::from_secs(10);
 const STORAGE_LOOK: Duration = Duration::from_secs(5);
 /// How often old rows are swept.
 const SWEEP: Duration = Duration::from_secs(600);
-/// Spool files younger than this are not swept: their messages may not be accepted yet.
-const SPOOL_SWEEP_AGE_MS: i64 = 3_600_000;
 /// Rows that one sweep deletes at most, of each kind.
 const SWEEP_ROWS: u32 = 10_000;
+/// How long a drain waits for bodies that are still coming.
+const DRAIN_BODIES: Duration = Duration::from_secs(5);
 /// How often a drain looks whether messages are still awake.
 const DRAIN_LOOK: Duration = Duration::from_millis(20);
 
@@ -156,12 +157,24 @@ impl App {
         tracing::info!("draining");
         let admission = self.pipeline.admission();
         admission.drain().begin();
-        let deadline = tokio::time::Instant::now() + self.drain_for;
-        while admission.drives_awake() > 0 && tokio::time::Instant::now() < deadline {
+        let begun = tokio::time::Instant::now();
+        let deadline = begun + self.drain_for;
+        let bodies_until = begun + DRAIN_BODIES.min(self.drain_for);
+        let board = self.pipeline.board();
+        loop {
+            let now = tokio::time::Instant::now();
+            let bodies = admission.requests_in_flight() > 0 && now < bodies_until;
+            if now >= deadline || (board.is_empty() && !bodies) {
+                break;
+            }
             tokio::time::sleep(DRAIN_LOOK).await;
         }
-        let left = admission.drives_awake();
+        // Breaks off what still comes. Messages that were complete are on the board.
         self.servers.stop().await;
+        while !board.is_empty() && tokio::time::Instant::now() < deadline {
+            tokio::time::sleep(DRAIN_LOOK).await;
+        }
+        let left = board.not_durable();
         self.ledger.close();
         self.engine.stop();
         tracing::info!(messages.left = left, "drained");
@@ -356,6 +369,7 @@ fn sweep(pipeline: &Arc<Pipeline>, settings: &Settings) {
     let hours = |hours: u32| -i64::from(hours) * 3_600_000;
     let keys_ago = hours(settings.ledger.keys_keep_hours);
     let records_ago = hours(settings.ledger.keep_days.saturating_mul(24));
+    let mut strays = HashSet::new();
     actix::spawn(async move {
         loop {
             let now: UnixMs = pipeline.clock().now();
@@ -365,7 +379,7 @@ fn sweep(pipeline: &Arc<Pipeline>, settings: &Settings) {
                 Ok(rows) => tracing::info!(rows, "old rows swept"),
                 Err(error) => tracing::error!(%error, "old rows not swept"),
             }
-            match pipeline.sweep_spool(now.plus_ms(-SPOOL_SWEEP_AGE_MS)).await {
+            match pipeline.sweep_spool(&mut strays).await {
                 Ok(0) => {}
                 Ok(files) => tracing::warn!(files, "spool files without a message swept"),
                 Err(error) => tracing::error!(%error, "the spool was not swept"),

@@ -4,7 +4,7 @@
 //! holds what is owed and memory only the next part of it; a million owed purges cost megabytes
 //! and no timer each. It never deletes before a copy is due. When it dies, the process ends.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +16,7 @@ use tokio::time::Instant;
 
 use super::guard::Vigil;
 use super::handle::Handle;
+use super::purge_timers::{PurgeTimers, REFILL};
 use super::purge_work::{PurgeRules, PurgeWork, Settled};
 use crate::clock::Clock;
 use crate::domain::{Backlog, Steadiness, UnixMs};
@@ -25,10 +26,6 @@ use crate::telemetry::Metrics;
 
 // 1 limits
 
-/// Due copies kept in memory; later ones wait in the ledger until these are worked off.
-const TIMERS_MAX: usize = 100_000;
-/// Due copies read from the ledger at once.
-const REFILL: u32 = 10_000;
 /// The timer is set no further ahead than this, so that a stepped clock is noticed.
 const TIMER_MS_MAX: i64 = 30_000;
 /// Pause after a ledger that could not be read.
@@ -61,32 +58,19 @@ pub struct JanitorActor {
     clock: Clock,
     calls_max: usize,
     metrics: Arc<Metrics>,
-    /// One ordered set instead of a heap: it also gives up its last entry, and holds none twice.
-    timers: BTreeSet<DueCopy>,
+    timers: PurgeTimers,
     in_flight: HashSet<DueCopy>,
-    horizon: Horizon,
     refilling: bool,
     timer: Option<SpawnHandle>,
     backlog: Backlog,
     late_since: watch::Sender<Option<UnixMs>>,
     origin: Instant,
     clocks: Steadiness,
-    /// Nothing is deleted before this time: the wall clock was stepped, and only the steady clock
-    /// can tell that the floor after a post has passed.
-    deletes_from: UnixMs,
+    /// Nothing is started before this: the gate is closed for deletes, or the wall clock was stepped
+    /// and only the steady clock can tell that the floor after a post has passed.
+    paused_until: Option<Instant>,
     observed: JanitorObserved,
     _vigil: Vigil,
-}
-
-/// How much of the ledger's due copies is in memory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Horizon {
-    /// Nothing has been read yet.
-    Unread,
-    /// Everything up to and including this one.
-    UpTo(DueCopy),
-    /// Everything.
-    Everything,
 }
 
 // 3 observed
@@ -161,16 +145,15 @@ impl JanitorActor {
             clock: seed.clock,
             calls_max: seed.rules.calls_max,
             metrics: seed.metrics,
-            timers: BTreeSet::new(),
+            timers: PurgeTimers::new(),
             in_flight: HashSet::new(),
-            horizon: Horizon::Unread,
             refilling: false,
             timer: None,
             backlog: Backlog::default(),
             late_since: seed.late_since,
             origin: Instant::now(),
             clocks,
-            deletes_from: UnixMs(0),
+            paused_until: None,
             observed: JanitorObserved::default(),
             _vigil: seed.vigil,
         }
@@ -192,7 +175,7 @@ impl Handler<OwePurge> for JanitorActor {
 
     fn handle(&mut self, OwePurge(due): OwePurge, ctx: &mut Self::Context) {
         for copy in due {
-            self.insert(copy);
+            self.timers.insert(copy, self.refilling);
         }
         self.turn(ctx);
     }
@@ -214,7 +197,11 @@ impl Handler<WorkDone> for JanitorActor {
         self.in_flight.remove(&due);
         self.count(due, settled);
         if let Some(at) = settled.next_at() {
-            self.insert(DueCopy { at, ..due });
+            let due = DueCopy { at, ..due };
+            match settled {
+                Settled::Wait { .. } | Settled::Closed { .. } => self.timers.insert_unwritten(due),
+                _ => self.timers.insert(due, self.refilling),
+            }
         }
         self.turn(ctx);
     }
@@ -229,11 +216,7 @@ impl Handler<Refilled> for JanitorActor {
             ctx.notify_later(Tick, REFILL_PAUSE);
             return;
         };
-        self.horizon = match page.last() {
-            Some(last) if page.len() >= REFILL as usize => Horizon::UpTo(*last),
-            _ => Horizon::Everything,
-        };
-        self.timers.extend(page);
+        self.timers.refilled(page);
         self.turn(ctx);
     }
 }
@@ -244,9 +227,9 @@ impl Handler<ObserveJanitor> for JanitorActor {
     fn handle(&mut self, _: ObserveJanitor, _: &mut Self::Context) -> Self::Result {
         MessageResult(JanitorObserved {
             timers: self.timers.len(),
-            all_in_memory: self.horizon == Horizon::Everything,
+            all_in_memory: self.timers.are_all(),
             in_flight: self.in_flight.len(),
-            next_at: self.timers.first().map(|due| due.at),
+            next_at: self.timers.first_at(),
             late_since: *self.late_since.borrow(),
             ..self.observed.clone()
         })
@@ -256,23 +239,6 @@ impl Handler<ObserveJanitor> for JanitorActor {
 // 7 private
 
 impl JanitorActor {
-    /// Keeps a due copy where it belongs to the part that memory holds. During a refill everything
-    /// is kept: the page that is being read may be older than this copy.
-    fn insert(&mut self, due: DueCopy) {
-        let within = match self.horizon {
-            Horizon::Everything => true,
-            Horizon::UpTo(last) => due <= last,
-            Horizon::Unread => false,
-        };
-        if within || self.refilling {
-            self.timers.insert(due);
-        }
-        while self.timers.len() > TIMERS_MAX {
-            self.timers.pop_last();
-            self.horizon = self.timers.last().copied().map_or(Horizon::Unread, Horizon::UpTo);
-        }
-    }
-
     fn count(&mut self, due: DueCopy, settled: Settled) {
         let (id, ordinal) = (due.id, due.ordinal);
         match settled {
@@ -282,6 +248,10 @@ impl JanitorActor {
             }
             Settled::Retained { .. } => self.observed.retentions += 1,
             Settled::Deferred { .. } => self.observed.deferred += 1,
+            Settled::Closed { due_at, opens_at } => {
+                self.backlog.not_yet(id, ordinal, due_at);
+                self.pause(opens_at.ms_since(self.clock.now()));
+            }
             Settled::NotYet { due_at, .. } => {
                 self.observed.deferred += 1;
                 self.backlog.not_yet(id, ordinal, due_at);
@@ -300,14 +270,26 @@ impl JanitorActor {
     fn watch_the_clock(&mut self, now: UnixMs) {
         let steady_ms = u64::try_from(self.origin.elapsed().as_millis()).unwrap_or(u64::MAX);
         if self.clocks.stepped_forward(now, steady_ms) {
-            self.deletes_from = now.plus_seconds(self.work.rules.delay_seconds_min);
-            tracing::warn!(deletes_from = %self.deletes_from, "the wall clock was stepped forward");
+            let seconds = self.work.rules.delay_seconds_min;
+            tracing::warn!(pause.seconds = seconds, "the wall clock was stepped forward");
+            self.pause(seconds.saturating_mul(1_000));
         }
+    }
+
+    fn pause(&mut self, pause_ms: u64) {
+        let until = Instant::now() + Duration::from_millis(pause_ms);
+        self.paused_until = self.paused_until.max(Some(until));
+    }
+
+    /// How long nothing may be started.
+    fn paused_for(&self) -> Option<Duration> {
+        let left = self.paused_until?.saturating_duration_since(Instant::now());
+        (left > Duration::ZERO).then_some(left)
     }
 
     /// Shows since when purges are late.
     fn show_backlog(&self, now: UnixMs) {
-        let late_since = self.backlog.late_since(self.timers.first().map(|due| due.at), now);
+        let late_since = self.backlog.late_since(self.timers.first_at(), now);
         self.late_since
             .send_if_modified(|shown| std::mem::replace(shown, late_since) != late_since);
     }
@@ -316,18 +298,15 @@ impl JanitorActor {
     fn turn(&mut self, ctx: &mut Context<Self>) {
         let now = self.clock.now();
         self.watch_the_clock(now);
-        while self.in_flight.len() < self.calls_max {
-            let Some(due) = self.timers.first().copied().filter(|due| due.at <= now) else {
-                break;
-            };
-            self.timers.remove(&due);
+        while self.in_flight.len() < self.calls_max && self.paused_for().is_none() {
+            let Some(due) = self.timers.take_due(now) else { break };
             let same = |other: &DueCopy| other.id == due.id && other.ordinal == due.ordinal;
             // A second hint for a copy in work: its outcome says when to look again.
             if !self.in_flight.iter().any(same) {
                 self.start(due, ctx);
             }
         }
-        if self.timers.is_empty() && self.horizon != Horizon::Everything {
+        if self.timers.want_more() {
             self.refill(ctx);
         }
         let timers = i64::try_from(self.timers.len()).unwrap_or(i64::MAX);
@@ -340,9 +319,8 @@ impl JanitorActor {
         self.in_flight.insert(due);
         let work = Rc::clone(&self.work);
         let handle = Handle::new(ctx.address(), 1);
-        let deletes_from = self.deletes_from;
         actix::spawn(async move {
-            let settled = work.carry_out(due, deletes_from).await;
+            let settled = work.carry_out(due).await;
             handle.tell(WorkDone(due, settled));
         });
     }
@@ -352,11 +330,7 @@ impl JanitorActor {
             return;
         }
         self.refilling = true;
-        let after = match self.horizon {
-            Horizon::UpTo(last) => Some(last),
-            Horizon::Unread | Horizon::Everything => None,
-        };
-        let page = self.ledger.due_copies(after, REFILL);
+        let page = self.ledger.due_copies(self.timers.after(), REFILL);
         let handle = Handle::new(ctx.address(), 1);
         actix::spawn(async move {
             let page = page.await;
@@ -371,12 +345,13 @@ impl JanitorActor {
         if let Some(timer) = self.timer.take() {
             ctx.cancel_future(timer);
         }
-        let Some(next) = self.timers.first().filter(|_| self.in_flight.len() < self.calls_max)
-        else {
+        if self.in_flight.len() >= self.calls_max {
             return;
-        };
-        let pause_ms = (next.at.0 - now.0).clamp(1, TIMER_MS_MAX);
+        }
+        let Some(next_at) = self.timers.first_at() else { return };
+        let pause_ms = (next_at.0 - now.0).clamp(1, TIMER_MS_MAX);
         let pause = Duration::from_millis(u64::try_from(pause_ms).unwrap_or(1));
+        let pause = self.paused_for().map_or(pause, |paused| paused.max(pause));
         self.timer = Some(ctx.notify_later(Tick, pause));
     }
 }

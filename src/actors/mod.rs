@@ -17,6 +17,7 @@ mod handle;
 mod janitor;
 mod messenger;
 mod outcomes;
+mod purge_timers;
 mod purge_work;
 mod token;
 mod token_desk;

@@ -53,9 +53,12 @@ pub enum Settled {
     Retained { next_at: UnixMs },
     /// To be tried again.
     Deferred { next_at: UnixMs },
-    /// A delete that was due at `due_at` did not succeed, or could not leave; to be tried again.
+    /// A delete that was due at `due_at` did not succeed; to be tried again.
     NotYet { due_at: UnixMs, next_at: UnixMs },
-    /// Nothing to do before this time.
+    /// A delete that was due at `due_at` met a closed gate: no delete may leave before `opens_at`.
+    /// Nothing is written down.
+    Closed { due_at: UnixMs, opens_at: UnixMs },
+    /// Nothing to do before this time; nothing is written down.
     Wait { next_at: UnixMs },
     /// It cannot be deleted on this route.
     NotPossible,
@@ -71,28 +74,29 @@ impl Settled {
             | Settled::Deferred { next_at }
             | Settled::NotYet { next_at, .. }
             | Settled::Wait { next_at } => Some(next_at),
+            Settled::Closed { opens_at, .. } => Some(opens_at),
             Settled::Purged { .. } | Settled::NotPossible | Settled::Nothing => None,
         }
     }
 }
 
 impl PurgeWork {
-    /// Does what is owed for the copy now; deletes nothing before `deletes_from`. What it returns
-    /// is durable, except that a failure of the ledger itself is only logged and the copy looked
-    /// at again.
-    pub async fn carry_out(&self, due: DueCopy, deletes_from: UnixMs) -> Settled {
-        match self.attempt(due, deletes_from).await {
+    /// Does what is owed for the copy now. What it returns is durable, except where it says that
+    /// nothing is written down. A failure of the ledger itself is logged, and the copy looked at
+    /// again.
+    pub async fn carry_out(&self, due: DueCopy) -> Settled {
+        match self.attempt(due).await {
             Ok(settled) => settled,
             // Somebody else settled the copy in between.
             Err(ChangeError::Illegal(_) | ChangeError::Gone(_)) => Settled::Nothing,
             Err(error) => {
                 tracing::error!(message.id = %due.id, %error, "a purge cannot be recorded");
-                Settled::Deferred { next_at: self.clock.now().plus_ms(LEDGER_PAUSE_MS) }
+                Settled::Wait { next_at: self.clock.now().plus_ms(LEDGER_PAUSE_MS) }
             }
         }
     }
 
-    async fn attempt(&self, due: DueCopy, deletes_from: UnixMs) -> Result<Settled, ChangeError> {
+    async fn attempt(&self, due: DueCopy) -> Result<Settled, ChangeError> {
         let Some(mut record) = self.ledger.find(due.id).await? else {
             return Ok(Settled::Nothing);
         };
@@ -104,9 +108,6 @@ impl PurgeWork {
             Duty::Nothing => Ok(Settled::Nothing),
             Duty::WaitUntil(next_at) => Ok(Settled::Wait { next_at }),
             Duty::Retain => self.retain(&mut record, copy).await,
-            Duty::Delete if self.clock.now() < deletes_from => {
-                Ok(Settled::Wait { next_at: deletes_from })
-            }
             Duty::Delete => self.delete(&mut record, copy).await,
         }
     }
@@ -179,10 +180,7 @@ impl PurgeWork {
                 code: Code::GenesysRateLimited,
                 retry: Retry::After { not_before_ms },
                 ..
-            }) => {
-                let next_at = self.after(not_before_ms);
-                Ok(Settled::NotYet { due_at, next_at })
-            }
+            }) => Ok(Settled::Closed { due_at, opens_at: self.after(not_before_ms) }),
             PurgeOutcome::Later(failure) => {
                 let next_at = self.next_attempt(attempts + 1, failure.retry);
                 Ok(match self.defer(record, ordinal, failure.detail, next_at).await? {

@@ -218,7 +218,10 @@ impl Record {
             Event::ClipDropped => self.clip = ClipPlace::Gone,
             Event::Refused { ending, due_at } => {
                 self.intent = None;
-                self.failed(ending, *due_at);
+                // One that has ended meanwhile stays as it ended: its upload has left no copy.
+                if self.stage.is_open() {
+                    self.failed(ending, *due_at);
+                }
             }
             Event::Failed { ending, due_at } => self.failed(ending, *due_at),
             Event::Cancelled { due_at } => self.end(Stage::Cancelled, *due_at),
@@ -269,9 +272,15 @@ impl Record {
             Event::UploadOutdated { .. } => self.stage == Stage::Uploaded && self.intent.is_none(),
             Event::ClipSpooled => self.clip == ClipPlace::Memory,
             Event::ClipDropped => !self.stage.is_open() && self.clip != ClipPlace::Gone,
-            Event::Refused { .. } => self.stage.is_open() && self.intent.is_some(),
-            // A held message may be given up too: by its sender, or by an operator.
-            Event::Failed { .. } => self.stage.is_open() || self.stage == Stage::Held,
+            Event::Refused { .. } => {
+                (self.stage.is_open() && self.intent.is_some()) || in_flight(Step::Upload)
+            }
+            // A held message may be given up too: by its sender, or by an operator. One whose post
+            // is on the wire cannot end as if nobody had been told of it.
+            Event::Failed { .. } => {
+                let here = self.stage.is_open() || self.stage == Stage::Held;
+                here && !(in_flight(Step::Post) && event.releases_key())
+            }
             Event::Held { .. } | Event::WithdrawalAsked => self.stage.is_open(),
             Event::Released { .. } => self.stage == Stage::Held && self.intent.is_none(),
             Event::Replayed { .. } => {
@@ -284,7 +293,7 @@ impl Record {
             // Once a post is on the wire, or may have been, it cannot be called back.
             Event::Cancelled { .. } => {
                 let here = self.stage.is_open() || self.stage == Stage::Held;
-                here && !in_flight(Step::Post) && !self.post_in_doubt
+                here && !in_flight(Step::Post) && !self.may_stand()
             }
             Event::CrashCounted | Event::ClipAnalysed { .. } => true,
             // Before a post can have left, a message is withdrawn by cancelling it.

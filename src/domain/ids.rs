@@ -27,12 +27,6 @@ impl MessageId {
         Uuid::try_parse(text).ok().map(MessageId)
     }
 
-    /// When the id was made, to the millisecond (RFC 9562 §5.7).
-    pub fn made_at(&self) -> UnixMs {
-        let millis = self.0.as_bytes()[..6].iter().fold(0, |ms, byte| ms << 8 | i64::from(*byte));
-        UnixMs(millis)
-    }
-
     /// The 16 bytes under which the ledger keeps it.
     pub fn as_bytes(&self) -> &[u8; 16] {
         self.0.as_bytes()

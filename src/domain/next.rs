@@ -44,7 +44,9 @@ pub fn next_step(record: &Record, upload_outdated: bool, now: UnixMs) -> NextSte
     match record.stage {
         Stage::Accepted => NextStep::Upload,
         _ if record.post_in_doubt => NextStep::Settle,
-        _ if upload_outdated && record.clip != ClipPlace::Gone => NextStep::UploadAgain,
+        _ if upload_outdated && record.intent.is_none() && record.clip != ClipPlace::Gone => {
+            NextStep::UploadAgain
+        }
         _ => NextStep::Post,
     }
 }
@@ -73,7 +75,7 @@ impl Keeping {
         let floor = |at: UnixMs| at.plus_seconds(self.delay_seconds_min);
         match record.posted_at {
             Some(posted_at) => floor(posted_at.min(now)).max(now),
-            None if record.post_in_doubt => floor(now),
+            None if record.may_stand() => floor(now),
             None => now,
         }
     }

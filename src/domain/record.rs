@@ -243,6 +243,12 @@ impl Record {
         self.stage == Stage::Sent || self.clip == ClipPlace::Spooled
     }
 
+    /// Whether a post may stand in the conversation that nobody has confirmed: one is in doubt, or
+    /// was and has been, or was to be, repeated.
+    pub fn may_stand(&self) -> bool {
+        self.post_in_doubt || self.possible_duplicate
+    }
+
     /// Whether audio of an ended message waits for its time to go, here or outside.
     pub fn has_audio_left(&self) -> bool {
         !self.purges_done() || self.clip_kept_until.is_some()

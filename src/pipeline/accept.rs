@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use super::clip::unstored;
 use super::draw;
 use super::drive::{self, Drive, Sender};
+use super::known;
 use super::lanes::Seat;
 use super::{Answer, Clip, HeldClip, Pipeline, Ticket};
 use crate::actors::{AskError, CheckClip, CheckedClip, ConvertedClip, NotChecked};
@@ -21,6 +22,9 @@ use crate::ledger::{CommitError, KeyChange, KeyClaim, KeyHolder, Transition};
 
 /// Seconds after which a repeat may ask again for a message that is not durable yet.
 const RETRY_AFTER_IN_PROGRESS_SECONDS: u32 = 1;
+
+/// How often a repeat looks at a message that sleeps.
+const REPEAT_LOOK: std::time::Duration = std::time::Duration::from_millis(250);
 
 /// Carries one request from its complete body to its answer, and its message on from there.
 pub(super) async fn accept(
@@ -241,14 +245,25 @@ impl Pipeline {
                 let _ = tokio::time::timeout_at(until, ended).await;
             }
         }
-        let now = self.parts.clock.now();
-        match self.parts.ledger.find(holder.id).await {
-            Ok(Some(record)) if record.stage.is_open() && !record.is_durable() => {
-                refused(in_progress(holder.id))
-            }
-            Ok(Some(record)) => drive::answer_of(&record, now),
-            Ok(None) => refused(in_progress(holder.id)),
-            Err(error) => refused(Problem::new(Code::Internal, error.to_string())),
+        // A message that sleeps is looked at from time to time.
+        loop {
+            let now = self.parts.clock.now();
+            return match self.parts.ledger.find(holder.id).await {
+                Ok(Some(record)) if record.stage.is_open() && !record.is_durable() => {
+                    refused(in_progress(holder.id))
+                }
+                Ok(Some(record))
+                    if record.stage.is_open()
+                        && !patience.respond_async
+                        && Instant::now() + REPEAT_LOOK < until =>
+                {
+                    tokio::time::sleep(REPEAT_LOOK).await;
+                    continue;
+                }
+                Ok(Some(record)) => known::answer_of(&record, now),
+                Ok(None) => refused(in_progress(holder.id)),
+                Err(error) => refused(Problem::new(Code::Internal, error.to_string())),
+            };
         }
     }
 }

@@ -68,7 +68,8 @@ impl Drive {
 
     /// Commits the intent of this message's post, and in the same commit those of the messages
     /// that go along (invariant 2: the batch is fixed before it leaves).
-    pub(super) async fn intend_post(&mut self) -> Result<Vec<Offer>, Stop> {
+    /// `None`: somebody else changed the message, and nothing may leave.
+    pub(super) async fn intend_post(&mut self) -> Result<Option<Vec<Offer>>, Stop> {
         let mut offers = self.take_offers();
         let mut records = vec![self.record.clone()];
         records.extend(offers.iter().map(|offer| offer.record.clone()));
@@ -82,9 +83,7 @@ impl Drive {
         if offers.is_empty() || change_together(ledger, &mut records, event, now).await.is_err() {
             // Offers that come to nothing are dropped first: their drives decide anew.
             offers.clear();
-            let event = event(&self.record);
-            self.commit(event).await?;
-            return Ok(offers);
+            return Ok(self.commit_intent(Step::Post, false).await?.then_some(offers));
         }
         self.record = records.remove(0);
         pipeline.changed(&self.record, &event(&self.record));
@@ -92,7 +91,7 @@ impl Drive {
             pipeline.changed(&record, &event(&record));
             offer.record = record;
         }
-        Ok(offers)
+        Ok(Some(offers))
     }
 
     fn take_offers(&self) -> Vec<Offer> {

@@ -50,11 +50,11 @@ impl Board {
         self.awake.remove_if(&id, |_, awake| Arc::ptr_eq(&awake.nudge, nudge));
     }
 
-    /// Tells the drive of this message that somebody else changed its record.
-    pub(super) fn nudge(&self, id: MessageId) {
-        if let Some(awake) = self.awake.get(&id) {
-            awake.nudge.notify_one();
-        }
+    /// Tells the drive of this message that somebody else changed its record; `false` where it has
+    /// none.
+    pub(super) fn nudge(&self, id: MessageId) -> bool {
+        let awake = self.awake.get(&id);
+        awake.inspect(|awake| awake.nudge.notify_one()).is_some()
     }
 
     /// The record as it was last committed by its drive.
@@ -73,6 +73,12 @@ impl Board {
     pub fn list(&self, limit: usize) -> Vec<Arc<Record>> {
         let records = self.awake.iter().take(limit);
         records.map(|awake| Arc::clone(&awake.record.borrow())).collect()
+    }
+
+    /// How many messages are awake that would be lost with this process.
+    pub fn not_durable(&self) -> usize {
+        let lost = |record: &Record| record.stage.is_open() && !record.is_durable();
+        self.awake.iter().filter(|awake| lost(&awake.record.borrow())).count()
     }
 
     /// How many messages are awake.

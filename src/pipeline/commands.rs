@@ -77,15 +77,18 @@ impl Pipeline {
         if record.principal != *principal {
             return Err(not_found(id));
         }
-        let was_held = record.stage == Stage::Held;
+        let mut was_held = false;
         for _ in 0..WITHDRAWALS_MAX {
             let now = self.parts.clock.now();
             let Some(event) = withdrawal(&record, &self.parts.rules.keeping, now) else { break };
-            match self.change(&mut record, event).await {
-                Ok(()) => break,
+            was_held = record.stage == Stage::Held;
+            match self.change_as_it_is(record, event).await? {
+                Ok(changed) => {
+                    record = changed;
+                    break;
+                }
                 // Somebody else was faster; what is left to do is decided by the newer record.
-                Err(ChangeError::Illegal(_)) => {}
-                Err(error) => return Err(refused(error)),
+                Err(newer) => record = newer,
             }
         }
         self.board.nudge(id);
@@ -145,18 +148,10 @@ impl Pipeline {
             return wrong(format!("the {step} of message {id} is on the wire; try again"));
         }
         let event = Event::Held { ending: Ending { code: Code::OnHold, detail: reason } };
-        let (now, ledger) = (self.parts.clock.now(), &*self.parts.ledger);
-        let mut records = [record];
-        match change_together(ledger, &mut records, |_| event.clone(), now).await {
-            Ok(()) => {}
+        let Ok(record) = self.change_as_it_is(record, event).await? else {
             // A call may have left meanwhile.
-            Err(ChangeError::Commit(CommitError::Conflict { .. })) => {
-                return wrong(format!("message {id} has just moved on; try again"));
-            }
-            Err(error) => return Err(refused(error)),
-        }
-        let [record] = records;
-        self.changed(&record, &event);
+            return wrong(format!("message {id} has just moved on; try again"));
+        };
         self.board.nudge(id);
         self.parked.wake(id);
         Ok(self.receipt(&record))
@@ -261,6 +256,28 @@ impl Pipeline {
         let now = self.parts.clock.now();
         let due_at = self.parts.rules.keeping.due_early_at(record, now);
         self.change(record, Event::PurgeHastened { due_at }).await.map_err(refused)
+    }
+
+    /// Commits an event that was decided by just this version of the record; `Err`: the newer one.
+    async fn change_as_it_is(
+        &self,
+        record: Record,
+        event: Event,
+    ) -> Result<Result<Record, Record>, Problem> {
+        let id = record.id;
+        let (now, ledger) = (self.parts.clock.now(), &*self.parts.ledger);
+        let mut records = [record];
+        match change_together(ledger, &mut records, |_| event.clone(), now).await {
+            Ok(()) => {
+                let [record] = records;
+                self.changed(&record, &event);
+                Ok(Ok(record))
+            }
+            Err(ChangeError::Commit(CommitError::Conflict { .. })) => {
+                Ok(Err(self.read(id).await?))
+            }
+            Err(error) => Err(refused(error)),
+        }
     }
 
     pub(super) async fn change(

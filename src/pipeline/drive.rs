@@ -8,20 +8,24 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use tokio::sync::{Notify, OwnedSemaphorePermit, oneshot};
 use tokio::time::Instant;
 
+use super::known;
 use super::lanes::Seat;
 use super::parking::{PARK_AFTER, Until};
 use super::{Answer, Drain, HeldClip, Pipeline};
-use crate::actors::{OwePurge, Vigil};
+use crate::actors::Vigil;
 use crate::domain::{
-    ClipPlace, Code, Ending, Event, NextStep, Patience, Problem, Record, Stage, UnixMs, next_step,
+    ClipPlace, Code, Ending, Event, NextStep, Patience, Record, Stage, Step, UnixMs, next_step,
 };
-use crate::ledger::{ChangeError, CommitError, DueCopy, change_by};
+use crate::ledger::{ChangeError, CommitError, change_by};
 
 /// Pause after a ledger that had no room, before the same change is tried again.
 const STORAGE_PAUSE: Duration = Duration::from_secs(5);
+/// Pause after an event that did not fit, which is a bug.
+const FAULT_PAUSE_MS: i64 = 60_000;
 /// Pause of a drive that finds the gateway shutting down while it waits.
 const DRAIN_PAUSE: Duration = Duration::from_millis(50);
 
@@ -84,6 +88,9 @@ pub(super) async fn run(mut drive: Drive) {
             // Asleep first, then off the board: whoever changes the record in between finds one.
             drive.park(until);
             pipeline.board.remove(id, &nudge);
+            if was_nudged(&nudge) {
+                pipeline.parked.wake(id);
+            }
             return;
         }
         Ok(()) => drive.finish().await,
@@ -94,8 +101,14 @@ pub(super) async fn run(mut drive: Drive) {
     let Drive { record, seat, place, _vigil, .. } = drive;
     drop(seat);
     pipeline.parked.lane_moved(&lane);
+    let record = if was_nudged(&nudge) { pipeline.look_again(record).await } else { record };
     pipeline.let_clip_go(record).await;
     drop(place);
+}
+
+/// Whether somebody changed the record after its drive had looked at it for the last time.
+fn was_nudged(nudge: &Notify) -> bool {
+    nudge.notified().now_or_never().is_some()
 }
 
 impl Drive {
@@ -152,6 +165,10 @@ impl Drive {
                 NextStep::Post => self.post().await?,
                 NextStep::Settle => self.settle().await?,
                 NextStep::WaitUntil(at) => self.wait_until(at).await?,
+                NextStep::Cancel if self.record.possible_duplicate => {
+                    let detail = "withdrawn, and an earlier post of it may stand".to_owned();
+                    self.fail(Code::GenesysAnswerLost, detail).await?;
+                }
                 NextStep::Cancel => {
                     let due_at = self.due_early_at();
                     self.commit(Event::Cancelled { due_at }).await?;
@@ -184,11 +201,21 @@ impl Drive {
     /// Commits one event. An event that no longer fits, because somebody else changed the record
     /// in between, is dropped: the loop then decides by the newer record.
     pub(super) async fn commit(&mut self, event: Event) -> Result<(), Stop> {
-        self.commit_by(|_| event.clone()).await
+        self.commit_by(|_| event.clone()).await.map(drop)
     }
 
-    /// The same for an event that depends on what others have made of the record meanwhile.
-    pub(super) async fn commit_by(&mut self, event: impl Fn(&Record) -> Event) -> Result<(), Stop> {
+    /// Commits the intent of a call; `false`: it was dropped, and no call may leave for it.
+    pub(super) async fn commit_intent(&mut self, step: Step, repeat: bool) -> Result<bool, Stop> {
+        let intent = self.pipeline.parts.planner.intend(&self.record, step, self.now());
+        self.commit_by(|_| Event::Intended { intent: intent.clone(), repeat }).await
+    }
+
+    /// Commits an event that depends on what others have made of the record meanwhile; `false`: it
+    /// was dropped.
+    pub(super) async fn commit_by(
+        &mut self,
+        event: impl Fn(&Record) -> Event,
+    ) -> Result<bool, Stop> {
         loop {
             let version = self.record.version;
             let (now, asked) = (self.now(), Instant::now());
@@ -206,15 +233,20 @@ impl Drive {
                     self.waited_until = UnixMs(0);
                     self.pipeline.parts.metrics.committed(asked.elapsed());
                     events.iter().for_each(|event| self.committed(event));
-                    return Ok(());
+                    return Ok(true);
                 }
                 Err(ChangeError::Illegal(_)) if self.record.version != version => {
                     self.pipeline.board.show(&self.record);
-                    return Ok(());
+                    return Ok(false);
                 }
                 Err(ChangeError::Commit(CommitError::StorageFull)) => {
                     tracing::error!(message.id = %self.record.id, "the ledger's disk is full");
                     tokio::time::sleep(STORAGE_PAUSE).await;
+                }
+                // A bug: but no reason to leave the message where it is until the next start.
+                Err(ChangeError::Illegal(error)) if self.may_sleep() => {
+                    tracing::error!(message.id = %self.record.id, %error, "event refused");
+                    return Err(Stop::Parked(Until::Time(now.plus_ms(FAULT_PAUSE_MS))));
                 }
                 Err(error) => return Err(Stop::Ledger(error)),
             }
@@ -234,7 +266,7 @@ impl Drive {
         let now = self.now();
         if let Some(sender) = self.sender.take() {
             // A sender that hung up changes nothing: the message goes on.
-            let _ = sender.answer.send(answer_of(&self.record, now));
+            let _ = sender.answer.send(known::answer_of(&self.record, now));
         }
     }
 
@@ -333,53 +365,9 @@ impl Drive {
     }
 }
 
-impl Pipeline {
-    /// Makes a change known that has just been committed.
-    pub(super) fn changed(&self, record: &Record, event: &Event) {
-        self.parts.metrics.happened(event);
-        tracing::info!(
-            message.id = %record.id,
-            event = event.name(),
-            status = record.stage.as_str(),
-            detail = event.detail(),
-            "message changed"
-        );
-        self.board.show(record);
-        self.owe(record);
-    }
-
-    /// Tells JanitorActor what this record owes.
-    pub(super) fn owe(&self, record: &Record) {
-        let due: Vec<DueCopy> = record
-            .copies
-            .iter()
-            .filter_map(|copy| {
-                let at = copy.next_attempt_at?;
-                Some(DueCopy { at, id: record.id, ordinal: copy.ordinal })
-            })
-            .collect();
-        if !due.is_empty() {
-            self.parts.actors.janitor.tell(OwePurge(due));
-        }
-    }
-}
-
 /// Resolves when the gateway shuts down, but not at once: the loop then looks at the shutdown, and
 /// where it cannot stop it must not spin.
 pub(super) async fn draining(drain: &Drain) {
     drain.begun().await;
     tokio::time::sleep(DRAIN_PAUSE).await;
-}
-
-/// What a sender is told of a message that has ended or is durable.
-pub(super) fn answer_of(record: &Record, now: UnixMs) -> Answer {
-    let receipt = Box::new(record.receipt(now));
-    match (&record.stage, &record.ending) {
-        (Stage::Sent, _) => Answer::Delivered(receipt),
-        (Stage::Failed, Some(ending)) => {
-            let problem = Problem::new(ending.code, ending.detail.clone());
-            Answer::Refused(Box::new(problem.about(record.id)))
-        }
-        _ => Answer::Accepted(receipt),
-    }
 }

@@ -28,8 +28,9 @@ struct LaneState {
     announced: BTreeSet<u64>,
     /// The next ticket.
     ticket: u64,
-    /// Places taken, by order of acceptance.
-    seated: BTreeSet<u64>,
+    /// Places taken, by order of acceptance, and by how many seats: for a moment a message may have
+    /// two, when it is woken anew.
+    seated: BTreeMap<u64, u32>,
     /// Messages that may go along with the head, by their places, each with its `younger_from`.
     offers: BTreeMap<u64, (u64, Offer)>,
     moved: Arc<Notify>,
@@ -85,7 +86,7 @@ impl LaneState {
     /// The places right behind `accepted_seq` that offer to go along, none left out in between and
     /// none that could still turn out to belong in between.
     fn company(&self, accepted_seq: u64) -> Vec<u64> {
-        let behind = self.seated.range(accepted_seq + 1..);
+        let behind = self.seated.range(accepted_seq + 1..).map(|(seq, _)| seq);
         let ready = |seq: &&u64| {
             self.offers
                 .get(*seq)
@@ -116,7 +117,7 @@ impl Announced {
     pub(super) fn seat(self, accepted_seq: u64) -> Seat {
         let mut younger_from = 0;
         if let Some(state) = self.lanes.lock().get_mut(&self.lane) {
-            state.seated.insert(accepted_seq);
+            *state.seated.entry(accepted_seq).or_default() += 1;
             younger_from = state.ticket;
         }
         let (lanes, lane) = (self.lanes.clone(), self.lane.clone());
@@ -135,6 +136,10 @@ impl Drop for Announced {
 impl Drop for Place {
     fn drop(&mut self) {
         self.lanes.leave(&self.lane, |state| {
+            if let Some(seats) = state.seated.get_mut(&self.accepted_seq).filter(|s| **s > 1) {
+                *seats -= 1;
+                return;
+            }
             state.seated.remove(&self.accepted_seq);
             state.offers.remove(&self.accepted_seq);
         });

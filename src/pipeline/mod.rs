@@ -28,6 +28,7 @@ mod commands;
 mod draw;
 mod drive;
 mod engine;
+mod known;
 mod lanes;
 mod leftover;
 mod parking;
@@ -37,6 +38,7 @@ mod settle;
 mod waiting;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use tokio::sync::oneshot;
 
@@ -113,6 +115,8 @@ pub struct Pipeline {
     lanes: Lanes,
     parked: Parked,
     engine: Engine,
+    /// When the next message is let in although purges are late; 0 while they are not.
+    probe_at_ms: AtomicI64,
 }
 
 /// What a sender is told.
@@ -135,6 +139,7 @@ impl Pipeline {
             lanes: Lanes::default(),
             parked: Parked::default(),
             engine,
+            probe_at_ms: AtomicI64::default(),
         })
     }
 
@@ -155,12 +160,31 @@ impl Pipeline {
         })
     }
 
-    /// Lets a request in, or says why not. Called before the body is read.
+    /// Lets a request in, or says why not. Called before the body is read. While purges are late one
+    /// message now and then is let in all the same: where its purge succeeds, it shows that deletes
+    /// do, and that an old copy which cannot be deleted is a trouble of its own.
     pub fn enter(&self) -> Result<Ticket, Problem> {
         match self.purge_backlog() {
-            Some(problem) => Err(problem),
-            None => self.parts.admission.enter(),
+            Some(problem) if !self.may_probe() => Err(problem),
+            Some(_) => self.parts.admission.enter(),
+            None => {
+                self.probe_at_ms.store(0, Ordering::Relaxed);
+                self.parts.admission.enter()
+            }
         }
+    }
+
+    /// Whether it is time for the next message that is let in while purges are late.
+    fn may_probe(&self) -> bool {
+        let now_ms = self.parts.clock.now().0;
+        let at_ms = self.probe_at_ms.load(Ordering::Relaxed);
+        if at_ms != 0 && now_ms < at_ms {
+            return false;
+        }
+        let next_ms = now_ms + i64::from(RETRY_AFTER_BACKLOG_SECONDS) * 1_000;
+        let order = Ordering::Relaxed;
+        let mine = self.probe_at_ms.compare_exchange(at_ms, next_ms, order, order).is_ok();
+        mine && at_ms != 0
     }
 
     /// Why no more audio is taken in, where it does not go out in time.

@@ -50,6 +50,8 @@ struct State {
     asleep: HashMap<MessageId, Sleeper>,
     by_time: BTreeSet<(Instant, MessageId)>,
     by_turn: HashMap<Lane, BTreeMap<u64, MessageId>>,
+    /// Taken to be woken, and not driven yet; whether somebody wanted to wake them meanwhile.
+    rousing: HashMap<MessageId, bool>,
 }
 
 struct Sleeper {
@@ -82,6 +84,11 @@ impl Parked {
         if seat.is_none() && state.asleep.get(&id).is_some_and(|sleeper| sleeper.seat.is_some()) {
             return;
         }
+        if let Some(again) = state.rousing.get_mut(&id) {
+            // It is being woken already, and its drive will be told to look again.
+            *again = true;
+            return;
+        }
         drop(state.take(id));
         let (at, due_at) = match until {
             Until::Time(at) => (Instant::now() + Duration::from_millis(at.ms_since(now)), Some(at)),
@@ -99,8 +106,19 @@ impl Parked {
 
     /// Wakes one message, if it sleeps.
     pub(super) fn wake(&self, id: MessageId) {
-        self.lock().hasten(id);
+        let mut state = self.lock();
+        if let Some(again) = state.rousing.get_mut(&id) {
+            *again = true;
+        }
+        state.hasten(id);
+        drop(state);
         self.changed.notify_one();
+    }
+
+    /// A message that was taken to be woken has its drive, or needs none; whether somebody wanted
+    /// to wake it meanwhile.
+    fn roused(&self, id: MessageId) -> bool {
+        self.lock().rousing.remove(&id).unwrap_or(false)
     }
 
     /// Wakes those whose turn may have come because a message has left the lane.
@@ -127,6 +145,7 @@ impl Parked {
                     let ids: Vec<MessageId> = ids.take(LANE_WAKES - 1).copied().collect();
                     woken.extend(ids.into_iter().filter_map(|id| state.take(id)));
                 }
+                state.rousing.extend(woken.iter().map(|woken| (woken.id, false)));
                 Ok(woken)
             }
             first => Err(first.map(|(at, _)| at)),
@@ -195,9 +214,7 @@ impl Pipeline {
             };
             match place {
                 Some(place) => drives.extend(self.rouse(woken, place).await),
-                None => {
-                    self.parked.put(woken.id, woken.seat, Until::Turn, self.parts.clock.now());
-                }
+                None => self.put_back(woken, Until::Turn),
             }
         }
         for drive in drives.into_iter().rev() {
@@ -209,23 +226,42 @@ impl Pipeline {
     async fn rouse(self: &Arc<Self>, woken: Woken, place: OwnedSemaphorePermit) -> Option<Drive> {
         let Woken { id, due_at, seat } = woken;
         let record = match self.parts.ledger.find(id).await {
-            Ok(record) => record?,
+            Ok(Some(record)) => record,
+            Ok(None) => {
+                self.parked.roused(id);
+                return None;
+            }
             Err(error) => {
                 tracing::error!(message.id = %id, %error, "message not read");
-                let now = self.parts.clock.now();
-                self.parked.put(id, seat, Until::Time(now.plus_ms(READ_PAUSE_MS)), now);
+                let until = Until::Time(self.parts.clock.now().plus_ms(READ_PAUSE_MS));
+                self.put_back(Woken { id, due_at, seat }, until);
                 return None;
             }
         };
         let Some(seat) = seat else {
+            let wanted = self.parked.roused(id);
             let pipeline = Arc::clone(self);
             actix::spawn(async move {
+                let record = if wanted { pipeline.look_again(record).await } else { record };
                 pipeline.let_clip_go(record).await;
                 drop(place);
             });
             return None;
         };
         let drive = Drive::new(Arc::clone(self), record, seat, None, None, place);
+        if self.parked.roused(id) {
+            self.board.nudge(id);
+        }
         Some(drive.after(due_at.unwrap_or(UnixMs(0))))
+    }
+
+    /// Puts back a message that was taken and cannot be woken now.
+    fn put_back(&self, woken: Woken, until: Until) {
+        let Woken { id, seat, .. } = woken;
+        let wanted = self.parked.roused(id);
+        self.parked.put(id, seat, until, self.parts.clock.now());
+        if wanted {
+            self.parked.wake(id);
+        }
     }
 }

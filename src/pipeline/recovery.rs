@@ -77,17 +77,27 @@ impl Pipeline {
         Ok(recovered)
     }
 
-    /// Deletes spool files that no record counts on: what could not be removed when it should have
-    /// been. Those made since `made_before` are left alone, as their records may be on their way.
-    pub async fn sweep_spool(&self, made_before: UnixMs) -> Result<usize, RecoveryError> {
-        let mut strays = 0;
+    /// Deletes spool files that no record counts on, and did not at the sweep before either, whose
+    /// findings `strays` has: the record of a new clip may be on its way. Tells how many went.
+    pub async fn sweep_spool(
+        &self,
+        strays: &mut HashSet<MessageId>,
+    ) -> Result<usize, RecoveryError> {
+        let mut found = HashSet::new();
+        let mut removed = 0;
         for id in self.parts.spool.list().await? {
-            if id.made_at() < made_before && !self.is_spooled(id).await? {
+            if self.is_spooled(id).await? {
+                continue;
+            }
+            if strays.contains(&id) {
                 self.parts.spool.remove(id).await?;
-                strays += 1;
+                removed += 1;
+            } else {
+                found.insert(id);
             }
         }
-        Ok(strays)
+        *strays = found;
+        Ok(removed)
     }
 
     async fn delete_strays(&self, kept: &HashSet<MessageId>) -> Result<usize, RecoveryError> {
@@ -108,10 +118,32 @@ impl Pipeline {
         Ok(record.is_some_and(|record| record.clip == ClipPlace::Spooled))
     }
 
-    /// Starts a drive for a message that has none: an operator, or its sender, changed it.
+    /// Starts a drive for a message that an operator, or its sender, changed. One that has a drive
+    /// is only told to look again: two would make its calls twice.
     pub(super) fn wake(&self, record: &Record) {
+        if self.board.nudge(record.id) {
+            return;
+        }
         let now = self.parts.clock.now();
         self.parked.put(record.id, Some(self.seat(record)), Until::Time(now), now);
+    }
+
+    /// Reads a record again that was changed while its drive came to its end, and wakes its message
+    /// where it is on its way once more.
+    pub(super) async fn look_again(&self, record: Record) -> Record {
+        match self.parts.ledger.find(record.id).await {
+            Ok(Some(newer)) => {
+                if newer.stage.is_open() {
+                    self.wake(&newer);
+                }
+                newer
+            }
+            Ok(None) => record,
+            Err(error) => {
+                tracing::error!(message.id = %record.id, %error, "message not read");
+                record
+            }
+        }
     }
 
     fn seat(&self, record: &Record) -> Seat {

@@ -36,7 +36,8 @@ impl Drive {
             return self.turn_to_upload().await;
         }
         let Some(permit) = self.permit(Step::Upload).await? else { return Ok(()) };
-        let clip = match self.clip().await? {
+        let Some(clip) = self.clip().await? else { return Ok(()) };
+        let clip = match clip {
             Ok(clip) => clip,
             Err(SpoolError::Missing(_)) => {
                 let detail = "the clip is no longer there to be uploaded".to_owned();
@@ -45,12 +46,8 @@ impl Drive {
             // Out of descriptors, a disk that went away: the clip is still promised to be sent.
             Err(error) => return self.deferred(unreadable(&error)).await,
         };
-        if !self.has_intent(Step::Upload) {
-            let intent = self.intend(Step::Upload);
-            self.commit(Event::Intended { intent, repeat: false }).await?;
-            if !self.has_intent(Step::Upload) {
-                return Ok(());
-            }
+        if !self.has_intent(Step::Upload) && !self.commit_intent(Step::Upload, false).await? {
+            return Ok(());
         }
         let order = UploadClip { record: Arc::new(self.record.clone()), clip: clip.bytes.clone() };
         let uploader = self.pipeline.parts.actors.uploader.clone();
@@ -87,14 +84,18 @@ impl Drive {
             return self.turn_to_post().await;
         }
         let Some(permit) = self.permit(Step::Post).await? else { return Ok(()) };
-        let along = match self.has_intent(Step::Post) {
-            true => Vec::new(),
-            false => self.intend_post().await?,
-        };
-        if !self.has_intent(Step::Post) {
+        if self.has_intent(Step::Post) {
+            return self.send_post(Vec::new(), permit).await;
+        }
+        // The permit may have taken its time: the upload must still be young enough.
+        if self.upload_outdated() {
+            self.permit = Some(permit);
             return Ok(());
         }
-        self.send_post(along, permit).await
+        match self.intend_post().await? {
+            Some(along) => self.send_post(along, permit).await,
+            None => Ok(()),
+        }
     }
 
     /// A post's answer was lost: look it up, then go by what is found (invariant 3).
@@ -148,9 +149,11 @@ impl Drive {
     /// Posts once more what may have been posted already; the mark is durable before it leaves.
     async fn repeat(&mut self) -> Result<(), Stop> {
         let Some(permit) = self.permit(Step::Post).await? else { return Ok(()) };
-        let intent = self.intend(Step::Post);
-        self.commit(Event::Intended { intent, repeat: true }).await?;
-        if !self.has_intent(Step::Post) {
+        if self.upload_outdated() {
+            self.permit = Some(permit);
+            return Ok(());
+        }
+        if !self.commit_intent(Step::Post, true).await? {
             return Ok(());
         }
         self.send_post(Vec::new(), permit).await
@@ -182,6 +185,7 @@ impl Drive {
             retention,
         })
         .await
+        .map(drop)
     }
 
     /// A call that certainly had no effect: try again, or end the message.
@@ -289,22 +293,23 @@ impl Drive {
 
     /// The clip for an upload, together with its share of memory, which is to be held as long as
     /// the upload takes.
-    async fn clip(&mut self) -> Result<Result<HeldClip, SpoolError>, Stop> {
+    /// The clip, read back where it is in the spool; `None` where something else is to be decided
+    /// before there is room for it.
+    async fn clip(&mut self) -> Result<Option<Result<HeldClip, SpoolError>>, Stop> {
         if let Some(clip) = &self.clip {
-            return Ok(Ok(clip.clone()));
+            return Ok(Some(Ok(clip.clone())));
         }
         let (id, bytes) = (self.record.id, self.record.media.bytes);
         if self.record.clip != ClipPlace::Spooled {
-            return Ok(Err(SpoolError::Missing(id)));
+            return Ok(Some(Err(SpoolError::Missing(id))));
         }
         let pipeline = Arc::clone(&self.pipeline);
-        let read = self
-            .patiently(async move {
-                let parts = &pipeline.parts;
-                read_back(id, bytes, &*parts.spool, parts.admission.uploads()).await
-            })
-            .await?;
-        if let Err(error) = &read {
+        let read_back = async move {
+            let parts = &pipeline.parts;
+            read_back(id, bytes, &*parts.spool, parts.admission.uploads()).await
+        };
+        let read = self.await_turn(read_back, false).await?;
+        if let Some(Err(error)) = &read {
             tracing::error!(message.id = %id, %error, "clip not readable");
         }
         Ok(read)

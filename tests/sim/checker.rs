@@ -156,7 +156,7 @@ fn lanes_are_in_order(
         let first = posts.iter().position(|post| post.transcript == format!("message {number}"));
         // A message that failed and came again under its key has two places; only the sent counts.
         // One that was released or replayed has left its place.
-        let moved = world.operated();
+        let moved = world.plan.moves();
         if let (Some(first), Stage::Sent) = (first, record.stage)
             && !moved
             && records.iter().filter(|(other, _)| other == number).count() == 1

@@ -59,6 +59,42 @@ pub struct Plan {
     pub on_unknown: OnUnknown,
     /// Whether an operator, at the end, releases what is held and replays what has failed.
     pub operator: bool,
+    /// What is asked for meanwhile.
+    pub interventions: Vec<Intervention>,
+}
+
+impl Plan {
+    /// Whether an operator may move messages out of their places.
+    pub fn moves(&self) -> bool {
+        let moves = |order| matches!(order, Order::Hold | Order::Release | Order::Replay);
+        self.operator || self.interventions.iter().any(|one| moves(one.order))
+    }
+}
+
+/// Somebody steps in while messages are under way.
+#[derive(Clone, Copy, Debug)]
+pub struct Intervention {
+    /// From the start of the run.
+    pub at_ms: i64,
+    /// The message, by its number in the plan.
+    pub number: usize,
+    /// What is asked for.
+    pub order: Order,
+}
+
+/// What senders and operators may ask for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// The sender withdraws it.
+    Withdraw,
+    /// An operator holds it.
+    Hold,
+    /// An operator lets it go on.
+    Release,
+    /// An operator has it delivered anew.
+    Replay,
+    /// An operator wants its audio gone.
+    PurgeNow,
 }
 
 /// One step of the wall clock.
@@ -88,6 +124,7 @@ impl Plan {
             steps: Vec::new(),
             on_unknown: OnUnknown::Repeat,
             operator: false,
+            interventions: Vec::new(),
         }
     }
 
@@ -122,6 +159,8 @@ impl Plan {
         let hold = random.random_bool(0.2);
         let on_unknown = if hold { OnUnknown::Hold } else { OnUnknown::Repeat };
         let operator = random.random_bool(0.3);
+        let orders = if random.random_bool(0.4) { random.random_range(1..8) } else { 0 };
+        let interventions = (0..orders).map(|_| intervention(&mut random, messages)).collect();
         Plan {
             seed,
             sendings,
@@ -132,7 +171,17 @@ impl Plan {
             steps,
             on_unknown,
             operator,
+            interventions,
         }
+    }
+}
+
+fn intervention(random: &mut StdRng, messages: usize) -> Intervention {
+    let orders = [Order::Withdraw, Order::Hold, Order::Release, Order::Replay, Order::PurgeNow];
+    Intervention {
+        at_ms: random.random_range(0..60_000),
+        number: random.random_range(0..messages),
+        order: orders[random.random_range(0..orders.len())],
     }
 }
 
@@ -140,7 +189,12 @@ fn fault(random: &mut StdRng) -> FaultRule {
     let endpoints =
         [Endpoint::Token, Endpoint::Upload, Endpoint::Post, Endpoint::Retention, Endpoint::Delete];
     let endpoint = endpoints[random.random_range(0..endpoints.len())];
-    let mut action = match random.random_range(0..6) {
+    let finals = [400, 403, 404, 413, 415];
+    let mut action = match random.random_range(0..7) {
+        // A final no; to a delete a 404 would be a proof.
+        5 if endpoint != Endpoint::Delete => {
+            FaultAction::status(finals[random.random_range(0..finals.len())])
+        }
         0 => FaultAction::status(429).retry_after(&random.random_range(0..8).to_string()),
         1 => FaultAction::status(503),
         2 => FaultAction { effect: true, ..FaultAction::status(503) },

@@ -23,7 +23,7 @@ use voicepost::pipeline::{Admission, Answer, Bounds, Clip, DriveRules, Engine, P
 use voicepost::settings::{Credentials, OnUnknown, Secret, UploadBody};
 use voicepost::telemetry::Metrics;
 
-use crate::plan::{ClockStep, Crash, Sending};
+use crate::plan::{ClockStep, Crash, Intervention, Order, Sending};
 use crate::transport::SandboxTransport;
 use crate::world::{MortalLedger, START, World, clip};
 
@@ -62,6 +62,7 @@ pub fn run(world: &mut World, crash: Option<Crash>) -> Ended {
         let life = async {
             pipeline.recover().await.unwrap();
             send_what_is_unanswered(world, &pipeline, &time);
+            step_in(world, &pipeline, &time);
             quiet(world, &pipeline).await;
             if world.plan.operator && !world.operated() {
                 operate(world, &pipeline).await;
@@ -278,6 +279,33 @@ const LIMITS: AudioLimits = AudioLimits {
     duration_ms_min: 100,
     bytes_max: 12 * 1024 * 1024,
 };
+
+/// Carries out what the plan wants asked while messages are under way; what earlier processes were
+/// asked has happened. Whether it fits the message by then is not known beforehand.
+fn step_in(world: &World, pipeline: &Arc<Pipeline>, time: &Clock) {
+    let due = |one: &&Intervention| START.plus_ms(one.at_ms) >= world.now;
+    for Intervention { at_ms, number, order } in world.plan.interventions.iter().filter(due) {
+        let wait_ms = START.plus_ms(*at_ms).ms_since(time.now());
+        let (pipeline, senders) = (Arc::clone(pipeline), Arc::clone(&world.senders));
+        let (number, order) = (*number, *order);
+        actix::spawn(async move {
+            tokio::time::sleep(Duration::from_millis(wait_ms)).await;
+            let id = senders.lock().unwrap().ids.get(&number).and_then(|ids| ids.last().copied());
+            let Some(id) = id else { return };
+            let done = match order {
+                Order::Withdraw => pipeline.withdraw(id, &Principal::loopback()).await.map(drop),
+                Order::Hold => pipeline.hold(id, "wait".to_owned()).await.map(drop),
+                Order::Release => pipeline.release(id).await.map(drop),
+                Order::Replay => pipeline.replay(id).await.map(drop),
+                Order::PurgeNow => pipeline.purge_now(id).await.map(drop),
+            };
+            if let Err(problem) = done {
+                let unfit = [Code::WrongState, Code::MessageNotFound].contains(&problem.code);
+                assert!(unfit, "{order:?} of message {number}: {problem:?}");
+            }
+        });
+    }
+}
 
 /// Once in a run an operator lets held messages go on, and has failed ones delivered anew as far
 /// as their clips are still kept.

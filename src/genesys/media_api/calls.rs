@@ -15,7 +15,7 @@ use super::answers;
 use super::{UploadedMedia, wire_media_type};
 use crate::domain::{
     Code, Copy, CopyKind, CopyState, Failure, Found, NewCopy, Origin, Outcome, PurgeOutcome,
-    Record, hex,
+    Record, Retry, hex,
 };
 use crate::settings::UploadBody;
 
@@ -106,10 +106,11 @@ impl MediaApiRoute {
         let conversation_id = conversation_id.unwrap_or_default();
         let Some(messages) = batch.iter().map(|record| message(record)).collect::<Option<Vec<_>>>()
         else {
-            return Outcome::Refused(Failure::last(
-                Code::GenesysRefused,
-                "Media API returned missing identifiers.",
-            ));
+            let refused =
+                Failure::last(Code::GenesysRefused, "Media API returned missing identifiers.");
+            // The others of a batch have theirs.
+            let retry = if batch.len() > 1 { Retry::Apart } else { Retry::Never };
+            return Outcome::Refused(Failure { retry, ..refused });
         };
         let body = json!({ "conversationId": conversation_id, "messages": messages });
         let url = format!("{}/api/v2/conversations/messages", self.api.base_url);

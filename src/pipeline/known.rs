@@ -1,0 +1,51 @@
+//! Making known what has just been committed: to metrics and log, to the read view, to JanitorActor,
+//! and to the sender.
+
+use super::{Answer, Pipeline};
+use crate::actors::OwePurge;
+use crate::domain::{Event, Problem, Record, Stage, UnixMs};
+use crate::ledger::DueCopy;
+
+impl Pipeline {
+    /// Makes a change known that has just been committed.
+    pub(super) fn changed(&self, record: &Record, event: &Event) {
+        self.parts.metrics.happened(event);
+        tracing::info!(
+            message.id = %record.id,
+            event = event.name(),
+            status = record.stage.as_str(),
+            detail = event.detail(),
+            "message changed"
+        );
+        self.board.show(record);
+        self.owe(record);
+    }
+
+    /// Tells JanitorActor what this record owes.
+    pub(super) fn owe(&self, record: &Record) {
+        let due: Vec<DueCopy> = record
+            .copies
+            .iter()
+            .filter_map(|copy| {
+                let at = copy.next_attempt_at?;
+                Some(DueCopy { at, id: record.id, ordinal: copy.ordinal })
+            })
+            .collect();
+        if !due.is_empty() {
+            self.parts.actors.janitor.tell(OwePurge(due));
+        }
+    }
+}
+
+/// What a sender is told of a message that has ended or is durable.
+pub(super) fn answer_of(record: &Record, now: UnixMs) -> Answer {
+    let receipt = Box::new(record.receipt(now));
+    match (&record.stage, &record.ending) {
+        (Stage::Sent, _) => Answer::Delivered(receipt),
+        (Stage::Failed, Some(ending)) => {
+            let problem = Problem::new(ending.code, ending.detail.clone());
+            Answer::Refused(Box::new(problem.about(record.id)))
+        }
+        _ => Answer::Accepted(receipt),
+    }
+}
