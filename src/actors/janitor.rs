@@ -66,8 +66,8 @@ pub struct JanitorActor {
     late_since: watch::Sender<Option<UnixMs>>,
     origin: Instant,
     clocks: Steadiness,
-    /// Nothing is started before this: the gate is closed for deletes, or the wall clock was stepped
-    /// and only the steady clock can tell that the floor after a post has passed.
+    /// Nothing is started before this: the gate is closed for deletes, or the wall clock was
+    /// stepped and only the steady clock can tell that the floor after a post has passed.
     paused_until: Option<Instant>,
     observed: JanitorObserved,
     _vigil: Vigil,

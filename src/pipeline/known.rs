@@ -1,5 +1,5 @@
-//! Making known what has just been committed: to metrics and log, to the read view, to JanitorActor,
-//! and to the sender.
+//! Making known what has just been committed: to metrics and log, to the read view, to
+//! JanitorActor, and to the sender.
 
 use super::{Answer, Pipeline};
 use crate::actors::OwePurge;

@@ -10,8 +10,9 @@
 //! ```
 //!
 //! `admission` bounds what is under way, by `budget`s of bytes; `clip` receives a clip into memory
-//! or spool, `accept` makes a request durable, `draw` looks at its clip beside that, `drive` carries
-//! one message to its end, `batch` lets those that wait go along, `parking` is where messages sleep,
+//! or spool, `accept` makes a request durable, `draw` looks at its clip beside that, `drive`
+//! carries one message to its end, `batch` lets those that wait go along, `parking` is where
+//! messages sleep,
 //! `leftover` lets go of clips that are kept after the end, `lanes` keeps the order within a
 //! conversation, `board` is the read view,
 //! `recovery` goes on after a start, `commands` are what senders and operators may ask for.
@@ -160,9 +161,9 @@ impl Pipeline {
         })
     }
 
-    /// Lets a request in, or says why not. Called before the body is read. While purges are late one
-    /// message now and then is let in all the same: where its purge succeeds, it shows that deletes
-    /// do, and that an old copy which cannot be deleted is a trouble of its own.
+    /// Lets a request in, or says why not. Called before the body is read. While purges are late
+    /// one message now and then is let in all the same: where its purge succeeds, it shows that
+    /// deletes do, and that an old copy which cannot be deleted is a trouble of its own.
     pub fn enter(&self) -> Result<Ticket, Problem> {
         match self.purge_backlog() {
             Some(problem) if !self.may_probe() => Err(problem),
