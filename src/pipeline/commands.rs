@@ -14,9 +14,8 @@ use crate::ledger::{
     AfterDue, ChangeError, CommitError, DueCopy, HistoryRow, change, change_together,
 };
 
-/// How often a withdrawal is decided anew because the message moved on meanwhile. It moves three
-/// times at most before nothing is left to decide.
-const WITHDRAWALS_MAX: u32 = 8;
+/// How often what was asked for is decided anew because the message moved on meanwhile.
+const DECISIONS_MAX: u32 = 8;
 
 /// A kept clip that goes within this time is not replayed any more: its removal may have begun.
 const REPLAY_MARGIN_MS: i64 = 5_000;
@@ -78,7 +77,7 @@ impl Pipeline {
             return Err(not_found(id));
         }
         let mut was_held = false;
-        for _ in 0..WITHDRAWALS_MAX {
+        for _ in 0..DECISIONS_MAX {
             let now = self.parts.clock.now();
             let Some(event) = withdrawal(&record, &self.parts.rules.keeping, now) else { break };
             was_held = record.stage == Stage::Held;
@@ -135,26 +134,21 @@ impl Pipeline {
     /// have been told 202 and no call of it may be on the wire: else it is refused, and may be
     /// asked for again.
     pub async fn hold(self: &Arc<Self>, id: MessageId, reason: String) -> Result<Receipt, Problem> {
-        let record = self.read(id).await?;
-        let wrong = |what: String| Err(Problem::new(Code::WrongState, what).about(id));
-        if !record.stage.is_open() {
-            return wrong(format!("message {id} is {}", record.stage.as_str()));
+        let mut record = self.read(id).await?;
+        let ending = Ending { code: Code::OnHold, detail: reason };
+        for _ in 0..DECISIONS_MAX {
+            holdable(&record)?;
+            match self.change_as_it_is(record, Event::Held { ending: ending.clone() }).await? {
+                Ok(held) => {
+                    tracing::warn!(message.id = %id, "message held by an operator");
+                    self.board.nudge(id);
+                    self.parked.wake(id);
+                    return Ok(self.receipt(&held));
+                }
+                Err(newer) => record = newer,
+            }
         }
-        if record.clip != ClipPlace::Spooled {
-            return wrong(format!("the sender of message {id} still waits for its answer"));
-        }
-        if let Some(intent) = &record.intent {
-            let step = intent.step.as_str();
-            return wrong(format!("the {step} of message {id} is on the wire; try again"));
-        }
-        let event = Event::Held { ending: Ending { code: Code::OnHold, detail: reason } };
-        let Ok(record) = self.change_as_it_is(record, event).await? else {
-            // A call may have left meanwhile.
-            return wrong(format!("message {id} has just moved on; try again"));
-        };
-        self.board.nudge(id);
-        self.parked.wake(id);
-        Ok(self.receipt(&record))
+        Err(unfit(id, format!("message {id} moves on all the time; try again")))
     }
 
     /// Has a failed message delivered anew, with the clip that is still kept. Its time begins anew.
@@ -298,6 +292,29 @@ impl Pipeline {
         let record = self.parts.ledger.find(id).await.map_err(internal)?;
         record.ok_or_else(|| not_found(id))
     }
+}
+
+/// Whether a message may be held now: its sender has a 202, and no call of it is on the wire.
+fn holdable(record: &Record) -> Result<(), Problem> {
+    let id = record.id;
+    let wrong = |detail: String| Err(unfit(id, detail));
+    if !record.stage.is_open() {
+        return wrong(format!("message {id} is {}", record.stage.as_str()));
+    }
+    if record.clip != ClipPlace::Spooled {
+        return wrong(format!("the sender of message {id} still waits for its answer"));
+    }
+    match &record.intent {
+        Some(intent) => {
+            let step = intent.step.as_str();
+            wrong(format!("the {step} of message {id} is on the wire; try again"))
+        }
+        None => Ok(()),
+    }
+}
+
+fn unfit(id: MessageId, detail: String) -> Problem {
+    Problem::new(Code::WrongState, detail).about(id)
 }
 
 fn not_found(id: MessageId) -> Problem {

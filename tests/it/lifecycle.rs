@@ -5,7 +5,8 @@ use proptest::option::of;
 use proptest::prelude::*;
 use proptest::sample::select;
 use voicepost::domain::{
-    Backoff, ClipPlace, Code, CopyState, Ending, Event, Intent, Record, Retry, Stage, Step, UnixMs,
+    Backoff, ClipPlace, Code, CopyState, Ending, Event, Intent, Keeping, NextStep, Record, Retry,
+    Stage, Step, UnixMs, next_step, withdrawal,
 };
 
 use crate::samples::{START, intent, new_copy, plain};
@@ -314,4 +315,44 @@ fn a_retention_call_is_settled_only_where_it_is_owed() {
     asked.apply(&settled, START).unwrap();
     let mut unasked = after(&[upload, posted(false)]);
     assert!(unasked.apply(&settled, START).is_err());
+}
+
+fn doubled() -> Record {
+    let lost = Event::PostLost { code: Code::GenesysAnswerLost, next_attempt_at: START };
+    let repeat = Event::Intended { intent: intent(Step::Post), repeat: true };
+    let paused = Event::Deferred { code: Code::GenesysRateLimited, next_attempt_at: START };
+    after(&[uploaded(Some(intent(Step::Post))), lost, repeat, paused])
+}
+
+/// Invariant 4: the first post may stand, whatever became of the repeat.
+#[test]
+fn a_copy_whose_post_may_stand_keeps_to_the_floor() {
+    let keeping = Keeping { ttl_seconds: 900, delay_seconds_min: 30, failed_seconds: 0 };
+    let mut record = doubled();
+    assert_eq!(keeping.due_early_at(&record, START), START.plus_seconds(30));
+    assert!(record.apply(&Event::Cancelled { due_at: START }, START).is_err(), "not unposted");
+    let asked = withdrawal(&record, &keeping, START);
+    assert_eq!(asked, Some(Event::WithdrawalAsked));
+}
+
+#[test]
+fn a_message_whose_post_is_on_the_wire_cannot_end_untold() {
+    let mut record = after(&[uploaded(Some(intent(Step::Post)))]);
+    let untold = Ending { code: Code::StorageLow, detail: "full".to_owned() };
+    let failed = Event::Failed { ending: untold, due_at: START };
+    assert!(record.apply(&failed, START).is_err());
+}
+
+#[test]
+fn an_upload_that_is_refused_after_its_message_has_ended_leaves_no_intent() {
+    let mut record = after(&[Event::Cancelled { due_at: START }]);
+    assert!(record.intent.is_some(), "on the wire");
+    record.apply(&Event::Refused { ending: ending(), due_at: START }, START).unwrap();
+    assert_eq!((record.stage, &record.intent), (Stage::Cancelled, &None));
+}
+
+#[test]
+fn an_upload_of_the_future_is_not_outdated_while_its_post_is_on_the_wire() {
+    let record = after(&[uploaded(Some(intent(Step::Post)))]);
+    assert_eq!(next_step(&record, true, START), NextStep::Post);
 }

@@ -115,3 +115,50 @@ fn a_message_that_waits_for_a_place_has_no_call_on_the_wire_at_a_kill() {
     assert_eq!(gateway.admin("/admin/state")["ledger"]["orphaned"], 1, "the one on the wire");
     assert_eq!((world.posts(), world.uploads()), (3, 4));
 }
+
+/// Two drives of one message would make its calls twice, and only one of them could say so.
+#[test]
+fn holding_and_releasing_again_and_again_leaves_one_drive() {
+    let gateway = TestGateway::start();
+    let pause = FaultAction::status(429).retry_after("1");
+    gateway.trouble(vec![FaultRule::new(Endpoint::Upload, pause).times(2)]);
+    let receipt = gateway.send(&asynchronous()).receipt(202);
+    let id = receipt["id"].as_str().unwrap();
+    let mut held = 0;
+    for _ in 0..60 {
+        let order = |name: &str| {
+            let body = json!({"reason": "x"});
+            gateway.admin_post(&format!("/admin/messages/{id}/{name}"), &body).status
+        };
+        held += usize::from(order("hold") == 200);
+        order("release");
+    }
+    assert!(held > 0, "it was never held");
+    gateway.receipt_when(id, "it is sent", |receipt| receipt["status"] == "sent");
+    gateway.at_genesys(|sandbox| {
+        assert_eq!((sandbox.account().posts().len(), sandbox.account().uploads().len()), (1, 1));
+    });
+}
+
+#[test]
+fn while_purges_are_late_a_message_is_let_in_now_and_then() {
+    let gateway = TestGateway::builder().settings(|s| s.purge.backpressure_seconds = 1).start();
+    // The first copy cannot be deleted for as long as the test lasts; others can.
+    let poisoned = FaultRule::new(Endpoint::Delete, FaultAction::status(503).retry_after("90"));
+    gateway.trouble(vec![poisoned.times(1)]);
+    gateway.send(&Form::sample()).receipt(201);
+    crate::support::eventually("the brake is on", || {
+        (gateway.public.get("/readyz").status == 503).then_some(())
+    });
+    gateway.send(&Form::sample()).problem(503, "purge-backlog");
+    let begun = std::time::Instant::now();
+    let told = std::iter::repeat_with(|| {
+        std::thread::sleep(std::time::Duration::from_millis(500));
+        gateway.send(&Form::sample())
+    });
+    let let_in = told.take(90).find(|reply| reply.status == 201).expect("one is let in");
+    assert!(begun.elapsed().as_secs() >= 25, "not at once");
+    let id = let_in.at("/id");
+    gateway.receipt_when(&id, "its purge succeeds", |r| r["purge"]["state"] == "purged");
+    gateway.send(&Form::sample()).receipt(201);
+}
