@@ -29,6 +29,7 @@ mod problems;
 mod process;
 mod receipts;
 mod reckoning;
+mod reckoning_notices;
 mod repeats;
 mod restarts;
 mod samples;
