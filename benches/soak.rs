@@ -76,10 +76,11 @@ fn main() -> ExitCode {
         std::fs::write(&path, svg).unwrap();
         println!("plot: {path}");
     }
-    // What has just started grows; a short run says nothing about it.
-    let flat = is_test || findings.iter().all(|finding| finding.is_flat);
-    for finding in &findings {
-        println!("{finding}");
+    // What has just started grows; so short a run says nothing about it, and only a test may be.
+    let flat = findings.as_ref().map_or(is_test, |all| all.iter().all(|one| one.is_flat));
+    match &findings {
+        Some(findings) => findings.iter().for_each(|finding| println!("{finding}")),
+        None => println!("too short to tell whether anything grows"),
     }
     let served = run.clients.is_served();
     println!("{}; everybody served: {served}", run.clients);

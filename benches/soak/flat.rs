@@ -14,6 +14,9 @@ const BOUNDS: [(&str, f64, u64); 4] = [
     ("wal_bytes", 0.10, 1024 * 1024),
 ];
 
+/// Samples in a quarter below which its median means nothing.
+const QUARTER_MIN: usize = 5;
+
 /// One thing that was judged.
 pub struct Finding {
     name: &'static str,
@@ -31,9 +34,12 @@ impl fmt::Display for Finding {
     }
 }
 
-/// Judges everything that has a bound.
-pub fn growth(samples: &[Sample]) -> Vec<Finding> {
+/// Judges everything that has a bound; `None` where there are too few samples.
+pub fn growth(samples: &[Sample]) -> Option<Vec<Finding>> {
     let quarter = samples.len() / 4;
+    if quarter < QUARTER_MIN {
+        return None;
+    }
     let judge = |(name, share, constant): (&'static str, f64, u64)| {
         let column = NAMES.iter().position(|other| *other == name).unwrap();
         let second = median(&samples[quarter..quarter * 2], column);
@@ -41,7 +47,7 @@ pub fn growth(samples: &[Sample]) -> Vec<Finding> {
         let bound = second + (second as f64 * share) as u64 + constant;
         Finding { name, second, last, bound, is_flat: last <= bound }
     };
-    BOUNDS.into_iter().map(judge).collect()
+    Some(BOUNDS.into_iter().map(judge).collect())
 }
 
 fn median(samples: &[Sample], column: usize) -> u64 {

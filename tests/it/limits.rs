@@ -15,7 +15,8 @@ const WINDOW_SECONDS: u32 = 8;
 
 #[test]
 fn a_storm_of_429_loses_nothing() {
-    const STORM: Duration = Duration::from_secs(6);
+    const CALM: Duration = Duration::from_secs(1);
+    const STORM: Duration = Duration::from_secs(8);
     let world = World::new(&[
         ("DELIVERY__LATER_PAUSE_MS_MAX", "2000"),
         ("PURGE__PAUSE_MS_MAX", "1000"),
@@ -23,16 +24,19 @@ fn a_storm_of_429_loses_nothing() {
         ("LOG__FILTER", "error,voicepost::app=info"),
     ]);
     let gateway = world.start();
+    // Every call of one endpoint refused would leave none for the others.
     let asked = |endpoint| {
+        let rate = if endpoint == Endpoint::Upload { 0.3 } else { 0.8 };
         let seconds = FaultAction::status(429).retry_after("1");
         let date = FaultAction { retry_after_date_seconds: Some(2), ..FaultAction::status(429) };
-        [FaultRule::new(endpoint, seconds).rate(0.8), FaultRule::new(endpoint, date).rate(0.8)]
+        [FaultRule::new(endpoint, seconds).rate(rate), FaultRule::new(endpoint, date).rate(rate)]
     };
     let endpoints = [Endpoint::Upload, Endpoint::Post, Endpoint::Retention, Endpoint::Delete];
-    world.faults(endpoints.into_iter().flat_map(asked).collect());
     let pause = Duration::from_millis(100);
     let plan = Plan { name: "s".to_owned(), senders: SENDERS, pause, ..Plan::default() };
     let load = Load::start(gateway.public, plan);
+    std::thread::sleep(CALM);
+    world.faults(endpoints.into_iter().flat_map(asked).collect());
     std::thread::sleep(STORM);
     world.release();
     let book = load.stop();
@@ -43,7 +47,8 @@ fn a_storm_of_429_loses_nothing() {
     println!("answered 429: {refused:?}");
     let reckoning = Reckoning::of(&world, &book, &Exempt::default());
     reckoning.expect_clean();
-    assert!(refused.iter().sum::<u64>() >= 4, "{refused:?} is no storm");
+    let [uploads, posts, _, deletes] = refused;
+    assert!(uploads > 0 && posts > 0 && deletes > 0, "{refused:?} leaves an endpoint out");
     assert_eq!(reckoning.doubled + reckoning.marked, 0, "a 429 leaves nothing in doubt");
 }
 

@@ -33,6 +33,7 @@ mod problems;
 mod process;
 mod receipts;
 mod reckoning;
+mod reckoning_notices;
 mod repeats;
 mod replay;
 mod restarts;
