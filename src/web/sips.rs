@@ -13,8 +13,9 @@ use std::task::{Context, Poll, Waker};
 use actix_rt::net::TcpStream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// Bytes of one sip, rounded up to what a single read brings.
-const SIP_BYTES: usize = 16 * 1024;
+/// Bytes of one sip. actix-http starts with 8 KiB and doubles that as soon as less than 1 KiB of it
+/// is left, so this much never makes it grow.
+const SIP_BYTES: usize = 7 * 1024;
 
 /// A TCP connection whose bytes come in sips.
 pub(super) struct Sips {
@@ -119,9 +120,12 @@ impl AsyncRead for Sips {
             }
             self.left = SIP_BYTES;
         }
-        let before = buffer.filled().len();
-        let read = Pin::new(&mut self.stream).poll_read(context, buffer);
-        self.left = self.left.saturating_sub(buffer.filled().len() - before);
+        let bytes_max = self.left.min(buffer.remaining());
+        let mut sip = ReadBuf::new(buffer.initialize_unfilled_to(bytes_max));
+        let read = Pin::new(&mut self.stream).poll_read(context, &mut sip);
+        let bytes = sip.filled().len();
+        buffer.advance(bytes);
+        self.left -= bytes;
         read
     }
 }
