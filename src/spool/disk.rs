@@ -6,7 +6,7 @@
 //! nobody waits for it any more.
 
 use std::fs::{DirBuilder, File};
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -102,11 +102,18 @@ impl Spool for DiskSpool {
     }
 
     fn read(&self, id: MessageId) -> BoxFuture<'static, Result<Bytes, SpoolError>> {
-        self.place.run(move |place| match std::fs::read(place.clip_path(id)) {
-            Ok(bytes) => Ok(Bytes::from(bytes)),
-            Err(error) if error.kind() == ErrorKind::NotFound => Err(SpoolError::Missing(id)),
-            Err(error) => Err(failed("read a clip", &error)),
-        })
+        let place = Arc::clone(&self.place);
+        async move {
+            let (mut file, bytes) = place.run(move |place| place.open_clip(id)).await?;
+            // Taken by the thread that will give it back: the spool's would each keep one.
+            let mut clip = Vec::with_capacity(bytes);
+            let read = move |_: &Place| match file.read_to_end(&mut clip) {
+                Ok(_) => Ok(Bytes::from(clip)),
+                Err(error) => Err(failed("read a clip", &error)),
+            };
+            place.run(read).await
+        }
+        .boxed()
     }
 
     fn remove(&self, id: MessageId) -> BoxFuture<'static, Result<(), SpoolError>> {
@@ -167,6 +174,18 @@ impl Place {
                 }
             });
         }
+    }
+
+    /// A clip's file, and its length.
+    fn open_clip(&self, id: MessageId) -> Result<(File, usize), SpoolError> {
+        let opened = File::open(self.clip_path(id)).and_then(|file| {
+            let bytes = file.metadata()?.len();
+            Ok((file, usize::try_from(bytes).map_err(io::Error::other)?))
+        });
+        opened.map_err(|error| match error.kind() {
+            ErrorKind::NotFound => SpoolError::Missing(id),
+            _ => failed("read a clip", &error),
+        })
     }
 
     /// Deletes a clip; it is gone for good when this returns.

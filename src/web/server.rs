@@ -66,6 +66,7 @@ impl Servers {
                 .keep_alive(KEEP_ALIVE)
                 .on_connect_ext(|connection: &Sips, extensions| {
                     linger::on_connect(connection.stream(), extensions);
+                    extensions.insert(connection.valve());
                 })
                 .finish(map_config(app, |()| AppConfig::default()));
             fn_service(|stream: TcpStream| async {

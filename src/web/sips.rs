@@ -1,34 +1,100 @@
-//! A connection that is read in sips.
+//! A connection whose body is read in sips, each when the one before it is used up.
 //!
-//! actix-http reads a connection until nothing is left to read or it has 128 KiB, however much the
-//! handler has still to take; a sender that is faster than the disk makes that several hundred KiB
-//! a connection (measured). Here a reader that has had its sip is asked to come back, and by then
-//! it sees that what it has is not used up.
+//! actix-http reads a connection until it has 128 KiB, however much the handler has still to take;
+//! a sender that is faster than the disk makes that several hundred KiB a connection (measured).
+//! While a handler takes a body, its connection is therefore read only as far as the handler asks.
 
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
 
 use actix_rt::net::TcpStream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// Bytes that are read before the reader has to come back.
-const SIP_BYTES: usize = 16 * 1024;
+/// Bytes of one sip. actix-http starts with 8 KiB and doubles that as soon as less than 1 KiB of it
+/// is left, so this much never makes it grow.
+const SIP_BYTES: usize = 7 * 1024;
 
 /// A TCP connection whose bytes come in sips.
 pub(super) struct Sips {
     stream: TcpStream,
+    valve: Rc<Valve>,
     left: usize,
+}
+
+/// Says whether more of a connection may be read. Shared with the handler of its request.
+#[derive(Default)]
+pub(super) struct Valve {
+    flow: Cell<Flow>,
+    reader: RefCell<Option<Waker>>,
+}
+
+#[derive(Clone, Copy, Default)]
+enum Flow {
+    /// Nobody takes a body: heads, and what a refused sender still sends.
+    #[default]
+    Free,
+    /// A handler takes a body and has some of it still to use.
+    Held,
+    /// The handler waits for more.
+    Wanted,
+}
+
+/// As long as this lives, its connection is read only as far as is asked.
+pub(super) struct Held(Option<Rc<Valve>>);
+
+impl Valve {
+    /// Holds the connection, where it is one that can be held.
+    pub(super) fn hold(valve: Option<Rc<Valve>>) -> Held {
+        let held = Held(valve);
+        held.set(Flow::Held);
+        held
+    }
+
+    fn set(&self, flow: Flow) {
+        self.flow.set(flow);
+        if !matches!(flow, Flow::Held)
+            && let Some(reader) = self.reader.take()
+        {
+            reader.wake();
+        }
+    }
+}
+
+impl Held {
+    /// Lets one more sip through.
+    pub(super) fn want(&self) {
+        self.set(Flow::Wanted);
+    }
+
+    fn set(&self, flow: Flow) {
+        if let Some(valve) = &self.0 {
+            valve.set(flow);
+        }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.set(Flow::Free);
+    }
 }
 
 impl Sips {
     pub(super) fn new(stream: TcpStream) -> Sips {
-        Sips { stream, left: SIP_BYTES }
+        Sips { stream, valve: Rc::default(), left: SIP_BYTES }
     }
 
     /// The connection itself.
     pub(super) fn stream(&self) -> &TcpStream {
         &self.stream
+    }
+
+    /// What holds it.
+    pub(super) fn valve(&self) -> Rc<Valve> {
+        Rc::clone(&self.valve)
     }
 }
 
@@ -39,14 +105,27 @@ impl AsyncRead for Sips {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         if self.left == 0 {
+            match self.valve.flow.get() {
+                Flow::Held => {
+                    self.valve.reader.replace(Some(context.waker().clone()));
+                    return Poll::Pending;
+                }
+                Flow::Wanted => self.valve.flow.set(Flow::Held),
+                Flow::Free => {
+                    // Whoever reads looks first at what it has: there may be a handler by then.
+                    self.left = SIP_BYTES;
+                    context.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+            }
             self.left = SIP_BYTES;
-            context.waker().wake_by_ref();
-            return Poll::Pending;
         }
-        let before = buffer.filled().len();
-        let read = Pin::new(&mut self.stream).poll_read(context, buffer);
-        let bytes = buffer.filled().len() - before;
-        self.left = if read.is_pending() { SIP_BYTES } else { self.left.saturating_sub(bytes) };
+        let bytes_max = self.left.min(buffer.remaining());
+        let mut sip = ReadBuf::new(buffer.initialize_unfilled_to(bytes_max));
+        let read = Pin::new(&mut self.stream).poll_read(context, &mut sip);
+        let bytes = sip.filled().len();
+        buffer.advance(bytes);
+        self.left -= bytes;
         read
     }
 }

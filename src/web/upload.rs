@@ -3,6 +3,8 @@
 //! The gate is fed on the worker that reads; a clip that is refused is refused at that byte, and
 //! the rest of the body is never kept. A body that does not come to its end leaves nothing.
 
+use std::future::poll_fn;
+use std::rc::Rc;
 use std::time::Duration;
 
 use actix_multipart::{Field, Multipart, MultipartConfig, MultipartError};
@@ -16,6 +18,7 @@ use ring::digest;
 use tokio::time::Instant;
 
 use super::fields::{CheckedFields, FIELD_BYTES_MAX, Fields, duplicate};
+use super::sips::{Held, Valve};
 use super::{PatienceRules, Site};
 use crate::audio::Gate;
 use crate::domain::{ClipRefusal, Code, Media, MessageId, Problem, TRANSCRIPT_BYTES_MAX};
@@ -72,7 +75,9 @@ pub(super) async fn read(
     let announced = check_head(request, site)?;
     let mut incoming =
         Some(site.pipeline.admission().receive(id, announced, site.limits.bytes_max)?);
-    let payload = Paced::new(payload, site.patience, site.limits.bytes_max + BODY_EXTRA_BYTES_MAX);
+    let connection = Valve::hold(request.conn_data::<Rc<Valve>>().cloned());
+    let bytes_max = site.limits.bytes_max + BODY_EXTRA_BYTES_MAX;
+    let payload = Paced::new(payload, connection, site.patience, bytes_max);
     let mut payload = dev::Payload::Stream { payload: payload.limited() };
     let multipart = Multipart::from_request(request, &mut payload).await;
     let mut multipart = multipart
@@ -182,6 +187,7 @@ async fn read_field(field: &mut Field, name: &'static str) -> Result<Vec<u8>, Pr
 /// The body stream with its deadlines and its size.
 struct Paced {
     payload: Payload,
+    connection: Held,
     rules: PatienceRules,
     started: Instant,
     /// How long the sender was waited for. What our own disk takes does not count against them.
@@ -202,9 +208,9 @@ enum PaceError {
 }
 
 impl Paced {
-    fn new(payload: Payload, rules: PatienceRules, bytes_max: u64) -> Paced {
+    fn new(payload: Payload, connection: Held, rules: PatienceRules, bytes_max: u64) -> Paced {
         let started = Instant::now();
-        Paced { payload, rules, started, waited: Duration::ZERO, bytes: 0, bytes_max }
+        Paced { payload, connection, rules, started, waited: Duration::ZERO, bytes: 0, bytes_max }
     }
 
     fn limited(self) -> LocalBoxStream<'static, Result<Bytes, PayloadError>> {
@@ -224,7 +230,15 @@ impl Paced {
     async fn next(&mut self) -> Result<Option<Bytes>, PayloadError> {
         let io = |error: PaceError| PayloadError::Io(std::io::Error::other(error));
         let asked = Instant::now();
-        let came = tokio::time::timeout_at(self.next_deadline(asked), self.payload.next()).await;
+        let deadline = self.next_deadline(asked);
+        let next = poll_fn(|context| {
+            let next = self.payload.poll_next_unpin(context);
+            if next.is_pending() {
+                self.connection.want();
+            }
+            next
+        });
+        let came = tokio::time::timeout_at(deadline, next).await;
         self.waited += asked.elapsed();
         let chunk = match came {
             Ok(None) => return Ok(None),
