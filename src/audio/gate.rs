@@ -166,7 +166,7 @@ impl Head {
                 Stage::Mp3(Mp3Walk::new(playtime, headers_to_lock, limits.bytes_max))
             }
             Sniffed::Wav => Stage::Wav(WavWalk::new(playtime)),
-            Sniffed::Ogg => Stage::Ogg(OggWalk::new(playtime)),
+            Sniffed::Ogg => Stage::Ogg(OggWalk::new(playtime, limits.bytes_max)),
             Sniffed::Id3 { tag_bytes } => {
                 let head = Head {
                     tags: self.tags + 1,

@@ -5,7 +5,21 @@
 //! - `inspect` takes a bounded second look at a finished clip
 //!
 //! Duration is always what a player would play, found by counting frames and samples; what a
-//! header claims is only compared with it. Pure CPU work: nothing here waits, and nothing here
+//! header claims is only compared with it. What is odd about a clip is judged by one policy in every
+//! format:
+//!
+//! | oddity | verdict |
+//! |---|---|
+//! | not one byte | `audio-empty` |
+//! | bytes in front of the magic | `unsupported-audio-format`, named after what stands there; only MP3 may have ID3v2 tags there, two at most and 1 MiB together |
+//! | bytes between or behind that belong to no frame, chunk or page | searched for more audio, never played; up to 2 % of the clip accepted and noted `junk-bytes`, above `audio-corrupted`; tags that players know (ID3, APE, Lyrics3 in MP3, whole chunks in WAV) are no junk |
+//! | the end is cut off | what is whole is played and noted `truncated`; not one whole frame, sample or packet of audio is `audio-corrupted` |
+//! | a header that lies about the length | what is there counts, noted `header-duration-wrong` above a second; a size that cannot be known (0, all ones, about 2³¹) reaches to the end, noted `unknown-size` |
+//! | granules that lie | the longer of their span and the packets; only the last may cut off, at most a second and at most its own page |
+//! | two readings that players do not share (a second WAV data chunk, streams side by side, a wrong page checksum) | refused |
+//! | shorter than the least, longer than the most | `audio-too-short`; `audio-too-long` at the byte that makes it certain |
+//! | well-formed, but its packets do not decode | `audio-undecodable` |
+//! Pure CPU work: nothing here waits, and nothing here
 //! knows HTTP, actors or files.
 
 mod bits;

@@ -31,6 +31,7 @@ pub(super) fn sniff(head: &[u8], behind_id3: bool) -> Result<Sniffed, ClipRefusa
         Some(found) if !behind_id3 => Ok(found),
         Some(Sniffed::Wav) => Err(unsupported("WAV behind an ID3 tag")),
         Some(_) => Err(unsupported("Ogg behind an ID3 tag")),
+        None if behind_id3 && head.is_empty() => Err(corrupted("the clip ends behind its ID3 tag")),
         None if behind_id3 => Err(unsupported(format!("{} behind an ID3 tag", name_of(head)))),
         None => Err(unsupported(name_of(head))),
     }
