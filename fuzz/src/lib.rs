@@ -30,7 +30,11 @@ pub fn gate(mut clip: &[u8], piece_bytes: &[usize]) -> Result<Media, ClipRefusal
         let (piece, rest) = clip.split_at(size);
         match (gate.feed(piece), &refused) {
             (Err(refusal), None) => refused = Some(refusal),
-            (again, Some(refusal)) => assert_eq!(again.as_ref(), Err(refusal)),
+            (again, Some(refusal)) => {
+                assert_eq!(again.as_ref(), Err(refusal));
+                // Once more is enough: a message for each byte makes the fuzzer slow.
+                break;
+            }
             (Ok(()), None) => {}
         }
         clip = rest;
