@@ -20,7 +20,9 @@ fn check(clip: &[u8]) {
     // Sizes that the input itself chooses.
     let sizes: Vec<usize> = clip.iter().rev().take(8).map(|byte| usize::from(*byte)).collect();
     assert_eq!(whole, gate(clip, &sizes));
-    assert_eq!(whole, gate(clip, &[1]));
+    if clip.len() <= 4_096 {
+        assert_eq!(whole, gate(clip, &[1]));
+    }
     if let Ok(media) = whole {
         assert_eq!(media.bytes, clip.len() as u64);
         assert!((100..=60_500).contains(&media.duration_ms));

@@ -72,8 +72,7 @@ impl PlaytimeLimit {
     }
 }
 
-/// More than one byte in this many that belongs to no frame, chunk or page, and it is no clip of the
-/// format any more.
+/// One byte in this many may belong to no frame, chunk or page; with more it is no clip any more.
 pub(super) const BYTES_PER_JUNK_BYTE: u64 = 50;
 
 /// Refuses a finished clip of `bytes` in which more than 2 % belong to nothing.
