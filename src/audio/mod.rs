@@ -18,8 +18,8 @@
 //! - **In front**: the magic stands at the first byte. Only MP3 may have ID3v2 tags there, two at
 //!   most and 1 MiB together. Else `unsupported-audio-format`, named after what stands there.
 //! - **Between and behind**: bytes that belong to no frame, chunk or page are stepped over as
-//!   players do. Up to 2 % of the clip is noted `junk-bytes`, more is `audio-corrupted`. Tags that players
-//!   know (ID3, APE and Lyrics3 in MP3, whole chunks in WAV) are no junk.
+//!   players do. Up to 2 % of the clip is noted `junk-bytes`, more is `audio-corrupted`. Tags that
+//!   players know (ID3, APE and Lyrics3 in MP3, whole chunks in WAV) are no junk.
 //! - **Cut off**: what is whole is played, noted `truncated`. Without one whole frame, sample or
 //!   packet of audio it is `audio-corrupted`; without a byte `audio-empty`.
 //! - **Headers that lie**: what is there counts, noted `header-duration-wrong` from a second on.

@@ -86,6 +86,21 @@ fn every_labelled_clip_gets_its_verdict() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// What was written by hand is what the manifest holds.
+#[test]
+fn the_manifest_holds_the_verdicts_that_were_written() {
+    let written = fs::read_to_string(folder().join("verdicts.txt")).unwrap();
+    let lines = written.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let expected = labels().into_iter().map(|label| {
+        let note = |note: &Note| serde_json::to_value(note).unwrap().as_str().unwrap().to_owned();
+        let mut words = vec![label.file, label.verdict];
+        words.extend(label.notes.iter().map(note));
+        words.extend(label.played_ms.map(|ms| format!("played={ms}")));
+        words.join(" ")
+    });
+    assert!(lines.eq(expected), "run scripts/label-clips");
+}
+
 /// The labels themselves: nothing that plays longer than the limit is to be accepted, nothing
 /// shorter is to be called too long.
 #[test]
