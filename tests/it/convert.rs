@@ -202,8 +202,16 @@ fn every_format_of_one_speech_looks_the_same() {
     let wanted = look("hello.wav");
     for file in ["hello.mp3", "hello.ogg", "hello.vorbis.ogg", "alaw.wav", "adpcm-ms.wav"] {
         let peaks = look(file);
-        let off: u32 = peaks.iter().zip(&wanted).map(|(a, b)| u32::from(a.abs_diff(*b))).sum();
-        assert!(off < 64 * 16, "{file}: {peaks:?} and {wanted:?}");
+        // Coders delay, so that a part's peak may lie in the part beside it.
+        let off: u32 = (1..63)
+            .map(|part| {
+                let near = &wanted[part - 1..=part + 1];
+                let (low, high) = (near.iter().min().unwrap(), near.iter().max().unwrap());
+                u32::from(peaks[part].saturating_sub(*high).max(low.saturating_sub(peaks[part])))
+            })
+            .sum();
+        assert!(off < 64 * 8, "{file}: {peaks:?} and {wanted:?}");
+        assert!(peaks.iter().any(|peak| *peak > 100), "{file}: {peaks:?}");
     }
 }
 
