@@ -75,8 +75,8 @@ pub use waveform::waveform;
 
 use crate::domain::{AudioLimits, ClipRefusal, Media};
 
-/// The whole verdict on a finished clip: the gate, then the second look. What has to be converted is
-/// decoded to the end, so that the verdict is that on its conversion too.
+/// The whole verdict on a finished clip: the gate, then the second look. What has to be converted
+/// is decoded to the end, so that the verdict is that on its conversion too.
 pub fn judge(clip: &[u8], limits: &AudioLimits) -> Result<Media, ClipRefusal> {
     let mut gate = Gate::new(*limits);
     gate.feed(clip)?;

@@ -54,8 +54,8 @@ pub(super) fn head_from_dops(dops: &[u8]) -> Option<Vec<u8>> {
     let [version, channels, mut fields @ .., family] = *fixed;
     let rate =
         |bytes: [u8; 8], read: fn([u8; 4]) -> u32| read([bytes[2], bytes[3], bytes[4], bytes[5]]);
-    // WebKit's writer (GStreamer) leaves the fields in the order of Ogg. It shows in the rate of the
-    // input, which is absurd the other way round.
+    // WebKit's writer (GStreamer) leaves the fields in the order of Ogg. It shows in the rate of
+    // the input, which is absurd the other way round.
     let is_swapped = rate(fields, u32::from_be_bytes) > INPUT_RATE_HZ_MAX
         && rate(fields, u32::from_le_bytes) <= INPUT_RATE_HZ_MAX;
     if !is_swapped {

@@ -375,14 +375,8 @@ fn sizes_are_held_to_the_limit_at_the_byte() {
 
 #[test]
 fn other_formats_are_named_at_their_sixteenth_byte() {
-    let cases: [(&[u8], &str); 12] = [
-        (b"fLaC\0\0\0\x22\x10\0\x10\0\0\0\0\0", "audio/flac"),
+    let cases: [(&[u8], &str); 9] = [
         (b"\xFF\xF1\x50\x80\x02\x1F\xFC\0\0\0\0\0\0\0\0\0", "audio/aac (ADTS)"),
-        (
-            b"\x1A\x45\xDF\xA3\x9FB\x86\x81\x01B\xF7\x81\x01B\xF2\x81",
-            "audio/webm (WebM or Matroska)",
-        ),
-        (b"\0\0\0\x1Cftypisom\0\0\x02\0", "audio/mp4 (MP4, M4A or 3GP)"),
         (b"%PDF-1.7\n%\xE2\xE3\xCF\xD3\n1", "application/pdf"),
         (b"PK\x03\x04\x14\0\0\0\x08\0\0\0\0\0\0\0", "application/zip"),
         (b"<!DOCTYPE html><html>", "text/html"),
@@ -396,5 +390,19 @@ fn other_formats_are_named_at_their_sixteenth_byte() {
         let long = [bytes, &[0x55; 5_000]].concat();
         assert_eq!(detected(&long), name);
         assert_eq!(bytes_until_refused(&long), 16, "{name}");
+    }
+    // What can be converted passes there, unless conversion is off.
+    let convertible: [(&[u8], &str); 3] = [
+        (b"fLaC\0\0\0\x22\x10\0\x10\0\0\0\0\0", "audio/flac"),
+        (b"\x1A\x45\xDF\xA3\x9FB\x86\x81\x01B\xF7\x81\x01B\xF2\x81", "audio/webm"),
+        (b"\0\0\0\x1Cftypisom\0\0\x02\0", "audio/mp4"),
+    ];
+    for (bytes, name) in convertible {
+        let bytes = &bytes[..16];
+        assert_eq!(Gate::new(LIMITS).feed(bytes), Ok(()), "{name}");
+        let mut gate = Gate::new(LIMITS).converting(false);
+        assert_eq!(gate.feed(&bytes[..15]), Ok(()), "{name}");
+        let detected = name.to_owned();
+        assert_eq!(gate.feed(&bytes[15..]), Err(ClipRefusal::UnsupportedFormat { detected }));
     }
 }

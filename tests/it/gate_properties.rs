@@ -170,9 +170,15 @@ proptest! {
         clip in prop_oneof![changed_clip(), noise()],
     ) {
         if let Ok(media) = verdict(&[&clip]) {
-            let _ = inspect(&clip, &media);
             prop_assert_eq!(media.bytes, clip.len() as u64);
-            prop_assert!((100..=60_500).contains(&media.duration_ms));
+            let allowed = 100..=60_500;
+            // Of what is converted the whole verdict counts: before, its length may be a claim.
+            if media.container.deliverable().is_some() {
+                let _ = inspect(&clip, &media);
+                prop_assert!(allowed.contains(&media.duration_ms));
+            } else if let Ok(proven) = judge(&clip, &LIMITS) {
+                prop_assert!(allowed.contains(&proven.duration_ms));
+            }
         }
     }
 
@@ -215,9 +221,15 @@ fn a_clip_is_refused_for_its_length_at_one_byte_and_for_good() {
     for label in labels().iter().filter(|label| label.verdict() == "audio-too-long") {
         let clip = clip(&label.file);
         let mut gate = Gate::new(LIMITS);
-        let at = clip.iter().position(|byte| gate.feed(&[*byte]).is_err()).unwrap();
-        let refusal = gate.feed(&clip[at + 1..]).unwrap_err();
-        assert_eq!(judge(&clip, &LIMITS), Err(refusal.clone()), "{}", label.file);
+        let at = clip.iter().position(|byte| gate.feed(&[*byte]).is_err());
+        let refusal = judge(&clip, &LIMITS).unwrap_err();
+        // The length of a FLAC stream is a claim until it is decoded.
+        let is_claim = label.file.ends_with(".flac");
+        assert_eq!(at.is_none(), is_claim, "{}", label.file);
+        if let Some(at) = at {
+            let again = gate.feed(&clip[at + 1..]);
+            assert_eq!(again, Err(refusal.clone()), "{}", label.file);
+        }
         let ClipRefusal::TooLong { at_least_ms, .. } = refusal else { panic!("{refusal}") };
         // Not later than the frame or page that crosses the limit.
         let is_jump = jumps.contains(&label.file.as_str());
