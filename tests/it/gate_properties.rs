@@ -218,13 +218,15 @@ fn pieces_of_any_size_give_the_same_verdict() {
 fn a_clip_is_refused_for_its_length_at_one_byte_and_for_good() {
     // Their one page jumps over the limit by far.
     let jumps = ["hostile/gap-of-a-minute.opus.ogg", "hostile/granules-say-a-year.opus.ogg"];
+    // A FLAC stream does not tell its frames apart, and the table of an MP4 that stands behind its
+    // packets is no witness: how long they play shows where they are decoded.
+    let claims = ["encoders/60.6-s.flac", "encoders/60.6-s.m4a"];
     for label in labels().iter().filter(|label| label.verdict() == "audio-too-long") {
         let clip = clip(&label.file);
         let mut gate = Gate::new(LIMITS);
         let at = clip.iter().position(|byte| gate.feed(&[*byte]).is_err());
         let refusal = judge(&clip, &LIMITS).unwrap_err();
-        // The length of a FLAC stream is a claim until it is decoded.
-        let is_claim = label.file.ends_with(".flac");
+        let is_claim = claims.contains(&label.file.as_str());
         assert_eq!(at.is_none(), is_claim, "{}", label.file);
         if let Some(at) = at {
             let again = gate.feed(&clip[at + 1..]);
