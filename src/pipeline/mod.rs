@@ -11,8 +11,8 @@
 //!
 //! `admission` bounds what is under way, `accept` makes a request durable, `draw` looks at its clip
 //! beside that, `drive` carries one message to its end, `parking` is where messages sleep, `lanes`
-//! keeps the order within a conversation, `board` is the read view, `recovery` goes on after a start,
-//! `commands` are what senders and operators may ask for.
+//! keeps the order within a conversation, `board` is the read view, `recovery` goes on after a
+//! start, `commands` are what senders and operators may ask for.
 //! Everything here runs on the engine's one thread, except the board and the admission, which any
 //! thread may ask.
 
