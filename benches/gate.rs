@@ -1,6 +1,6 @@
 //! What does a verdict cost? For each format a clip of five seconds and one of sixty: the gate fed
 //! whole and in pieces of 16 KiB, the second look, and beside them a plain walk over the packets
-//! with symphonia's own readers.
+//! with symphonia's own readers, and a process of ffprobe, where that is installed.
 //!
 //! `cargo bench --bench gate`; with `--test` each is run once.
 
@@ -12,6 +12,7 @@ use std::fs;
 use std::hint::black_box;
 use std::io::Cursor;
 use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use symphonia::core::formats::probe::Hint;
@@ -30,8 +31,17 @@ const LIMITS: AudioLimits = AudioLimits {
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let rounds = if std::env::args().any(|argument| argument == "--test") { 1 } else { 300 };
     println!(
-        "{:<16}{:>9}{:>10}{:>10}{:>8}{:>10}{:>10}{:>12}{:>11}",
-        "clip", "bytes", "gate", "median", "GB/s", "16 KiB", "inspect", "median", "symphonia"
+        "{:<16}{:>9}{:>10}{:>10}{:>8}{:>10}{:>10}{:>12}{:>11}{:>11}",
+        "clip",
+        "bytes",
+        "gate",
+        "median",
+        "GB/s",
+        "16 KiB",
+        "inspect",
+        "median",
+        "symphonia",
+        "ffprobe"
     );
     for (name, clip) in clips()? {
         let media = gate(&clip, clip.len())?;
@@ -44,8 +54,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         } else {
             "refused".into()
         };
+        let probed = ffprobe(&clip, rounds.min(5))?;
         println!(
-            "{:<16}{:>9}{:>7.1} µs{:>7.1} µs{:>8.1}{:>7.1} µs{:>7.1} µs{:>9.1} µs{:>11}",
+            "{:<16}{:>9}{:>7.1} µs{:>7.1} µs{:>8.1}{:>7.1} µs{:>7.1} µs{:>9.1} µs{:>11}{:>11}",
             format!("{name} {:.1} s", f64::from(media.duration_ms) / 1e3),
             clip.len(),
             micros(whole.least),
@@ -55,6 +66,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             micros(inspected.least),
             micros(inspected.median),
             walked,
+            probed.map_or("-".into(), |time| format!("{:.0} ms", micros(time) / 1e3)),
         );
     }
     Ok(())
@@ -104,6 +116,26 @@ fn symphonia_walk(clip: &[u8]) -> Option<usize> {
         packets += 1;
     }
     Some(packets)
+}
+
+/// The shortest time that a process of ffprobe takes to tell the length of the clip; `None` where
+/// it is not installed.
+fn ffprobe(clip: &[u8], rounds: usize) -> std::io::Result<Option<Duration>> {
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("clip");
+    fs::write(&path, clip)?;
+    let mut least = None;
+    for _ in 0..rounds {
+        let mut command = Command::new("ffprobe");
+        command.args(["-v", "quiet", "-show_entries", "format=duration"]).arg(&path);
+        let start = Instant::now();
+        if command.output().is_err() {
+            return Ok(None);
+        }
+        let time = start.elapsed();
+        least = Some(least.map_or(time, |least: Duration| least.min(time)));
+    }
+    Ok(least)
 }
 
 struct Times {

@@ -36,7 +36,12 @@ struct Pieces<'a> {
 
 impl Pieces<'_> {
     fn decode(&mut self, decoder: &mut dyn AudioDecoder, packet: &[u8]) {
-        let packet = PacketRef::new(0, Timestamp::ZERO, Duration::ZERO, packet);
+        self.decode_long(decoder, packet, 0);
+    }
+
+    /// For decoders that have to be told how many samples of a channel there are.
+    fn decode_long(&mut self, decoder: &mut dyn AudioDecoder, packet: &[u8], samples: u64) {
+        let packet = PacketRef::new(0, Timestamp::ZERO, Duration::new(samples), packet);
         if let Ok(buffer) = decoder.decode_ref(&packet) {
             self.take(&buffer);
         }
@@ -138,7 +143,10 @@ pub(super) fn wav(clip: &[u8], take: Taker<'_>) -> Option<()> {
     let block = format.block_bytes() as usize;
     if format.codec == Codec::Adpcm {
         let mut decoder = AdpcmDecoder::try_new(&params, &options()).ok()?;
-        data.chunks_exact(block).for_each(|block| pieces.decode(&mut decoder, block));
+        let samples = u64::from(format.block_samples());
+        for block in data.chunks_exact(block) {
+            pieces.decode_long(&mut decoder, block, samples);
+        }
         return Some(());
     }
     params.with_max_frames_per_packet(WAV_PIECE_FRAMES as u64);

@@ -213,7 +213,7 @@ impl Head {
                 Stage::Mp3(Mp3Walk::new(playtime, headers_to_lock, limits.bytes_max))
             }
             Sniffed::Wav => Stage::Wav(WavWalk::new(playtime)),
-            Sniffed::Ogg => Stage::Ogg(OggWalk::new(playtime)),
+            Sniffed::Ogg => Stage::Ogg(OggWalk::new(playtime, limits.bytes_max)),
             Sniffed::Webm => Stage::Webm(WebmWalk::new(PacketClock::new(playtime))),
             Sniffed::Mp4 => Stage::Mp4(Mp4Walk::new(PacketClock::new(playtime))),
             Sniffed::Flac => Stage::Flac(FlacWalk::new()),

@@ -10,6 +10,27 @@
 //! Duration is always what a player would play, found by counting frames and samples; what a
 //! header claims is only compared with it. Pure CPU work: nothing here waits, and nothing here
 //! knows HTTP, actors or files.
+//!
+//! # What is odd about a clip
+//!
+//! is judged by one policy in every format; `tests/fixtures/audio` holds it to clips.
+//!
+//! - **In front**: the magic stands at the first byte. Only MP3 may have ID3v2 tags there, two at
+//!   most and 1 MiB together. Else `unsupported-audio-format`, named after what stands there.
+//! - **Between and behind**: bytes that belong to no frame, chunk or page are stepped over as
+//!   players do. Up to 2 % of the clip is noted `junk-bytes`, more is `audio-corrupted`. Tags that
+//!   players know (ID3, APE and Lyrics3 in MP3, whole chunks in WAV) are no junk.
+//! - **Cut off**: what is whole is played, noted `truncated`. Without one whole frame, sample or
+//!   packet of audio it is `audio-corrupted`; without a byte `audio-empty`.
+//! - **Headers that lie**: what is there counts, noted `header-duration-wrong` from a second on.
+//!   Sizes that live encoders leave open (0, all ones, about 2^31) reach to the end, noted
+//!   `unknown-size`.
+//! - **Granules that lie**: the longer of their span and the packets counts. Only the last one may
+//!   cut off, at most a second and at most its own page.
+//! - **Two readings** that players do not share (a second data chunk in a WAV, Ogg streams side by
+//!   side, a page with a wrong checksum): refused.
+//! - **Limits**: `audio-too-short`, and `audio-too-long` at the byte that makes it certain.
+//! - **Nothing to hear**: well-formed packets that do not decode are `audio-undecodable`.
 
 mod aac;
 mod bits;

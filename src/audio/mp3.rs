@@ -8,13 +8,11 @@
 use crate::domain::{ClipRefusal, Codec, Note};
 
 use super::mpeg::{FrameHeader, HeaderBytes};
-use super::playtime::{Found, PlaytimeLimit, corrupted, microseconds, unsupported};
+use super::playtime::{Found, PlaytimeLimit, check_junk, corrupted, microseconds, unsupported};
 use super::xing::{self, EncoderHeader};
 
 /// A rate that every MPEG sample rate divides, so that sums over mixed rates stay exact.
 const TICKS_HZ: u32 = 14_112_000;
-/// More than one byte in this many outside of frames is not an MP3 any more.
-const BYTES_PER_JUNK_BYTE: u64 = 50;
 /// Consecutive headers that end a search for the next frame.
 const HEADERS_TO_RESUME: u8 = 2;
 
@@ -22,8 +20,8 @@ const HEADERS_TO_RESUME: u8 = 2;
 #[derive(Debug)]
 pub(super) struct Mp3Walk {
     limit: PlaytimeLimit,
-    /// Junk that no clip can make up for.
-    junk_bytes_max: u64,
+    /// No clip is longer than this, so it bounds the junk while the clip still comes.
+    bytes_max: u64,
     bytes: u64,
     /// The last bytes seen that belong to no frame yet; `window_bytes` of them count.
     window: u32,
@@ -57,7 +55,7 @@ impl Mp3Walk {
     pub(super) fn new(limit: PlaytimeLimit, headers_to_lock: u8, bytes_max: u64) -> Mp3Walk {
         Mp3Walk {
             limit,
-            junk_bytes_max: bytes_max / BYTES_PER_JUNK_BYTE,
+            bytes_max,
             bytes: 0,
             window: 0,
             window_bytes: 0,
@@ -196,17 +194,7 @@ impl Mp3Walk {
         if !self.in_tag {
             self.junk_bytes += count;
         }
-        if self.junk_bytes <= self.junk_bytes_max {
-            return Ok(());
-        }
-        Err(self.too_much_junk())
-    }
-
-    fn too_much_junk(&self) -> ClipRefusal {
-        corrupted(format!(
-            "{} bytes belong to no MP3 frame, more than 2 % of the clip",
-            self.junk_bytes
-        ))
+        check_junk(self.junk_bytes, self.bytes_max)
     }
 
     /// What the encoder says it added at the start and, if the end is there, at the end.
@@ -228,16 +216,18 @@ impl Mp3Walk {
 
     pub(super) fn finish(mut self) -> Result<Found, ClipRefusal> {
         let cut_off = self.frame_bytes_left > 0;
-        if !self.locked {
+        if !self.locked && !cut_off && self.window_bytes == 0 {
+            // Nothing but whole frames, only fewer than a longer clip has to show.
+            self.ticks = std::mem::take(&mut self.waiting_ticks);
+            self.waiting_bytes = 0;
+        } else if !self.locked {
             return Err(corrupted("the clip ends before it has enough MP3 frames in a row"));
         }
         let Some(format) = self.format.filter(|_| self.ticks > 0) else {
             return Err(corrupted("no whole MP3 frame"));
         };
         self.add_junk(self.waiting_bytes + u64::from(self.window_bytes))?;
-        if self.junk_bytes > self.bytes / BYTES_PER_JUNK_BYTE {
-            return Err(self.too_much_junk());
-        }
+        check_junk(self.junk_bytes, self.bytes)?;
         let body_us = microseconds(self.ticks, TICKS_HZ);
         let has_end = self.header_us().is_none_or(|header_us| header_us <= body_us);
         let mut notes = Vec::new();

@@ -2,13 +2,17 @@
 //! exactly one audio stream at a time. Streams may follow each other ("chained"); streams side by
 //! side ("multiplexed") are refused.
 //!
-//! A page counts when it is whole and its checksum is right, never before.
+//! A page counts when it is whole and its checksum is right, never before. Behind bytes that belong
+//! to no page the next one is looked for, as players do, so nothing can hide there.
 
 use crate::domain::{ClipRefusal, Note};
 
 use super::ogg_crc;
 use super::ogg_link::Link;
-use super::playtime::{Found, PlaytimeLimit, corrupted, unsupported};
+use super::playtime::{Found, PlaytimeLimit, check_junk, corrupted, unsupported};
+
+const MAGIC: &[u8] = b"OggS";
+const MAGIC_BYTES: usize = MAGIC.len();
 
 /// A page header without its segment table.
 const HEADER_BYTES: usize = 27;
@@ -19,6 +23,10 @@ const HEADER_BYTES_MAX: usize = HEADER_BYTES + 255;
 #[derive(Debug)]
 pub(super) struct OggWalk {
     limit: PlaytimeLimit,
+    /// No clip is longer than this, so it bounds the junk while the clip still comes.
+    bytes_max: u64,
+    junk_bytes: u64,
+    bytes: u64,
     /// Offset of the page under way, and its size.
     page_at: u64,
     page_bytes: u64,
@@ -48,9 +56,12 @@ pub(super) struct OggWalk {
 type Format = (crate::domain::Codec, u32, u16);
 
 impl OggWalk {
-    pub(super) fn new(limit: PlaytimeLimit) -> OggWalk {
+    pub(super) fn new(limit: PlaytimeLimit, bytes_max: u64) -> OggWalk {
         OggWalk {
             limit,
+            bytes_max,
+            junk_bytes: 0,
+            bytes: 0,
             page_at: 0,
             page_bytes: 0,
             body_bytes_left: 0,
@@ -74,6 +85,7 @@ impl OggWalk {
     }
 
     pub(super) fn feed(&mut self, mut bytes: &[u8]) -> Result<(), ClipRefusal> {
+        self.bytes += bytes.len() as u64;
         while !bytes.is_empty() {
             bytes = if self.in_body { self.in_body(bytes)? } else { self.in_header(bytes)? };
         }
@@ -81,18 +93,21 @@ impl OggWalk {
     }
 
     fn in_header<'a>(&mut self, bytes: &'a [u8]) -> Result<&'a [u8], ClipRefusal> {
-        let wanted = if self.header_bytes < HEADER_BYTES {
-            HEADER_BYTES
-        } else {
-            HEADER_BYTES + usize::from(self.header[26])
+        let wanted = match self.header_bytes {
+            0..MAGIC_BYTES => MAGIC_BYTES,
+            MAGIC_BYTES..HEADER_BYTES => HEADER_BYTES,
+            _ => HEADER_BYTES + usize::from(self.header[26]),
         };
         let count = bytes.len().min(wanted - self.header_bytes);
         let (part, rest) = bytes.split_at(count);
         self.header[self.header_bytes..][..count].copy_from_slice(part);
         self.header_bytes += count;
-        let magic = self.header_bytes.min(4);
-        if self.header[..magic] != b"OggS"[..magic] {
-            return Err(corrupted(format!("no Ogg page begins at byte {}", self.page_at)));
+        if self.header_bytes == MAGIC_BYTES && !self.header.starts_with(MAGIC) {
+            self.header.copy_within(1..MAGIC_BYTES, 0);
+            self.header_bytes -= 1;
+            self.page_at += 1;
+            self.junk_bytes += 1;
+            check_junk(self.junk_bytes, self.bytes_max)?;
         }
         if self.header_bytes >= HEADER_BYTES
             && self.header_bytes == HEADER_BYTES + usize::from(self.header[26])
@@ -234,11 +249,16 @@ impl OggWalk {
     }
 
     pub(super) fn finish(mut self) -> Result<Found, ClipRefusal> {
-        let is_cut = self.in_body || self.header_bytes > 0;
+        let mut is_cut = self.in_body || self.header_bytes > 0;
+        if !self.in_body && self.header_bytes < MAGIC_BYTES {
+            is_cut &= MAGIC.starts_with(&self.header[..self.header_bytes]);
+            self.junk_bytes += if is_cut { 0 } else { self.header_bytes as u64 };
+        }
         self.close_link();
         let Some((codec, sample_rate_hz, channels)) = self.format.filter(|_| self.has_audio) else {
             return Err(corrupted("no whole Ogg page with audio"));
         };
+        check_junk(self.junk_bytes, self.bytes)?;
         let mut notes = Vec::new();
         if is_cut || self.is_cut {
             notes.push(Note::Truncated);
@@ -248,6 +268,9 @@ impl OggWalk {
         }
         if self.links_before > 1 {
             notes.push(Note::Chained);
+        }
+        if self.junk_bytes > 0 {
+            notes.push(Note::JunkBytes);
         }
         Ok(Found {
             codec,

@@ -194,9 +194,10 @@ struct Clock {
     page_samples: u64,
     page_packets: u32,
     pages_with_audio: bool,
-    /// The granule position at which the audio begins.
-    start: Option<u64>,
-    last_granule: u64,
+    /// The granule position at which the audio begins; below zero where a stream was cut out of a
+    /// longer one.
+    start: Option<i64>,
+    last_granule: i64,
     /// The last page says that it is the last, and holds this many samples.
     end_page_samples: Option<u64>,
 }
@@ -224,15 +225,17 @@ impl Clock {
         self.pages_with_audio |= std::mem::take(&mut self.page_packets) > 0;
         self.end_page_samples = is_last.then_some(page_samples);
         // A page on which no packet ends has the granule -1; others below 0 tell nothing either.
-        let Ok(granule) = u64::try_from(granule) else { return };
-        if self.pages_with_audio {
-            self.start.get_or_insert(granule.saturating_sub(self.samples));
+        if granule >= 0 && self.pages_with_audio {
+            let begins = granule.saturating_sub_unsigned(self.samples);
+            // On a page that is first and last, a granule that is too small cuts off the end.
+            self.start.get_or_insert(if is_last { begins.max(0) } else { begins });
             self.last_granule = granule;
         }
     }
 
     fn granule_span(&self) -> Option<u64> {
-        Some(self.last_granule.saturating_sub(self.start?))
+        let span = self.last_granule.saturating_sub(self.start?);
+        Some(u64::try_from(span).unwrap_or(0))
     }
 
     /// The longer of both clocks, less the pre-skip. The granule of the last page may cut the end

@@ -74,6 +74,19 @@ impl PlaytimeLimit {
     }
 }
 
+/// One byte in this many may belong to no frame, chunk or page; with more it is no clip any more.
+pub(super) const BYTES_PER_JUNK_BYTE: u64 = 50;
+
+/// Refuses a finished clip of `bytes` in which more than 2 % belong to nothing.
+pub(super) fn check_junk(junk_bytes: u64, bytes: u64) -> Result<(), ClipRefusal> {
+    if junk_bytes <= bytes / BYTES_PER_JUNK_BYTE {
+        return Ok(());
+    }
+    Err(corrupted(format!(
+        "{junk_bytes} bytes belong to no frame, chunk or page, more than 2 % of the clip"
+    )))
+}
+
 /// A refusal for bytes that begin like an accepted format and then make no sense.
 pub(super) fn corrupted(reason: impl Into<String>) -> ClipRefusal {
     ClipRefusal::Corrupted { reason: reason.into() }

@@ -36,6 +36,7 @@ pub(super) fn sniff(head: &[u8], behind_id3: bool) -> Result<Sniffed, ClipRefusa
         Some(Sniffed::Ogg) => Err(unsupported("Ogg behind an ID3 tag")),
         Some(Sniffed::Flac) => Err(unsupported("audio/flac behind an ID3 tag")),
         Some(_) => Err(unsupported("WebM or MP4 behind an ID3 tag")),
+        None if behind_id3 && head.is_empty() => Err(corrupted("the clip ends behind its ID3 tag")),
         None if behind_id3 => Err(unsupported(format!("{} behind an ID3 tag", name_of(head)))),
         None => Err(unsupported(name_of(head))),
     }

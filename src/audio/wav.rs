@@ -6,7 +6,7 @@
 
 use crate::domain::{ClipRefusal, Note};
 
-use super::playtime::{Found, PlaytimeLimit, corrupted, microseconds};
+use super::playtime::{Found, PlaytimeLimit, check_junk, corrupted, microseconds};
 use super::wav_format::{self, FORMAT_BYTES, WavFormat};
 
 /// Sizes from here on are placeholders.
@@ -22,12 +22,15 @@ pub(super) struct WavWalk {
     /// The size that a `ds64` chunk gives for the data of an RF64 file.
     long_data_bytes: Option<u64>,
     format: Option<WavFormat>,
+    is_rf64: bool,
     has_data: bool,
     data_bytes: u64,
     /// Data bytes that make the clip too long.
     data_bytes_refused: u64,
     size_is_unknown: bool,
-    has_junk: bool,
+    /// Where the chunk under way begins, and how many bytes there are so far.
+    chunk_at: u64,
+    bytes: u64,
 }
 
 /// What the next byte belongs to.
@@ -52,18 +55,22 @@ impl WavWalk {
             head_bytes: 0,
             long_data_bytes: None,
             format: None,
+            is_rf64: false,
             has_data: false,
             data_bytes: 0,
             data_bytes_refused: u64::MAX,
             size_is_unknown: false,
-            has_junk: false,
+            chunk_at: 0,
+            bytes: 0,
         }
     }
 
     pub(super) fn feed(&mut self, mut bytes: &[u8]) -> Result<(), ClipRefusal> {
         while !bytes.is_empty() {
+            let before = bytes.len();
             bytes = match self.at {
                 At::FileHeader => self.gather(bytes, 12, |walk| {
+                    walk.is_rf64 = walk.head.starts_with(b"RF64");
                     walk.at = At::ChunkHeader;
                     Ok(())
                 })?,
@@ -83,6 +90,10 @@ impl WavWalk {
                 }
                 At::Junk => &[],
             };
+            self.bytes += (before - bytes.len()) as u64;
+            if matches!(self.at, At::ChunkHeader) && self.head_bytes == 0 {
+                self.chunk_at = self.bytes;
+            }
         }
         Ok(())
     }
@@ -120,10 +131,7 @@ impl WavWalk {
             }
             b"ds64" if chunk_bytes >= 16 => At::LongSizes { chunk_bytes },
             b"data" => self.data_begins(chunk_bytes)?,
-            _ if !id.iter().all(|byte| (0x20..0x7F).contains(byte)) => {
-                self.has_junk = true;
-                At::Junk
-            }
+            _ if !id.iter().all(|byte| (0x20..0x7F).contains(byte)) => At::Junk,
             _ => At::Skip { bytes_left: padded },
         };
         Ok(())
@@ -151,6 +159,12 @@ impl WavWalk {
     fn data_begins(&mut self, chunk_bytes: u32) -> Result<At, ClipRefusal> {
         if self.format.is_none() {
             return Err(corrupted("the WAV data comes before its format"));
+        }
+        if self.has_data {
+            return Err(corrupted("the WAV file has a second data chunk"));
+        }
+        if self.is_rf64 && self.long_data_bytes.is_none() {
+            return Err(corrupted("the RF64 file has no ds64 chunk before its data"));
         }
         self.has_data = true;
         let size = match (chunk_bytes, self.long_data_bytes) {
@@ -203,6 +217,17 @@ impl WavWalk {
             .map_or(0, |format| microseconds(format.samples(data_bytes), format.sample_rate_hz))
     }
 
+    /// Bytes behind the audio that are no whole chunk. A last padding byte may be missing.
+    fn junk_bytes(&self) -> u64 {
+        let is_whole = match self.at {
+            At::ChunkHeader => self.head_bytes == 0,
+            At::Skip { bytes_left } => bytes_left <= 1,
+            At::Data { .. } | At::DataToEnd => true,
+            At::FileHeader | At::Format { .. } | At::LongSizes { .. } | At::Junk => false,
+        };
+        if is_whole { 0 } else { self.bytes - self.chunk_at }
+    }
+
     pub(super) fn finish(self) -> Result<Found, ClipRefusal> {
         let Some(format) = self.format.filter(|_| self.has_data) else {
             return Err(corrupted("the WAV file ends before its audio begins"));
@@ -210,11 +235,13 @@ impl WavWalk {
         if format.samples(self.data_bytes) == 0 {
             return Err(corrupted("the WAV file has no whole sample"));
         }
+        let junk_bytes = self.junk_bytes();
+        check_junk(junk_bytes, self.bytes)?;
         let mut notes = Vec::new();
         if matches!(self.at, At::Data { .. }) || format.is_cut(self.data_bytes) {
             notes.push(Note::Truncated);
         }
-        if self.has_junk {
+        if junk_bytes > 0 {
             notes.push(Note::JunkBytes);
         }
         if self.size_is_unknown {

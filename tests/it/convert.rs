@@ -7,20 +7,24 @@ use serde_json::Value;
 use voicepost::audio::{self, Converted};
 use voicepost::domain::{ClipRefusal, Code, Codec, Conversion, Deliverable, Media};
 
-use crate::audio::LIMITS;
+use crate::audio::{LIMITS, labels};
 use crate::support::{Form, TestGateway};
 
 const OPUS: Conversion = Conversion::OggOpus { bits_per_second: 28_000 };
 
-/// Files below `tests/fixtures/audio` that are converted, with the codec in them.
+/// Recordings and containers that are labelled `convert`, with the codec in them.
 pub(crate) fn sources() -> Vec<(String, Codec)> {
+    let labels = labels();
     let mut sources = Vec::new();
     for folder in ["containers", "recorded"] {
         for entry in std::fs::read_dir(path(folder)).unwrap() {
             let name = entry.unwrap().file_name().into_string().unwrap();
-            let refused = name.contains("62s") || name.contains("pcm");
+            let file = format!("{folder}/{name}");
+            let label = labels.iter().find(|label| label.file == file);
+            if label.is_none_or(|label| label.verdict() != "convert") {
+                continue;
+            }
             let codec = match name.rsplit_once('.').unwrap() {
-                _ if refused => continue,
                 (_, "flac") => Codec::Flac,
                 (stem, "webm" | "mkv" | "mp4" | "m4a") => {
                     let is_aac =
@@ -29,7 +33,7 @@ pub(crate) fn sources() -> Vec<(String, Codec)> {
                 }
                 _ => continue,
             };
-            sources.push((format!("{folder}/{name}"), codec));
+            sources.push((file, codec));
         }
     }
     assert!(sources.len() > 25, "{}", sources.len());
@@ -202,8 +206,16 @@ fn every_format_of_one_speech_looks_the_same() {
     let wanted = look("hello.wav");
     for file in ["hello.mp3", "hello.ogg", "hello.vorbis.ogg", "alaw.wav", "adpcm-ms.wav"] {
         let peaks = look(file);
-        let off: u32 = peaks.iter().zip(&wanted).map(|(a, b)| u32::from(a.abs_diff(*b))).sum();
-        assert!(off < 64 * 16, "{file}: {peaks:?} and {wanted:?}");
+        // Coders delay, so that a part's peak may lie in the part beside it.
+        let off: u32 = (1..63)
+            .map(|part| {
+                let near = &wanted[part - 1..=part + 1];
+                let (low, high) = (near.iter().min().unwrap(), near.iter().max().unwrap());
+                u32::from(peaks[part].saturating_sub(*high).max(low.saturating_sub(peaks[part])))
+            })
+            .sum();
+        assert!(off < 64 * 8, "{file}: {peaks:?} and {wanted:?}");
+        assert!(peaks.iter().any(|peak| *peak > 100), "{file}: {peaks:?}");
     }
 }
 

@@ -170,9 +170,15 @@ proptest! {
         clip in prop_oneof![changed_clip(), noise()],
     ) {
         if let Ok(media) = verdict(&[&clip]) {
-            let _ = inspect(&clip, &media);
             prop_assert_eq!(media.bytes, clip.len() as u64);
-            prop_assert!((100..=60_500).contains(&media.duration_ms));
+            let allowed = 100..=60_500;
+            // Of what is converted the whole verdict counts: before, its length may be a claim.
+            if media.container.deliverable().is_some() {
+                let _ = inspect(&clip, &media);
+                prop_assert!(allowed.contains(&media.duration_ms));
+            } else if let Ok(proven) = judge(&clip, &LIMITS) {
+                prop_assert!(allowed.contains(&proven.duration_ms));
+            }
         }
     }
 
@@ -197,24 +203,42 @@ proptest! {
 }
 
 #[test]
-fn a_byte_at_a_time_gives_the_same_verdict() {
+fn pieces_of_any_size_give_the_same_verdict() {
     for label in labels() {
         let clip = clip(&label.file);
-        let bytes: Vec<&[u8]> = clip.chunks(1).collect();
-        assert_eq!(verdict(&bytes), verdict(&[&clip]), "{}", label.file);
+        let whole = verdict(&[&clip]);
+        for piece_bytes in [1, 2, 3, 5, 16, 61, 255, 1_021, 4_096, 65_536] {
+            let pieces: Vec<&[u8]> = clip.chunks(piece_bytes).collect();
+            assert_eq!(verdict(&pieces), whole, "{} by {piece_bytes} bytes", label.file);
+        }
     }
 }
 
 #[test]
 fn a_clip_is_refused_for_its_length_at_one_byte_and_for_good() {
-    for label in labels().iter().filter(|label| label.verdict == "audio-too-long") {
+    // Their one page jumps over the limit by far.
+    let jumps = ["hostile/gap-of-a-minute.opus.ogg", "hostile/granules-say-a-year.opus.ogg"];
+    // A FLAC stream does not tell its frames apart, and the table of an MP4 that stands behind its
+    // packets is no witness: how long they play shows where they are decoded.
+    let claims = ["encoders/60.6-s.flac", "encoders/60.6-s.m4a"];
+    for label in labels().iter().filter(|label| label.verdict() == "audio-too-long") {
         let clip = clip(&label.file);
         let mut gate = Gate::new(LIMITS);
-        let at = clip.iter().position(|byte| gate.feed(&[*byte]).is_err()).unwrap();
-        let refusal = gate.feed(&clip[at + 1..]).unwrap_err();
-        assert_eq!(judge(&clip, &LIMITS), Err(refusal.clone()), "{}", label.file);
+        let at = clip.iter().position(|byte| gate.feed(&[*byte]).is_err());
+        let refusal = judge(&clip, &LIMITS).unwrap_err();
+        let is_claim = claims.contains(&label.file.as_str());
+        assert_eq!(at.is_none(), is_claim, "{}", label.file);
+        if let Some(at) = at {
+            let again = gate.feed(&clip[at + 1..]);
+            assert_eq!(again, Err(refusal.clone()), "{}", label.file);
+        }
         let ClipRefusal::TooLong { at_least_ms, .. } = refusal else { panic!("{refusal}") };
         // Not later than the frame or page that crosses the limit.
-        assert!((60_501..61_100).contains(&at_least_ms), "{}: {at_least_ms} ms", label.file);
+        let is_jump = jumps.contains(&label.file.as_str());
+        assert!(
+            (60_501..61_500).contains(&at_least_ms) || is_jump,
+            "{}: {at_least_ms} ms",
+            label.file
+        );
     }
 }

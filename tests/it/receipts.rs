@@ -11,7 +11,8 @@ use crate::support::{CONVERSATION, Form, TRANSCRIPT, TestGateway, eventually, fi
 
 #[test]
 fn a_delivered_message_has_a_whole_receipt() {
-    let gateway = TestGateway::start();
+    let gateway =
+        TestGateway::builder().settings(|settings| settings.audio.waveforms = true).start();
     let receipt = gateway.send(&Form::sample()).receipt(201);
     let clip = fixture("hello.ogg");
     let sha256 = ring::digest::digest(&ring::digest::SHA256, &clip);
