@@ -31,7 +31,7 @@ const DRAIN_PAUSE: Duration = Duration::from_millis(50);
 
 /// The sender of a message, as long as they wait for an answer.
 pub(super) struct Sender {
-    answer: oneshot::Sender<Answer>,
+    pub(super) answer: oneshot::Sender<Answer>,
     respond_async: bool,
     until: Instant,
 }
@@ -57,6 +57,8 @@ pub(super) struct Drive {
     pub(super) sender: Option<Sender>,
     /// A permit for the next call, where it came before its step.
     pub(super) permit: Option<OwnedSemaphorePermit>,
+    /// The sender was told that nothing is promised, because the ledger had no room.
+    pub(super) disowned: bool,
     /// Posts by itself, because a call for several messages was refused.
     pub(super) apart: bool,
     /// The pause until this time is over, whatever the wall clock says: it was waited for.
@@ -129,6 +131,7 @@ impl Drive {
             clip,
             sender,
             permit: None,
+            disowned: false,
             apart: false,
             waited_until: UnixMs(0),
             nudge,
@@ -153,6 +156,10 @@ impl Drive {
                     self.drop_intent().await?;
                     return Err(Stop::Draining);
                 }
+            }
+            if self.disowned && self.record.stage.is_open() && !self.record.post_in_doubt {
+                self.disown().await?;
+                continue;
             }
             let now = self.now();
             let outdated = self.pipeline.parts.planner.upload_outdated(&self.record, now);
@@ -185,7 +192,7 @@ impl Drive {
 
     /// Takes back an intent whose call has not left. Between two steps no call of this drive is
     /// under way; left standing, the intent would pass for a lost call at the next start.
-    async fn drop_intent(&mut self) -> Result<(), Stop> {
+    pub(super) async fn drop_intent(&mut self) -> Result<(), Stop> {
         if self.record.intent.is_none() {
             return Ok(());
         }
@@ -241,6 +248,7 @@ impl Drive {
                 }
                 Err(ChangeError::Commit(CommitError::StorageFull)) => {
                     tracing::error!(message.id = %self.record.id, "the ledger's disk is full");
+                    self.let_sender_go_unpromised();
                     tokio::time::sleep(STORAGE_PAUSE).await;
                 }
                 // A bug: but no reason to leave the message where it is until the next start.

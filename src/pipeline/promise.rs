@@ -1,8 +1,12 @@
 //! Making a message durable while it is still on its way, so that its sender may go.
 
+use super::Answer;
 use super::drive::{Drive, Stop};
-use crate::domain::{ClipPlace, Code, Event, Step};
+use crate::domain::{ClipPlace, Code, Event, Problem, Step};
 use crate::spool::SpoolError;
+
+/// What a sender is told while the ledger has no room.
+const DISK_FULL: &str = "the ledger's disk is full";
 
 impl Drive {
     /// Makes the clip durable, then tells the sender 202. Invariant 1: the clip is synced, then
@@ -42,5 +46,29 @@ impl Drive {
         // The spool has it, or nobody needs it: its share of memory goes to others.
         self.clip = None;
         Ok(())
+    }
+
+    /// The ledger has no room, and nobody knows for how long: the sender is told so, unless a post
+    /// is or may be on the wire. Nothing is promised, so the message will not be delivered.
+    pub(super) fn let_sender_go_unpromised(&mut self) {
+        if self.record.is_durable() {
+            return self.answer();
+        }
+        if self.has_intent(Step::Post) || self.record.post_in_doubt {
+            return;
+        }
+        if let Some(sender) = self.sender.take() {
+            self.disowned = true;
+            let problem = Problem::new(Code::StorageLow, DISK_FULL).about(self.record.id);
+            // A sender that hung up is promised as little.
+            let _ = sender.answer.send(Answer::Refused(Box::new(problem)));
+        }
+    }
+
+    /// Ends a message whose sender was told that nothing is promised; its call, if one was intended
+    /// meanwhile, has not left.
+    pub(super) async fn disown(&mut self) -> Result<(), Stop> {
+        self.drop_intent().await?;
+        self.fail(Code::StorageLow, DISK_FULL.to_owned()).await
     }
 }

@@ -6,15 +6,15 @@ use voicepost::domain::{ClipRefusal, Code, Codec, Media, Note};
 use crate::audio::{LIMITS, clip};
 use crate::ogg_writer::{self as ogg, BEGINS, CONTINUES, ENDS};
 
-fn judge(clip: &[u8]) -> Result<Media, ClipRefusal> {
+pub(crate) fn judge(clip: &[u8]) -> Result<Media, ClipRefusal> {
     audio::judge(clip, &LIMITS)
 }
 
-fn code(clip: &[u8]) -> Code {
+pub(crate) fn code(clip: &[u8]) -> Code {
     judge(clip).unwrap_err().code()
 }
 
-fn detected(clip: &[u8]) -> String {
+pub(crate) fn detected(clip: &[u8]) -> String {
     match judge(clip) {
         Err(ClipRefusal::UnsupportedFormat { detected }) => detected,
         other => panic!("{other:?}"),
@@ -22,7 +22,7 @@ fn detected(clip: &[u8]) -> String {
 }
 
 /// Bytes that go in before the gate refuses.
-fn bytes_until_refused(clip: &[u8]) -> usize {
+pub(crate) fn bytes_until_refused(clip: &[u8]) -> usize {
     let mut gate = Gate::new(LIMITS);
     clip.iter().position(|byte| gate.feed(&[*byte]).is_err()).map_or(clip.len(), |at| at + 1)
 }
@@ -291,73 +291,6 @@ fn id3_tags_are_bounded_in_number_and_size() {
     assert_eq!(code(&id3(0)), Code::AudioCorrupted);
     let ogg = [id3(10), clip("hello.ogg")].concat();
     assert_eq!(detected(&ogg), "Ogg behind an ID3 tag");
-}
-
-/// A WAVE file of `format` (16 bytes) whose data chunk declares `declared` bytes and has `held`.
-fn wav(format: [u16; 8], declared: u32, held: usize) -> Vec<u8> {
-    let mut file = b"RIFF\0\0\0\0WAVEfmt \x10\0\0\0".to_vec();
-    file.extend(format.iter().flat_map(|word| word.to_le_bytes()));
-    file.extend(b"data");
-    file.extend(declared.to_le_bytes());
-    file.resize(file.len() + held, 0);
-    file
-}
-
-/// 16-bit mono PCM at 8 kHz.
-const PCM_8_KHZ: [u16; 8] = [1, 1, 8_000, 0, 16_000, 0, 2, 16];
-
-#[test]
-fn wav_sizes_are_an_upper_bound_unless_they_are_placeholders() {
-    let played = |declared, held| {
-        let media = judge(&wav(PCM_8_KHZ, declared, held)).unwrap();
-        (media.duration_ms, media.notes)
-    };
-    assert_eq!(played(16_000, 16_000), (1_000, vec![]));
-    assert_eq!(played(16_000, 8_000), (500, vec![Note::Truncated]));
-    assert_eq!(played(16_000, 16_300), (1_000, vec![Note::JunkBytes]));
-    assert_eq!(code(&wav(PCM_8_KHZ, 16_000, 16_400)), Code::AudioCorrupted);
-    assert_eq!(played(0x7000_0000, 16_000), (1_000, vec![Note::Truncated]));
-    for placeholder in [0, u32::MAX, u32::MAX - 36, 0x7FFF_FFFF, 0x7FFF_F000, 0x8000_0000] {
-        assert_eq!(played(placeholder, 16_000), (1_000, vec![Note::UnknownSize]));
-    }
-}
-
-#[test]
-fn wav_is_refused_at_the_byte_that_makes_it_too_long() {
-    for declared in [16_000 * 70, u32::MAX] {
-        let long = wav(PCM_8_KHZ, declared, 16_000 * 70);
-        // 60,500.5 ms at 8 kHz are 484,004 samples.
-        assert_eq!(bytes_until_refused(&long), 44 + 484_004 * 2);
-    }
-    let second = wav(PCM_8_KHZ, 16_000, 16_000);
-    let chunks = [&second[..], &second[36..]].concat();
-    assert_eq!(code(&chunks), Code::AudioCorrupted, "players play one data chunk or both");
-}
-
-#[test]
-fn wav_headers_that_make_no_sense_are_named_with_their_values() {
-    let with = |at: usize, value: u16| {
-        let mut format = PCM_8_KHZ;
-        format[at] = value;
-        judge(&wav(format, 16_000, 16_000)).unwrap_err().to_string()
-    };
-    assert!(with(1, 0).contains("0 channels"));
-    assert!(with(1, 9).contains("9 channels"));
-    assert!(with(2, 0).contains("0 Hz"));
-    assert!(with(3, 9).contains("Hz"));
-    assert!(with(6, 0).contains("blocks of 0 bytes"));
-    assert!(with(7, 12).contains("12 bits"));
-    assert!(with(0, 0x31).contains("GSM"));
-    assert!(with(0, 0x55).contains("MPEG"));
-}
-
-#[test]
-fn wav_chunks_are_padded_and_in_order() {
-    let sound = wav(PCM_8_KHZ, 16_000, 16_000);
-    let odd = [&sound[..12], b"LIST\x05\0\0\0abcde\0", &sound[12..]].concat();
-    assert_eq!(judge(&odd).unwrap().duration_ms, 1_000);
-    assert_eq!(code(&[&sound[..12], &sound[36..], &sound[12..36]].concat()), Code::AudioCorrupted);
-    assert_eq!(code(&sound[..44]), Code::AudioCorrupted);
 }
 
 #[test]

@@ -50,4 +50,5 @@ mod surface;
 mod syncs;
 mod telemetry;
 mod token;
+mod wav_hostile;
 mod withdrawals;

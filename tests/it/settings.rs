@@ -335,3 +335,11 @@ fn a_secret_is_never_shown() {
         assert!(!shown.contains("hunter2"), "{shown}");
     }
 }
+
+#[test]
+fn the_environment_says_true_and_false() {
+    let off = with(&[("VOICEPOST__AUDIO__WAVEFORMS", "false")]).unwrap();
+    assert!(!off.audio.waveforms);
+    let message = with(&[("VOICEPOST__AUDIO__WAVEFORMS", "no")]).unwrap_err().to_string();
+    assert_says(&message, &["audio.waveforms is \"no\"", "boolean", "(environment)"]);
+}
