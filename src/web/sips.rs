@@ -2,8 +2,8 @@
 //!
 //! actix-http reads a connection until nothing is left to read or it has 128 KiB, however much the
 //! handler has still to take; a sender that is faster than the disk makes that several hundred KiB
-//! a connection (measured). Here a reader that has had its sip is asked to come back, and by then it
-//! sees that what it has is not used up.
+//! a connection (measured). Here a reader that has had its sip is asked to come back, and by then
+//! it sees that what it has is not used up.
 
 use std::io;
 use std::pin::Pin;
