@@ -17,8 +17,8 @@ use crate::domain::{CallClass, Code, Failure, Pace, Retry, Turn, UnixMs, Waiting
 /// caller's patience, long enough for an open gate with a queue.
 const WAIT_MAX: Duration = Duration::from_secs(5);
 /// How long a retention call waits: it goes where nobody else wants to, and never holds a place
-/// that a delete could have. Genesys may be told late, or not at all, how long a clip is wanted; that it
-/// is deleted does not depend on it.
+/// that a delete could have. Genesys may be told late, or not at all, how long a clip is wanted;
+/// that it is deleted does not depend on it.
 const RETENTION_WAIT_MAX: Duration = Duration::ZERO;
 /// A delete's 429 without a readable `Retry-After` closes the endpoint for this long (media-api
 /// contract, "Retention and deletion"). Elsewhere it closes nothing: only its caller pauses.

@@ -27,7 +27,7 @@ pub struct Layers {
 pub struct Entry {
     /// The key with its section, as in `server.listen`.
     pub key: String,
-    /// Its value as written: a text or a whole number.
+    /// Its value as written: a text, a whole number, or true or false.
     pub value: serde_json::Value,
     /// The layer that set it, in words.
     pub layer: String,
@@ -168,6 +168,7 @@ impl Layer {
             let key = name[PREFIX.len()..].to_ascii_lowercase().replace("__", ".");
             let value = match known.get(&key) {
                 Some(Value::String(..)) | None => Value::from(text),
+                Some(Value::Bool(..)) => text.parse::<bool>().map_or(text.into(), Value::from),
                 Some(_) => match text.parse::<i64>() {
                     Ok(number) => Value::from(number),
                     Err(_) => Value::from(text),

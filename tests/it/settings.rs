@@ -335,3 +335,13 @@ fn a_secret_is_never_shown() {
         assert!(!shown.contains("hunter2"), "{shown}");
     }
 }
+
+#[test]
+fn the_environment_says_true_and_false() {
+    for (text, wanted) in [("false", false), ("true", true)] {
+        let settings = with(&[("VOICEPOST__AUDIO__WAVEFORMS", text)]).unwrap();
+        assert_eq!(settings.audio.waveforms, wanted);
+    }
+    let error = refusal(&[("VOICEPOST__AUDIO__WAVEFORMS", "no")]);
+    assert!(error.contains("audio.waveforms is \"no\", where a boolean is due"), "{error}");
+}
