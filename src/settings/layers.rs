@@ -168,10 +168,7 @@ impl Layer {
             let key = name[PREFIX.len()..].to_ascii_lowercase().replace("__", ".");
             let value = match known.get(&key) {
                 Some(Value::String(..)) | None => Value::from(text),
-                Some(Value::Bool(..)) => match text.parse::<bool>() {
-                    Ok(truth) => Value::from(truth),
-                    Err(_) => Value::from(text),
-                },
+                Some(Value::Bool(..)) => text.parse::<bool>().map_or(text.into(), Value::from),
                 Some(_) => match text.parse::<i64>() {
                     Ok(number) => Value::from(number),
                     Err(_) => Value::from(text),

@@ -178,3 +178,21 @@ fn a_table_cannot_make_audio_shorter_or_longer_than_it_is() {
         }
     }
 }
+
+/// What can be converted passes at its sixteenth byte, unless conversion is off.
+#[test]
+fn convertible_formats_are_named_at_their_sixteenth_byte_when_conversion_is_off() {
+    let convertible: [(&[u8], &str); 3] = [
+        (b"fLaC\0\0\0\x22\x10\0\x10\0\0\0\0\0", "audio/flac"),
+        (b"\x1A\x45\xDF\xA3\x9FB\x86\x81\x01B\xF7\x81\x01B\xF2\x81", "audio/webm"),
+        (b"\0\0\0\x1Cftypisom\0\0\x02\0", "audio/mp4"),
+    ];
+    for (bytes, name) in convertible {
+        let bytes = &bytes[..16];
+        assert_eq!(Gate::new(LIMITS).feed(bytes), Ok(()), "{name}");
+        let mut gate = Gate::new(LIMITS).converting(false);
+        assert_eq!(gate.feed(&bytes[..15]), Ok(()), "{name}");
+        let detected = name.to_owned();
+        assert_eq!(gate.feed(&bytes[15..]), Err(ClipRefusal::UnsupportedFormat { detected }));
+    }
+}
