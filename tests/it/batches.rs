@@ -15,7 +15,7 @@ fn four(rules: Vec<FaultRule>) -> (TestGateway, Vec<String>) {
     gateway.trouble(trouble);
     let ids: Vec<String> = (0..4)
         .map(|number| {
-            let form = Form::sample().with("transcript", &format!("message {number}"));
+            let form = Form::sample().with("transcript", format!("message {number}"));
             let receipt = gateway.send(&form.header("Prefer", "respond-async")).receipt(202);
             receipt["id"].as_str().unwrap().to_owned()
         })
@@ -112,7 +112,7 @@ fn sleepers_behind_a_paused_post_go_along_when_it_wakes() {
     gateway.trouble(vec![FaultRule::new(Endpoint::Post, pause).times(1)]);
     let ids: Vec<String> = (0..3)
         .map(|number| {
-            let form = Form::sample().with("transcript", &format!("message {number}"));
+            let form = Form::sample().with("transcript", format!("message {number}"));
             let receipt = gateway.send(&form.header("Prefer", "respond-async")).receipt(202);
             receipt["id"].as_str().unwrap().to_owned()
         })
