@@ -34,7 +34,7 @@ pub const GOOD: [&[u8]; 8] = [
 
 /// What is refused for the clip alone.
 const BAD: [&[u8]; 6] = [
-    clip!("sample.webm"),
+    clip!("sample.aac"),
     clip!("long-61s.mp3"),
     clip!("long-61s.wav"),
     clip!("flac-in.ogg"),
