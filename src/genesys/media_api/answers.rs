@@ -35,6 +35,10 @@ pub(super) fn upload(called: Called) -> Outcome<Option<UploadedMedia>> {
     };
     let refused = |code, detail: &str| Outcome::Refused(Failure::last(code, detail));
     match answer.status {
+        200..=299 if is_cut_off(&answer.body) => {
+            let detail = "the answer to the upload is cut off";
+            Outcome::Unknown(Failure::passing(Code::GenesysAnswerLost, detail))
+        }
         200..=299 => Outcome::Done(read_upload(&answer.body)),
         400 => {
             refused(Code::ClipRefusedByGenesys, "Invalid audio payload rejected by Genesys Cloud.")
@@ -49,6 +53,12 @@ pub(super) fn upload(called: Called) -> Outcome<Option<UploadedMedia>> {
         408 | 500..=599 => Outcome::Unknown(unavailable(&answer)),
         status => refused(Code::GenesysRefused, &format!("the upload was answered {status}")),
     }
+}
+
+/// Whether a body is the beginning of JSON and no more: a connection that is closed early ends an
+/// answer without a length like any other end. Its ids are lost, not absent.
+fn is_cut_off(body: &[u8]) -> bool {
+    !body.is_empty() && serde_json::from_slice::<Value>(body).is_err_and(|error| error.is_eof())
 }
 
 fn read_upload(body: &[u8]) -> Option<UploadedMedia> {
