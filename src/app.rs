@@ -250,7 +250,6 @@ fn cast(
                 0 => (cores() / 2).max(1),
                 configured => configured,
             },
-            waveforms: settings.audio.waveforms,
         },
         purge_rules: PurgeRules {
             backoff: settings.purge.backoff(),
@@ -315,6 +314,7 @@ fn drive_rules(settings: &Settings) -> DriveRules {
         on_unknown: delivery.on_unknown,
         keeping: keeping(settings),
         backpressure_seconds: settings.purge.backpressure_seconds,
+        waveforms: settings.audio.waveforms,
     }
 }
 

@@ -1,5 +1,6 @@
 //! The two listeners.
 
+use std::future::ready;
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +14,7 @@ use actix_web::{App, HttpServer};
 use rustix::net::sockopt::set_socket_recv_buffer_size;
 use rustix::process::Resource;
 
-use super::sips::Sips;
+use super::sips::{Bodies, Sips};
 use super::{Site, linger, operators, public};
 
 /// Time for the head of a request.
@@ -69,9 +70,11 @@ impl Servers {
                     extensions.insert(connection.valve());
                 })
                 .finish(map_config(app, |()| AppConfig::default()));
-            fn_service(|stream: TcpStream| async {
+            let bodies = Bodies::default();
+            fn_service(move |stream: TcpStream| {
                 let peer = stream.peer_addr().ok();
-                Ok((Sips::new(stream), Protocol::Http1, peer))
+                let connection = Sips::new(stream, bodies.clone());
+                ready(Ok((connection, Protocol::Http1, peer)))
             })
             .and_then(http)
         };

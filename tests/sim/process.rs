@@ -130,12 +130,7 @@ fn start(
         },
         ledger: Arc::clone(&ledger),
         clock: clock.clone(),
-        clip_rules: ClipRules {
-            limits: LIMITS,
-            conversion: Conversion::Off,
-            transcodes_max: 1,
-            waveforms: false,
-        },
+        clip_rules: ClipRules { limits: LIMITS, conversion: Conversion::Off, transcodes_max: 1 },
         purge_rules: PurgeRules {
             backoff: Backoff { pause_ms_min: 2_000, pause_ms_max: 60_000 },
             ttl_seconds: KEEPING.ttl_seconds,
@@ -186,6 +181,7 @@ const RULES: DriveRules = DriveRules {
     on_unknown: OnUnknown::Repeat,
     keeping: KEEPING,
     backpressure_seconds: 300,
+    waveforms: false,
 };
 
 fn origin() -> Origin {

@@ -6,11 +6,13 @@
 
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 use rusqlite::{Connection, ErrorCode};
 use tokio::sync::{mpsc, oneshot};
 
 use super::Fatal;
+use super::recent::Recent;
 use super::write::{self, Sweep};
 use crate::ledger::{CommitError, Committed, Transition};
 
@@ -51,6 +53,17 @@ impl Operation {
         Ok(())
     }
 
+    /// Makes known to `recent` what was committed.
+    fn remember(&mut self, recent: &Recent) {
+        match self {
+            Operation::Commit(Job { work, outcome: Ok(committed), .. }) => {
+                recent.committed(std::mem::take(work), committed);
+            }
+            Operation::Sweep(_) => recent.forget(),
+            Operation::Commit(_) | Operation::Close => {}
+        }
+    }
+
     fn answer(self, failure: Option<&CommitError>) {
         match self {
             Operation::Commit(job) => job.answer(failure),
@@ -64,12 +77,14 @@ impl Operation {
 pub(super) struct Writer {
     connection: Connection,
     fatal: Fatal,
+    recent: Arc<Recent>,
     broken: bool,
 }
 
 impl Writer {
-    pub(super) fn new(connection: Connection, fatal: Fatal) -> Writer {
-        Writer { connection, fatal, broken: false }
+    /// A writer that tells `recent` what it has committed.
+    pub(super) fn new(connection: Connection, fatal: Fatal, recent: Arc<Recent>) -> Writer {
+        Writer { connection, fatal, recent, broken: false }
     }
 
     /// The connection, for a ledger that reads through its writer.
@@ -84,7 +99,10 @@ impl Writer {
             false => self.transact(group).err().map(|error| self.judge(&error)),
         };
         let swept = group.iter().any(|operation| matches!(operation, Operation::Sweep(_)));
-        for operation in group.drain(..) {
+        for mut operation in group.drain(..) {
+            if failure.is_none() {
+                operation.remember(&self.recent);
+            }
             operation.answer(failure.as_ref());
         }
         if swept && failure.is_none() {
