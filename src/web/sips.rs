@@ -18,7 +18,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 /// is left, so this much never makes it grow.
 const SIP_BYTES: usize = 7 * 1024;
 /// Bodies of one worker that are read freely; those that come while so many are under way, in sips.
-const FREE_BODIES_MAX: usize = 64;
+const FREE_BODIES_MAX: usize = 48;
 
 /// The bodies that one worker takes at this moment.
 #[derive(Clone, Default)]
