@@ -1,5 +1,7 @@
 //! The composition root: builds, starts, drains. The only place that knows everything.
 
+mod way;
+
 use std::collections::HashSet;
 use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
@@ -11,12 +13,10 @@ use tokio::sync::oneshot;
 
 use crate::actors::{self, Actors, Cast, ClipRules, Fatal, PurgeRules};
 use crate::clock::Clock;
-use crate::domain::{Conversion, Keeping, Origin, RouteName, UnixMs};
-use crate::genesys::api::Api;
+use crate::domain::{Conversion, Keeping, Origin, UnixMs};
 use crate::genesys::http::{HttpLimits, HttpTransport};
-use crate::genesys::media_api::{MediaApiPlanner, MediaApiRoute, MediaApiRules};
 use crate::genesys::tls::{self, TlsError};
-use crate::genesys::{Planner, Route};
+use crate::hosted::Hosted;
 use crate::ledger::sqlite::{SqliteLedger, SqliteOptions};
 use crate::ledger::{Ledger, OpenError};
 use crate::pipeline::{Admission, Bounds, DriveRules, Engine, Parts, Pipeline, RecoveryError};
@@ -24,7 +24,8 @@ use crate::settings::{Credentials, LedgerUrl, Settings, SettingsError};
 use crate::spool::disk::DiskSpool;
 use crate::spool::{Spool, SpoolError};
 use crate::telemetry::Metrics;
-use crate::web::{Listeners, PatienceRules, Servers, Site};
+use crate::web::{Listeners, MediaHost, PatienceRules, Servers, Site};
+use way::Way;
 
 /// How long the start waits for the first token exchange before it goes on, not ready.
 const FIRST_EXCHANGE: Duration = Duration::from_secs(10);
@@ -113,17 +114,18 @@ impl App {
         let spool: Arc<dyn Spool> = Arc::new(DiskSpool::open(&settings.spool.dir)?);
         let origin =
             Origin { host: settings.genesys.api_url(), client: credentials.client_id.clone() };
+        let way = Way::open(route, settings)?;
         let engine = Arbiter::new();
         let shared: Arc<dyn Ledger> = ledger.clone();
         let cast =
-            cast(settings, route, &origin, credentials, &shared, tls, &clock, &metrics, &fatal);
+            cast(settings, &way, &origin, credentials, &shared, tls, &clock, &metrics, &fatal);
         let actors = start_actors(&engine, cast).await?;
         await_first_token(&actors).await?;
         let admission = Admission::new(bounds(settings), Arc::clone(&spool));
         let parts = Parts {
             ledger: Arc::clone(&shared),
             spool,
-            planner: planner(settings, route, origin),
+            planner: way.planner(settings, origin),
             actors,
             clock,
             rules: drive_rules(settings),
@@ -135,7 +137,7 @@ impl App {
         watch_storage(&pipeline, settings.ledger.free_bytes_min);
         sweep(&pipeline, settings);
         recover(&pipeline, &engine).await?;
-        let site = Arc::new(site(settings, Arc::clone(&pipeline)));
+        let site = Arc::new(site(settings, Arc::clone(&pipeline), way.hosted()));
         let workers = workers(settings.server.workers);
         let linger = Duration::from_secs(settings.server.linger_seconds);
         let servers = Servers::start(site, listeners, workers, linger)
@@ -198,20 +200,10 @@ fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
-fn planner(settings: &Settings, route: RouteName, origin: Origin) -> Arc<dyn Planner> {
-    match route {
-        RouteName::MediaApi => Arc::new(MediaApiPlanner::new(MediaApiRules {
-            placeholder: settings.transcript.placeholder.clone(),
-            media_url_seconds_max: settings.delivery.media_url_seconds_max,
-            origin,
-        })),
-    }
-}
-
 #[expect(clippy::too_many_arguments, reason = "the composition root hands everything on once")]
 fn cast(
     settings: &Settings,
-    route: RouteName,
+    way: &Way,
     origin: &Origin,
     credentials: Credentials,
     ledger: &Arc<dyn Ledger>,
@@ -226,19 +218,11 @@ fn cast(
         connections_max: settings.genesys.connections_max,
     };
     let (http_clock, http_metrics) = (clock.clone(), Arc::clone(metrics));
-    let (origin, upload_body) = (origin.clone(), settings.genesys.media_api.upload_body);
     Cast {
         transport: Box::new(move || {
             Rc::new(HttpTransport::new(limits, tls, http_clock, http_metrics))
         }),
-        route: Box::new(move |transport, tokens, gate| -> Rc<dyn Route> {
-            match route {
-                RouteName::MediaApi => {
-                    let api = Api { base_url: origin.host.clone(), transport, tokens, gate };
-                    Rc::new(MediaApiRoute::new(api, origin, upload_body))
-                }
-            }
-        }),
+        route: way.factory(settings, origin.clone()),
         login_url: settings.genesys.login_url(),
         credentials,
         ledger: Arc::clone(ledger),
@@ -288,7 +272,7 @@ async fn await_first_token(actors: &Actors) -> Result<(), StartError> {
 
 fn keeping(settings: &Settings) -> Keeping {
     Keeping {
-        ttl_seconds: settings.purge.ttl_seconds,
+        ttl_seconds: way::ttl_seconds(settings),
         delay_seconds_min: settings.purge.delay_seconds_min,
         failed_seconds: settings.delivery.failed_keep_seconds,
     }
@@ -318,10 +302,11 @@ fn drive_rules(settings: &Settings) -> DriveRules {
     }
 }
 
-fn site(settings: &Settings, pipeline: Arc<Pipeline>) -> Site {
+fn site(settings: &Settings, pipeline: Arc<Pipeline>, hosted: Option<Hosted>) -> Site {
     let server = &settings.server;
     Site {
         pipeline,
+        media: hosted.map(MediaHost::new),
         limits: settings.limits.audio(),
         converts: settings.audio.conversion() != Conversion::Off,
         patience: PatienceRules {

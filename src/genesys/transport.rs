@@ -11,6 +11,8 @@ pub use crate::telemetry::Call as CallName;
 /// The HTTP method of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Method {
+    /// GET.
+    Get,
     /// POST.
     Post,
     /// DELETE.

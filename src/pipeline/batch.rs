@@ -9,11 +9,11 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::drive::{Drive, Stop};
 use crate::actors::PostMessages;
-use crate::domain::{Code, Event, Failure, Outcome, Record, Step};
+use crate::domain::{Code, Event, Failure, Outcome, Posted, Record, Step};
 use crate::ledger::change_together;
 
 /// What came of the one call for one message, and its record with the intent it went under.
-type Ride = (Record, Outcome<Option<String>>);
+type Ride = (Record, Outcome<Posted>);
 
 /// A message that may go along with the one whose turn it is.
 pub(super) struct Offer {
@@ -130,11 +130,11 @@ impl Drive {
 }
 
 /// What a call for `count` messages came to for each of them.
-fn each(outcome: Outcome<Vec<Option<String>>>, count: usize) -> Vec<Outcome<Option<String>>> {
+fn each(outcome: Outcome<Vec<Posted>>, count: usize) -> Vec<Outcome<Posted>> {
     match outcome {
-        Outcome::Done(mut ids) => {
-            ids.resize(count, None);
-            ids.into_iter().map(Outcome::Done).collect()
+        Outcome::Done(mut posted) => {
+            posted.resize(count, Posted::default());
+            posted.into_iter().map(Outcome::Done).collect()
         }
         Outcome::Refused(failure) => vec![Outcome::Refused(failure); count],
         Outcome::NotSent(failure) => vec![Outcome::NotSent(failure); count],

@@ -49,7 +49,8 @@ impl Pipeline {
             for mut record in page {
                 let now = self.parts.clock.now();
                 let keeping = &self.parts.rules.keeping;
-                let events = recover(&record, self.parts.planner.origin(), keeping, now);
+                let lost = self.parts.planner.lost(&record);
+                let events = recover(&record, &lost, keeping, now);
                 if !events.is_empty() {
                     change(&*self.parts.ledger, &mut record, &events, now).await?;
                     events.iter().for_each(|event| self.parts.metrics.happened(event));

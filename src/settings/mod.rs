@@ -25,6 +25,7 @@ mod limits;
 mod log;
 mod memory;
 mod parse;
+mod public;
 mod purge;
 mod secret;
 mod server;
@@ -37,12 +38,13 @@ pub use credentials::Credentials;
 pub use delivery::{Delivery, OnUnknown};
 pub use environment::Environment;
 pub use error::{Problem, SettingsError, Warning};
-pub use genesys::{Genesys, MediaApi, UploadBody};
+pub use genesys::{Genesys, MediaApi, OpenMessaging, UploadBody};
 pub use layers::{Entry, Layers};
 pub use ledger::{Ledger, LedgerUrl};
 pub use limits::Limits;
 pub use log::{Log, LogFormat};
 pub use memory::Memory;
+pub use public::Public;
 pub use purge::Purge;
 pub use secret::Secret;
 pub use server::Server;
@@ -59,6 +61,8 @@ pub struct Settings {
     pub server: Server,
     /// Where operators reach it.
     pub admin: Admin,
+    /// Where others reach it.
+    pub public: Public,
     /// The Genesys Cloud organisation behind it.
     pub genesys: Genesys,
     /// What a clip may be.
@@ -118,6 +122,7 @@ impl Settings {
         let mut check = Check::default();
         self.server.check(&mut check);
         self.admin.check(&mut check);
+        self.public.check(&mut check);
         self.genesys.check(&mut check);
         self.limits.check(&mut check);
         self.audio.check(&mut check);
@@ -136,6 +141,10 @@ impl Settings {
         let (server, admin) = (self.server.listen, self.admin.listen);
         if server == admin && server.port() != 0 {
             check.problem("admin.listen", format!("is {admin}, where server.listen already is"));
+        }
+        if self.genesys.route == Some(RouteName::OpenMessaging) && self.public.base_url.is_none() {
+            let problem = "is empty; the route open-messaging serves clips from there";
+            check.problem("public.base_url", problem);
         }
         let clip = ("limits.bytes_max", self.limits.bytes_max);
         check.ordered(clip, ("memory.read_back_bytes_max", self.memory.read_back_bytes_max));

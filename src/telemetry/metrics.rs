@@ -35,11 +35,20 @@ pub enum Call {
     Retention,
     /// An upload is deleted.
     Delete,
+    /// What Genesys keeps of a hosted file is listed.
+    CachedMedia,
 }
 
 impl Call {
-    const ALL: [Call; 6] =
-        [Call::Token, Call::Upload, Call::Post, Call::LookUp, Call::Retention, Call::Delete];
+    const ALL: [Call; 7] = [
+        Call::Token,
+        Call::Upload,
+        Call::Post,
+        Call::LookUp,
+        Call::Retention,
+        Call::Delete,
+        Call::CachedMedia,
+    ];
 
     fn as_str(self) -> &'static str {
         match self {
@@ -49,6 +58,7 @@ impl Call {
             Call::LookUp => "look-up",
             Call::Retention => "retention",
             Call::Delete => "delete",
+            Call::CachedMedia => "cached-media",
         }
     }
 }

@@ -8,6 +8,7 @@ mod answers;
 mod fields;
 mod health;
 mod linger;
+mod media;
 mod messages;
 mod openapi;
 mod orders;
@@ -23,9 +24,12 @@ pub use server::{Listeners, Servers};
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::web::{ServiceConfig, delete, get, post, resource};
+use actix_web::web::{ServiceConfig, delete, get, head, post, resource};
+
+use tokio::sync::Semaphore;
 
 use crate::domain::AudioLimits;
+use crate::hosted::Hosted;
 use crate::pipeline::Pipeline;
 
 /// What the handlers work with.
@@ -38,6 +42,21 @@ pub struct Site {
     pub converts: bool,
     /// How patient the gateway is with senders.
     pub patience: PatienceRules,
+    /// The media host, where the route has one.
+    pub media: Option<MediaHost>,
+}
+
+/// The media host behind HTTP.
+pub struct MediaHost {
+    hosted: Hosted,
+    reads: Semaphore,
+}
+
+impl MediaHost {
+    /// A host of these files.
+    pub fn new(hosted: Hosted) -> MediaHost {
+        MediaHost { hosted, reads: Semaphore::new(media::READS_MAX) }
+    }
 }
 
 /// How long senders may take, and may be left waiting.
@@ -73,6 +92,12 @@ fn public(routes: &mut ServiceConfig) {
         )
         .service(read_only("/v1/limits").route(get().to(messages::limits)))
         .service(read_only("/openapi.json").route(get().to(openapi::document)))
+        // Genesys and agents' browsers
+        .service(
+            read_only("/media/{segment}")
+                .route(get().to(media::serve))
+                .route(head().to(media::serve)),
+        )
         // probers
         .service(read_only("/livez").route(get().to(health::live)))
         .service(read_only("/readyz").route(get().to(health::ready)))

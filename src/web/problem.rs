@@ -41,6 +41,8 @@ const fn row(code: Code) -> Row {
         Code::UnknownPart => (400, "A part is not known", false),
         Code::DuplicatePart => (400, "A part was sent twice", false),
         Code::InvalidField => (400, "A field has a value it must not have", false),
+        Code::MediaGone => (410, "The audio is deleted", false),
+        Code::RangeNotSatisfiable => (416, "The range lies outside the audio", false),
         Code::RouteNotFound => (404, "There is nothing at this path", false),
         Code::MessageNotFound => (404, "There is no such voice message", false),
         Code::ConversationNotFound => (404, "Genesys does not know the conversation", false),

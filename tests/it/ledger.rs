@@ -8,7 +8,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rusqlite::Connection;
-use voicepost::domain::{CopyState, Event, Principal, Record, Stage, Step, Transcript, UnixMs};
+use voicepost::domain::{
+    CopyState, Event, Posted, Principal, Record, Stage, Step, Transcript, UnixMs,
+};
 use voicepost::ledger::sqlite::{Fatal, SqliteLedger, SqliteOptions};
 use voicepost::ledger::{
     CommitError, Committed, DueCopy, KeyChange, KeyClaim, KeyHolder, Ledger, OpenError, Transition,
@@ -73,7 +75,11 @@ fn uploaded() -> Event {
 }
 
 fn posted(due_at: UnixMs) -> Event {
-    Event::Posted { message_id: Some("m-1".to_owned()), due_at, retention: false }
+    Event::Posted {
+        posted: Posted { message_id: Some("m-1".to_owned()), ..Posted::default() },
+        due_at,
+        retention: false,
+    }
 }
 
 #[tokio::test]

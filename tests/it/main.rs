@@ -24,6 +24,7 @@ mod lifecycle;
 mod limits;
 mod load;
 mod ogg_writer;
+mod open_messaging;
 mod operators;
 mod outages;
 mod pace;

@@ -101,6 +101,7 @@ impl Transport for SandboxTransport {
 
 fn request(call: &Call) -> Request {
     let method = match call.method {
+        Method::Get => "GET",
         Method::Post => "POST",
         Method::Delete => "DELETE",
     };

@@ -111,6 +111,10 @@ impl Reply {
         })
     }
 
+    pub fn bytes(&self) -> &[u8] {
+        &self.body
+    }
+
     pub fn text(&self) -> &str {
         std::str::from_utf8(&self.body).expect("the body is UTF-8")
     }
@@ -176,6 +180,10 @@ impl Client {
     /// With a contract, every answer is held against it.
     pub fn new(address: SocketAddr, contract: Option<Arc<Contract>>) -> Client {
         Client { address, contract }
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// A socket for what no whole request can show.
