@@ -26,7 +26,8 @@ impl Drive {
     pub(super) async fn turn_to_post(&mut self) -> Result<(), Stop> {
         let (ride, mut taken) = oneshot::channel();
         let seat = self.seat.clone();
-        if !self.apart {
+        self.offered = !self.apart;
+        if self.offered {
             seat.offer(Offer { record: self.record.clone(), ride });
         }
         let turn = async {
@@ -37,7 +38,7 @@ impl Drive {
             }
         };
         let waited = self.await_turn(turn, self.may_sleep()).await;
-        if self.apart || self.seat.take_back() {
+        if !std::mem::take(&mut self.offered) || self.seat.take_back() {
             return waited.map(drop);
         }
         // The head has taken the offer up: what comes of its call decides.
@@ -83,7 +84,9 @@ impl Drive {
         if offers.is_empty() || change_together(ledger, &mut records, event, now).await.is_err() {
             // Offers that come to nothing are dropped first: their drives decide anew.
             offers.clear();
-            return Ok(self.commit_intent(Step::Post, false).await?.then_some(offers));
+            let intended = self.commit_intent(Step::Post, false).await?;
+            // While the ledger was full its sender may have been told that nothing is promised.
+            return Ok((intended && !self.disowned).then_some(offers));
         }
         self.record = records.remove(0);
         pipeline.changed(&self.record, &event(&self.record));

@@ -40,7 +40,8 @@ pub enum Call {
 }
 
 impl Call {
-    const ALL: [Call; 7] = [
+    /// Every call.
+    pub const ALL: [Call; 7] = [
         Call::Token,
         Call::Upload,
         Call::Post,
