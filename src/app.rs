@@ -1,6 +1,5 @@
 //! The composition root: builds, starts, drains. The only place that knows everything.
 
-use std::collections::HashSet;
 use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -9,9 +8,10 @@ use std::time::Duration;
 use actix_rt::Arbiter;
 use tokio::sync::oneshot;
 
+use crate::access::{Access, AccessError};
 use crate::actors::{self, Actors, Cast, ClipRules, Fatal, PurgeRules};
 use crate::clock::Clock;
-use crate::domain::{Conversion, Keeping, Origin, RouteName, UnixMs};
+use crate::domain::{Conversion, Keeping, Origin, RouteName};
 use crate::genesys::api::Api;
 use crate::genesys::http::{HttpLimits, HttpTransport};
 use crate::genesys::media_api::{MediaApiPlanner, MediaApiRoute, MediaApiRules};
@@ -26,14 +26,10 @@ use crate::spool::{Spool, SpoolError};
 use crate::telemetry::Metrics;
 use crate::web::{Listeners, PatienceRules, Servers, Site};
 
+mod housekeeping;
+
 /// How long the start waits for the first token exchange before it goes on, not ready.
 const FIRST_EXCHANGE: Duration = Duration::from_secs(10);
-/// How often free space is looked at.
-const STORAGE_LOOK: Duration = Duration::from_secs(5);
-/// How often old rows are swept.
-const SWEEP: Duration = Duration::from_secs(600);
-/// Rows that one sweep deletes at most, of each kind.
-const SWEEP_ROWS: u32 = 10_000;
 /// How long a drain waits for bodies that are still coming.
 const DRAIN_BODIES: Duration = Duration::from_secs(5);
 /// How often a drain looks whether messages are still awake.
@@ -56,6 +52,9 @@ pub enum StartError {
     /// The system's root certificates cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// Callers cannot be told apart.
+    #[error(transparent)]
+    Access(#[from] AccessError),
     /// The ledger could not be opened.
     #[error(transparent)]
     Ledger(#[from] OpenError),
@@ -98,7 +97,9 @@ impl App {
         fatal: Fatal,
     ) -> Result<App, StartError> {
         let route = settings.route()?;
+        settings.check_access(&credentials.access)?;
         let tls = tls::client_config()?;
+        let access = Access::start(&settings.auth, &credentials.access, &tls).await?;
         let clock = Clock::system();
         let metrics = Metrics::new();
         let listeners = Listeners {
@@ -132,10 +133,10 @@ impl App {
             fatal,
         };
         let pipeline = Pipeline::new(parts, Engine::On(engine.handle()));
-        watch_storage(&pipeline, settings.ledger.free_bytes_min);
-        sweep(&pipeline, settings);
+        housekeeping::watch_storage(&pipeline, settings.ledger.free_bytes_min);
+        housekeeping::sweep(&pipeline, settings);
         recover(&pipeline, &engine).await?;
-        let site = Arc::new(site(settings, Arc::clone(&pipeline)));
+        let site = Arc::new(site(settings, route, access, Arc::clone(&pipeline)));
         let workers = workers(settings.server.workers);
         let linger = Duration::from_secs(settings.server.linger_seconds);
         let servers = Servers::start(site, listeners, workers, linger)
@@ -318,10 +319,12 @@ fn drive_rules(settings: &Settings) -> DriveRules {
     }
 }
 
-fn site(settings: &Settings, pipeline: Arc<Pipeline>) -> Site {
+fn site(settings: &Settings, route: RouteName, access: Access, pipeline: Arc<Pipeline>) -> Site {
     let server = &settings.server;
     Site {
         pipeline,
+        route,
+        access,
         limits: settings.limits.audio(),
         converts: settings.audio.conversion() != Conversion::Off,
         patience: PatienceRules {
@@ -351,40 +354,4 @@ async fn recover(pipeline: &Arc<Pipeline>, engine: &Arbiter) -> Result<(), Start
         "recovered"
     );
     Ok(())
-}
-
-fn watch_storage(pipeline: &Arc<Pipeline>, free_bytes_min: u64) {
-    let pipeline = Arc::clone(pipeline);
-    actix::spawn(async move {
-        loop {
-            let ledger_free_bytes = pipeline.ledger().free_bytes();
-            pipeline.admission().look_at_storage(ledger_free_bytes, free_bytes_min);
-            tokio::time::sleep(STORAGE_LOOK).await;
-        }
-    });
-}
-
-fn sweep(pipeline: &Arc<Pipeline>, settings: &Settings) {
-    let pipeline = Arc::clone(pipeline);
-    let hours = |hours: u32| -i64::from(hours) * 3_600_000;
-    let keys_ago = hours(settings.ledger.keys_keep_hours);
-    let records_ago = hours(settings.ledger.keep_days.saturating_mul(24));
-    let mut strays = HashSet::new();
-    actix::spawn(async move {
-        loop {
-            let now: UnixMs = pipeline.clock().now();
-            let (keys_before, records_before) = (now.plus_ms(keys_ago), now.plus_ms(records_ago));
-            match pipeline.ledger().sweep(keys_before, records_before, SWEEP_ROWS).await {
-                Ok(0) => {}
-                Ok(rows) => tracing::info!(rows, "old rows swept"),
-                Err(error) => tracing::error!(%error, "old rows not swept"),
-            }
-            match pipeline.sweep_spool(&mut strays).await {
-                Ok(0) => {}
-                Ok(files) => tracing::warn!(files, "spool files without a message swept"),
-                Err(error) => tracing::error!(%error, "the spool was not swept"),
-            }
-            tokio::time::sleep(SWEEP).await;
-        }
-    });
 }

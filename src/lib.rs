@@ -1,5 +1,6 @@
 //! Voicepost: a gateway that gives a Genesys Cloud web chat a microphone.
 
+pub mod access;
 pub mod actors;
 pub mod app;
 pub mod audio;

@@ -1,5 +1,6 @@
-//! The OAuth client's credentials (media-api contract, "Hosts and sign-in"). They come from the
-//! environment, or from files that it names, and never from a settings file.
+//! The OAuth client's credentials (media-api contract, "Hosts and sign-in"), and what callers and
+//! operators are known by. They come from the environment, or from files that it names, and never
+//! from a settings file.
 
 use zeroize::Zeroizing;
 
@@ -7,6 +8,8 @@ use super::{Environment, Secret, SettingsError};
 
 const CLIENT_ID: &str = "GENESYS_CLIENT_ID";
 const CLIENT_SECRET: &str = "GENESYS_CLIENT_SECRET";
+const JWT_SECRET: &str = "VOICEPOST_JWT_SECRET";
+const ADMIN_KEY: &str = "VOICEPOST_ADMIN_KEY";
 
 /// What the gateway proves with who it is.
 #[derive(Clone, Debug)]
@@ -15,6 +18,28 @@ pub struct Credentials {
     pub client_id: String,
     /// Its secret.
     pub client_secret: Secret,
+    /// What callers and operators are known by.
+    pub access: AccessSecrets,
+}
+
+/// Secrets of those who call the gateway, as far as it has any.
+#[derive(Clone, Debug, Default)]
+pub struct AccessSecrets {
+    /// What guests' tokens are signed with (HS256).
+    pub jwt_secret: Option<Secret>,
+    /// What operators show.
+    pub admin_key: Option<Secret>,
+}
+
+impl AccessSecrets {
+    /// The secrets in the given environment; files are read.
+    ///
+    /// # Errors
+    /// As for [`Credentials::load`], but one that is not given at all is `None`.
+    pub fn load_from(environment: &Environment) -> Result<AccessSecrets, SettingsError> {
+        let secret = |name| Ok(find(environment, name)?.map(|(_, secret)| secret));
+        Ok(AccessSecrets { jwt_secret: secret(JWT_SECRET)?, admin_key: secret(ADMIN_KEY)? })
+    }
 }
 
 impl Credentials {
@@ -34,18 +59,19 @@ impl Credentials {
     pub fn load_from(environment: &Environment) -> Result<Credentials, SettingsError> {
         let client_id = require(environment, CLIENT_ID)?;
         let client_secret = require(environment, CLIENT_SECRET)?;
-        Ok(Credentials { client_id: client_id.expose().to_owned(), client_secret })
+        let access = AccessSecrets::load_from(environment)?;
+        Ok(Credentials { client_id: client_id.expose().to_owned(), client_secret, access })
     }
 
-    /// For both credentials: the variable's name, and the variable it was read from, if any.
+    /// For each of them: the variable's name, and the variable it was read from, if any.
     ///
     /// # Errors
     /// As for [`Credentials::load`], but one that is not given at all is `None`.
     pub fn sources(
         environment: &Environment,
-    ) -> Result<[(&'static str, Option<String>); 2], SettingsError> {
-        let source = |name| Ok::<_, SettingsError>(find(environment, name)?.map(|(from, _)| from));
-        Ok([(CLIENT_ID, source(CLIENT_ID)?), (CLIENT_SECRET, source(CLIENT_SECRET)?)])
+    ) -> Result<Vec<(&'static str, Option<String>)>, SettingsError> {
+        let source = |name| Ok((name, find(environment, name)?.map(|(from, _)| from)));
+        [CLIENT_ID, CLIENT_SECRET, JWT_SECRET, ADMIN_KEY].into_iter().map(source).collect()
     }
 }
 

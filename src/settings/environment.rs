@@ -10,6 +10,9 @@ use super::SettingsError;
 /// set variables such as `VOICEPOST_PORT` for a service of that name.
 pub(super) const PREFIX: &str = "VOICEPOST__";
 
+/// What the names of variables that are secrets, or name their files, start with.
+const SECRETS: [&str; 3] = ["GENESYS_CLIENT_", "VOICEPOST_JWT_SECRET", "VOICEPOST_ADMIN_KEY"];
+
 /// The variables that concern the gateway. May hold the credentials: `Debug` shows names only.
 #[derive(Clone, Default)]
 pub struct Environment(BTreeMap<String, String>);
@@ -23,7 +26,7 @@ impl Environment {
         let mut variables = BTreeMap::new();
         for (name, value) in std::env::vars_os() {
             let Ok(name) = name.into_string() else { continue };
-            if !name.starts_with(PREFIX) && !name.starts_with("GENESYS_CLIENT_") {
+            if !name.starts_with(PREFIX) && !SECRETS.iter().any(|start| name.starts_with(start)) {
                 continue;
             }
             let Ok(value) = value.into_string() else {

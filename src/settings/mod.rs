@@ -13,6 +13,7 @@ use crate::domain::RouteName;
 
 mod admin;
 mod audio;
+mod auth;
 mod check;
 mod credentials;
 mod delivery;
@@ -33,7 +34,8 @@ mod transcript;
 
 pub use admin::Admin;
 pub use audio::{Audio, Convert};
-pub use credentials::Credentials;
+pub use auth::Auth;
+pub use credentials::{AccessSecrets, Credentials};
 pub use delivery::{Delivery, OnUnknown};
 pub use environment::Environment;
 pub use error::{Problem, SettingsError, Warning};
@@ -59,6 +61,8 @@ pub struct Settings {
     pub server: Server,
     /// Where operators reach it.
     pub admin: Admin,
+    /// Who may send.
+    pub auth: Auth,
     /// The Genesys Cloud organisation behind it.
     pub genesys: Genesys,
     /// What a clip may be.
@@ -117,7 +121,7 @@ impl Settings {
     pub fn check(&self) -> Result<Vec<Warning>, SettingsError> {
         let mut check = Check::default();
         self.server.check(&mut check);
-        self.admin.check(&mut check);
+        self.auth.check(&mut check);
         self.genesys.check(&mut check);
         self.limits.check(&mut check);
         self.audio.check(&mut check);
@@ -132,7 +136,22 @@ impl Settings {
         check.finish()
     }
 
+    /// Checks what holds between settings and secrets, which come from elsewhere: nothing is
+    /// reachable from other hosts as long as nobody has to say who they are.
+    ///
+    /// # Errors
+    /// `Invalid`, naming what has to be set.
+    pub fn check_access(&self, secrets: &AccessSecrets) -> Result<(), SettingsError> {
+        let mut check = Check::default();
+        self.admin.check_access(secrets, &mut check);
+        self.auth.check_access(secrets, &mut check);
+        check.finish().map(drop)
+    }
+
     fn check_across(&self, check: &mut Check) {
+        if !self.auth.is_on() {
+            check.loopback("server.listen", self.server.listen, auth::HOW_TO_TURN_ON);
+        }
         let (server, admin) = (self.server.listen, self.admin.listen);
         if server == admin && server.port() != 0 {
             check.problem("admin.listen", format!("is {admin}, where server.listen already is"));

@@ -6,6 +6,7 @@
 mod admin;
 mod answers;
 mod fields;
+mod guard;
 mod health;
 mod linger;
 mod messages;
@@ -13,6 +14,7 @@ mod openapi;
 mod orders;
 mod prefer;
 mod problem;
+mod scope;
 mod server;
 mod sips;
 mod upload;
@@ -25,13 +27,18 @@ use std::time::Duration;
 
 use actix_web::web::{ServiceConfig, delete, get, post, resource};
 
-use crate::domain::AudioLimits;
+use crate::access::Access;
+use crate::domain::{AudioLimits, RouteName};
 use crate::pipeline::Pipeline;
 
 /// What the handlers work with.
 pub struct Site {
     /// Everything behind HTTP.
     pub pipeline: Arc<Pipeline>,
+    /// The way messages take.
+    pub route: RouteName,
+    /// Who may send.
+    pub access: Access,
     /// What a clip may be.
     pub limits: AudioLimits,
     /// Whether clips that cannot be delivered as they are may be converted.
@@ -55,7 +62,10 @@ pub struct PatienceRules {
     pub body_bytes_per_second_min: u64,
 }
 
-/// The public listener.
+/// Paths of the public listener that tell everyone the same; all others ask who is there.
+const OPEN_PATHS: [&str; 4] = ["/v1/limits", "/openapi.json", "/livez", "/readyz"];
+
+/// The public listener. `guard` stands before it.
 fn public(routes: &mut ServiceConfig) {
     routes
         .app_data(upload::parser())

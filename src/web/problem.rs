@@ -41,6 +41,8 @@ const fn row(code: Code) -> Row {
         Code::UnknownPart => (400, "A part is not known", false),
         Code::DuplicatePart => (400, "A part was sent twice", false),
         Code::InvalidField => (400, "A field has a value it must not have", false),
+        Code::Unauthorized => (401, "Nobody knows who asks", false),
+        Code::Forbidden => (403, "The caller may not do this", false),
         Code::RouteNotFound => (404, "There is nothing at this path", false),
         Code::MessageNotFound => (404, "There is no such voice message", false),
         Code::ConversationNotFound => (404, "Genesys does not know the conversation", false),

@@ -8,13 +8,14 @@ use actix_http::{HttpService, Protocol};
 use actix_rt::net::TcpStream;
 use actix_service::{ServiceFactoryExt, fn_service, map_config};
 use actix_web::dev::{AppConfig, Server, ServerHandle};
+use actix_web::middleware::from_fn;
 use actix_web::web::Data;
 use actix_web::{App, HttpServer};
 use rustix::net::sockopt::set_socket_recv_buffer_size;
 use rustix::process::Resource;
 
 use super::sips::Sips;
-use super::{Site, linger, operators, public};
+use super::{Site, guard, linger, operators, public};
 
 /// Time for the head of a request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
@@ -58,7 +59,8 @@ impl Servers {
         let data = Data::from(site);
         let app_data = data.clone();
         let connection = move || {
-            let app = App::new().app_data(app_data.clone()).configure(public);
+            let app =
+                App::new().app_data(app_data.clone()).wrap(from_fn(guard::admit)).configure(public);
             let http = HttpService::build()
                 .client_request_timeout(HEAD_TIMEOUT)
                 // A sender who is refused while still sending must be able to read why.

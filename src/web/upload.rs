@@ -55,7 +55,7 @@ impl<T: Into<Problem>> From<T> for Refused {
 }
 
 impl Refused {
-    fn after_reading(problem: Problem) -> Refused {
+    pub(super) fn after_reading(problem: Problem) -> Refused {
         Refused { problem, unread: false }
     }
 }
@@ -112,6 +112,13 @@ pub(super) async fn read(
     let Judged { clip, media, sha256 } = clip;
     let clip = clip.finish().await.map_err(Refused::after_reading)?;
     Ok(Body { clip, media, sha256, fields })
+}
+
+/// Whether a body comes with the request.
+pub(super) fn has_body(request: &HttpRequest) -> bool {
+    let headers = request.headers();
+    let empty = headers.get("content-length").is_none_or(|length| length.as_bytes() == b"0");
+    !empty || headers.contains_key("transfer-encoding")
 }
 
 /// What can be refused before a byte of the body is read; tells how long it is said to be.

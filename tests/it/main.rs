@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 #![allow(clippy::disallowed_methods, reason = "tests wait on plain threads")]
 
+mod access;
 mod admin;
+mod attacks_tokens;
 mod audio;
 mod audio_hostile;
 mod batches;
@@ -17,6 +19,7 @@ mod full_disk;
 mod gate_properties;
 mod genesys_says_no;
 mod held;
+mod keys;
 mod lane_order;
 mod ledger;
 mod ledger_file;

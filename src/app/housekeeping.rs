@@ -1,0 +1,54 @@
+//! What goes on beside the messages: a look at the disks, and the sweep of what is old.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::domain::UnixMs;
+use crate::pipeline::Pipeline;
+use crate::settings::Settings;
+
+/// How often free space is looked at.
+const STORAGE_LOOK: Duration = Duration::from_secs(5);
+/// How often old rows are swept.
+const SWEEP: Duration = Duration::from_secs(600);
+/// Rows that one sweep deletes at most, of each kind.
+const SWEEP_ROWS: u32 = 10_000;
+
+/// Looks at the free space of both disks, for as long as the system runs.
+pub(super) fn watch_storage(pipeline: &Arc<Pipeline>, free_bytes_min: u64) {
+    let pipeline = Arc::clone(pipeline);
+    actix::spawn(async move {
+        loop {
+            let ledger_free_bytes = pipeline.ledger().free_bytes();
+            pipeline.admission().look_at_storage(ledger_free_bytes, free_bytes_min);
+            tokio::time::sleep(STORAGE_LOOK).await;
+        }
+    });
+}
+
+/// Deletes rows and spool files that nobody needs any more, for as long as the system runs.
+pub(super) fn sweep(pipeline: &Arc<Pipeline>, settings: &Settings) {
+    let pipeline = Arc::clone(pipeline);
+    let hours = |hours: u32| -i64::from(hours) * 3_600_000;
+    let keys_ago = hours(settings.ledger.keys_keep_hours);
+    let records_ago = hours(settings.ledger.keep_days.saturating_mul(24));
+    let mut strays = HashSet::new();
+    actix::spawn(async move {
+        loop {
+            let now: UnixMs = pipeline.clock().now();
+            let (keys_before, records_before) = (now.plus_ms(keys_ago), now.plus_ms(records_ago));
+            match pipeline.ledger().sweep(keys_before, records_before, SWEEP_ROWS).await {
+                Ok(0) => {}
+                Ok(rows) => tracing::info!(rows, "old rows swept"),
+                Err(error) => tracing::error!(%error, "old rows not swept"),
+            }
+            match pipeline.sweep_spool(&mut strays).await {
+                Ok(0) => {}
+                Ok(files) => tracing::warn!(files, "spool files without a message swept"),
+                Err(error) => tracing::error!(%error, "the spool was not swept"),
+            }
+            tokio::time::sleep(SWEEP).await;
+        }
+    });
+}
