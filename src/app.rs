@@ -8,7 +8,7 @@ use std::time::Duration;
 use actix_rt::Arbiter;
 use tokio::sync::oneshot;
 
-use crate::access::{Access, AccessError};
+use crate::access::{Access, AccessError, OperatorKey};
 use crate::actors::{self, Actors, Cast, ClipRules, Fatal, PurgeRules};
 use crate::clock::Clock;
 use crate::domain::{Conversion, Keeping, Origin, RouteName};
@@ -18,9 +18,9 @@ use crate::genesys::media_api::{MediaApiPlanner, MediaApiRoute, MediaApiRules};
 use crate::genesys::tls::{self, TlsError};
 use crate::genesys::{Planner, Route};
 use crate::ledger::sqlite::{SqliteLedger, SqliteOptions};
-use crate::ledger::{Ledger, OpenError};
+use crate::ledger::{AuditLog, Ledger, OpenError};
 use crate::pipeline::{Admission, Bounds, DriveRules, Engine, Parts, Pipeline, RecoveryError};
-use crate::settings::{Credentials, LedgerUrl, Settings, SettingsError};
+use crate::settings::{AccessSecrets, Credentials, LedgerUrl, Settings, SettingsError};
 use crate::spool::disk::DiskSpool;
 use crate::spool::{Spool, SpoolError};
 use crate::telemetry::Metrics;
@@ -55,6 +55,9 @@ pub enum StartError {
     /// Callers cannot be told apart.
     #[error(transparent)]
     Access(#[from] AccessError),
+    /// The system gives no random numbers.
+    #[error("the system has no randomness for keys")]
+    Randomness,
     /// The ledger could not be opened.
     #[error(transparent)]
     Ledger(#[from] OpenError),
@@ -100,6 +103,7 @@ impl App {
         settings.check_access(&credentials.access)?;
         let tls = tls::client_config()?;
         let access = Access::start(&settings.auth, &credentials.access, &tls).await?;
+        let operator_key = operator_key(&credentials.access)?;
         let clock = Clock::system();
         let metrics = Metrics::new();
         let listeners = Listeners {
@@ -116,6 +120,7 @@ impl App {
             Origin { host: settings.genesys.api_url(), client: credentials.client_id.clone() };
         let engine = Arbiter::new();
         let shared: Arc<dyn Ledger> = ledger.clone();
+        let doors = Doors { access, operator_key, audit: ledger.clone() };
         let cast =
             cast(settings, route, &origin, credentials, &shared, tls, &clock, &metrics, &fatal);
         let actors = start_actors(&engine, cast).await?;
@@ -136,7 +141,7 @@ impl App {
         housekeeping::watch_storage(&pipeline, settings.ledger.free_bytes_min);
         housekeeping::sweep(&pipeline, settings);
         recover(&pipeline, &engine).await?;
-        let site = Arc::new(site(settings, route, access, Arc::clone(&pipeline)));
+        let site = Arc::new(site(settings, route, doors, Arc::clone(&pipeline)));
         let workers = workers(settings.server.workers);
         let linger = Duration::from_secs(settings.server.linger_seconds);
         let servers = Servers::start(site, listeners, workers, linger)
@@ -319,12 +324,26 @@ fn drive_rules(settings: &Settings) -> DriveRules {
     }
 }
 
-fn site(settings: &Settings, route: RouteName, access: Access, pipeline: Arc<Pipeline>) -> Site {
+/// Who may come in, and the book of what operators did.
+struct Doors {
+    access: Access,
+    operator_key: Option<OperatorKey>,
+    audit: Arc<dyn AuditLog>,
+}
+
+fn operator_key(secrets: &AccessSecrets) -> Result<Option<OperatorKey>, StartError> {
+    let Some(key) = &secrets.admin_key else { return Ok(None) };
+    OperatorKey::new(key.expose()).map(Some).ok_or(StartError::Randomness)
+}
+
+fn site(settings: &Settings, route: RouteName, doors: Doors, pipeline: Arc<Pipeline>) -> Site {
     let server = &settings.server;
     Site {
         pipeline,
         route,
-        access,
+        access: doors.access,
+        operator_key: doors.operator_key,
+        audit: doors.audit,
         limits: settings.limits.audio(),
         converts: settings.audio.conversion() != Conversion::Off,
         patience: PatienceRules {

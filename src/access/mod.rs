@@ -5,6 +5,7 @@
 //! - `clips`: how often a guest's token was used
 //! - `guest`: what a guest's token has to say; `tokens`: whether it is genuine
 //! - `key_set`, `key_source`: the issuer's public keys (JWKS), and where they are had from
+//! - `operator_key`: what operators show
 //! - `ring_verifier`: the signatures themselves; `start`: all of it, as the settings say
 //!
 //! Nothing here knows HTTP: a token comes in, a caller or the reason why not goes out. Invariant 8:
@@ -16,6 +17,7 @@ mod key_file;
 mod key_set;
 mod key_source;
 mod keys;
+mod operator_key;
 mod ring_verifier;
 mod start;
 mod tokens;
@@ -24,6 +26,7 @@ pub use clips::{ClipPlace, NoClip};
 pub use guest::Guest;
 pub use key_file::{KeyFile, KeyFileError};
 pub use keys::{ApiKey, KeyTable, NewKey};
+pub use operator_key::OperatorKey;
 pub use start::AccessError;
 pub use tokens::{TokenRules, Tokens, TokensError};
 

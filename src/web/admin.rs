@@ -208,6 +208,23 @@ pub(super) async fn history(
     respond(&request, rows.await)
 }
 
+#[derive(Deserialize)]
+pub(super) struct AuditPage {
+    before: Option<u64>,
+    limit: Option<u32>,
+}
+
+/// `GET /admin/audit`: what operators did, the newest first; `?before=` goes on from a row.
+pub(super) async fn audit(request: HttpRequest, page: Query<AuditPage>) -> HttpResponse {
+    let site = answers::site(&request);
+    let before = page.before.unwrap_or(i64::MAX.unsigned_abs());
+    let limit = Page { limit: page.limit }.limit();
+    match site.audit.latest(before, limit).await {
+        Ok(rows) => answers::json(&request, StatusCode::OK, &rows),
+        Err(error) => fault(&request, &error.to_string()),
+    }
+}
+
 /// `GET /admin/purges`: what is owed, the earliest first.
 pub(super) async fn purges(request: HttpRequest, page: Query<Page>) -> HttpResponse {
     let site = answers::site(&request);

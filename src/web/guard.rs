@@ -11,12 +11,21 @@ use actix_web::middleware::Next;
 use actix_web::{HttpMessage, HttpRequest, HttpResponse};
 
 use super::upload::has_body;
-use super::{OPEN_PATHS, Site, answers, linger, problem};
+use super::{OPEN_PATHS, Site, answers, headers, linger, problem};
 use crate::access::{Caller, Denied};
 use crate::domain::{Code, Problem};
 
 /// Finds out who asks, and lets them on.
 pub(super) async fn admit(
+    request: ServiceRequest,
+    next: Next<BoxBody>,
+) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+    let mut response = pass(request, next).await?;
+    headers::make_strict(response.headers_mut());
+    Ok(response)
+}
+
+async fn pass(
     request: ServiceRequest,
     next: Next<BoxBody>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {

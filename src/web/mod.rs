@@ -4,9 +4,11 @@
 //! probers; the admin listener serves operators and has no route in common with it.
 
 mod admin;
+mod admin_guard;
 mod answers;
 mod fields;
 mod guard;
+mod headers;
 mod health;
 mod linger;
 mod messages;
@@ -27,8 +29,9 @@ use std::time::Duration;
 
 use actix_web::web::{ServiceConfig, delete, get, post, resource};
 
-use crate::access::Access;
+use crate::access::{Access, OperatorKey};
 use crate::domain::{AudioLimits, RouteName};
+use crate::ledger::AuditLog;
 use crate::pipeline::Pipeline;
 
 /// What the handlers work with.
@@ -39,6 +42,10 @@ pub struct Site {
     pub route: RouteName,
     /// Who may send.
     pub access: Access,
+    /// What operators have to show.
+    pub operator_key: Option<OperatorKey>,
+    /// What operators did.
+    pub audit: Arc<dyn AuditLog>,
     /// What a clip may be.
     pub limits: AudioLimits,
     /// Whether clips that cannot be delivered as they are may be converted.
@@ -89,7 +96,7 @@ fn public(routes: &mut ServiceConfig) {
         .default_service(actix_web::web::to(answers::route_not_found));
 }
 
-/// The admin listener.
+/// The admin listener. `admin_guard` stands before it.
 fn operators(routes: &mut ServiceConfig) {
     routes
         .configure(admin::refusals)
@@ -98,6 +105,7 @@ fn operators(routes: &mut ServiceConfig) {
         .service(read_only("/admin/held").route(get().to(admin::held)))
         .service(read_only("/admin/messages/{id}").route(get().to(admin::message)))
         .service(read_only("/admin/messages/{id}/history").route(get().to(admin::history)))
+        .service(read_only("/admin/audit").route(get().to(admin::audit)))
         .service(read_only("/admin/purges").route(get().to(admin::purges)))
         .service(command("/admin/messages/{id}/purge").route(post().to(orders::purge_now)))
         .service(command("/admin/messages/{id}/release").route(post().to(orders::release)))

@@ -15,7 +15,7 @@ use rustix::net::sockopt::set_socket_recv_buffer_size;
 use rustix::process::Resource;
 
 use super::sips::Sips;
-use super::{Site, guard, linger, operators, public};
+use super::{Site, admin_guard, guard, linger, operators, public};
 
 /// Time for the head of a request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
@@ -85,13 +85,15 @@ impl Servers {
             .disable_signals()
             .listen("public", listeners.public, connection)?
             .run();
-        let admin = HttpServer::new(move || App::new().app_data(data.clone()).configure(operators))
-            .workers(1)
-            .client_request_timeout(HEAD_TIMEOUT)
-            .shutdown_timeout(1)
-            .disable_signals()
-            .listen(listeners.admin)?
-            .run();
+        let admin = HttpServer::new(move || {
+            App::new().app_data(data.clone()).wrap(from_fn(admin_guard::admit)).configure(operators)
+        })
+        .workers(1)
+        .client_request_timeout(HEAD_TIMEOUT)
+        .shutdown_timeout(1)
+        .disable_signals()
+        .listen(listeners.admin)?
+        .run();
         Ok(Servers { handles: [spawn(public), spawn(admin)] })
     }
 

@@ -5,6 +5,7 @@
 
 mod access;
 mod admin;
+mod admin_access;
 mod attacks_tokens;
 mod audio;
 mod audio_hostile;

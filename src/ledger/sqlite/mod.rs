@@ -8,6 +8,7 @@
 //! place. A commit or question is handed over when its future is first polled: dropped before
 //! that it never happens, dropped later it happens unseen.
 
+mod audit;
 mod directory;
 mod read;
 mod reader;

@@ -4,6 +4,7 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::audit;
 use super::read;
 use super::rows::{self, MessageValues};
 use crate::domain::{MessageId, Record, UnixMs};
@@ -258,5 +259,5 @@ pub(super) fn sweep(connection: &Connection, sweep: Sweep) -> rusqlite::Result<u
                ORDER BY created_at LIMIT ?2)",
         )?
         .execute(params![records_before.0, sweep.limit])?;
-    Ok(keys as u64 + records as u64)
+    Ok(keys as u64 + records as u64 + audit::sweep(connection, sweep.records_before)?)
 }

@@ -11,6 +11,7 @@ use rusqlite::{Connection, ErrorCode};
 use tokio::sync::{mpsc, oneshot};
 
 use super::Fatal;
+use super::audit::{self, Entry};
 use super::write::{self, Sweep};
 use crate::ledger::{CommitError, Committed, Transition};
 
@@ -37,6 +38,7 @@ impl<W, T> Job<W, T> {
 pub(super) enum Operation {
     Commit(Job<Vec<Transition>, Vec<Committed>>),
     Sweep(Job<Sweep, u64>),
+    Audit(Job<Entry, u64>),
     /// Take nothing more, finish what waits, end.
     Close,
 }
@@ -46,6 +48,7 @@ impl Operation {
         match self {
             Operation::Commit(job) => job.outcome = write::apply(connection, &job.work)?,
             Operation::Sweep(job) => job.outcome = Ok(write::sweep(connection, job.work)?),
+            Operation::Audit(job) => job.outcome = Ok(audit::write(connection, &job.work)?),
             Operation::Close => {}
         }
         Ok(())
@@ -55,6 +58,7 @@ impl Operation {
         match self {
             Operation::Commit(job) => job.answer(failure),
             Operation::Sweep(job) => job.answer(failure),
+            Operation::Audit(job) => job.answer(failure),
             Operation::Close => {}
         }
     }

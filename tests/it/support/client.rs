@@ -47,7 +47,7 @@ impl Request {
     pub fn head(&self, framing: &str) -> Vec<u8> {
         let Request { method, path, .. } = self;
         let mut head =
-            format!("{method} {path} HTTP/1.1\r\nHost: gateway\r\nConnection: close\r\n");
+            format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n");
         for (name, value) in &self.headers {
             head += &format!("{name}: {value}\r\n");
         }
