@@ -8,7 +8,7 @@ use std::time::Duration;
 use actix_rt::Arbiter;
 use tokio::sync::oneshot;
 
-use crate::access::{Access, AccessError, OperatorKey};
+use crate::access::{Access, AccessError, OperatorKey, Quotas};
 use crate::actors::{self, Actors, Cast, ClipRules, Fatal, PurgeRules};
 use crate::clock::Clock;
 use crate::domain::{Conversion, Keeping, Origin, RouteName};
@@ -24,7 +24,7 @@ use crate::settings::{AccessSecrets, Credentials, LedgerUrl, Settings, SettingsE
 use crate::spool::disk::DiskSpool;
 use crate::spool::{Spool, SpoolError};
 use crate::telemetry::Metrics;
-use crate::web::{Listeners, PatienceRules, Servers, Site};
+use crate::web::{CorsRules, Listeners, PatienceRules, Servers, Site};
 
 mod housekeeping;
 
@@ -120,7 +120,9 @@ impl App {
             Origin { host: settings.genesys.api_url(), client: credentials.client_id.clone() };
         let engine = Arbiter::new();
         let shared: Arc<dyn Ledger> = ledger.clone();
-        let doors = Doors { access, operator_key, audit: ledger.clone() };
+        let strangers = access.is_on() || settings.server.proxy_hops > 0;
+        let quotas = Arc::new(Quotas::new(&settings.quota, strangers));
+        let doors = Doors { access, quotas, operator_key, audit: ledger.clone() };
         let cast =
             cast(settings, route, &origin, credentials, &shared, tls, &clock, &metrics, &fatal);
         let actors = start_actors(&engine, cast).await?;
@@ -140,6 +142,7 @@ impl App {
         let pipeline = Pipeline::new(parts, Engine::On(engine.handle()));
         housekeeping::watch_storage(&pipeline, settings.ledger.free_bytes_min);
         housekeeping::sweep(&pipeline, settings);
+        housekeeping::sweep_quotas(&doors.quotas);
         recover(&pipeline, &engine).await?;
         let site = Arc::new(site(settings, route, doors, Arc::clone(&pipeline)));
         let workers = workers(settings.server.workers);
@@ -327,6 +330,7 @@ fn drive_rules(settings: &Settings) -> DriveRules {
 /// Who may come in, and the book of what operators did.
 struct Doors {
     access: Access,
+    quotas: Arc<Quotas>,
     operator_key: Option<OperatorKey>,
     audit: Arc<dyn AuditLog>,
 }
@@ -342,6 +346,12 @@ fn site(settings: &Settings, route: RouteName, doors: Doors, pipeline: Arc<Pipel
         pipeline,
         route,
         access: doors.access,
+        quotas: doors.quotas,
+        proxy_hops: server.proxy_hops,
+        cors: CorsRules {
+            origins: settings.cors.origins(),
+            max_age_seconds: settings.cors.max_age_seconds,
+        },
         operator_key: doors.operator_key,
         audit: doors.audit,
         limits: settings.limits.audio(),

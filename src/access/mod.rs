@@ -6,6 +6,7 @@
 //! - `guest`: what a guest's token has to say; `tokens`: whether it is genuine
 //! - `key_set`, `key_source`: the issuer's public keys (JWKS), and where they are had from
 //! - `operator_key`: what operators show
+//! - `quota`: how much callers may ask
 //! - `ring_verifier`: the signatures themselves; `start`: all of it, as the settings say
 //!
 //! Nothing here knows HTTP: a token comes in, a caller or the reason why not goes out. Invariant 8:
@@ -18,6 +19,7 @@ mod key_set;
 mod key_source;
 mod keys;
 mod operator_key;
+mod quota;
 mod ring_verifier;
 mod start;
 mod tokens;
@@ -27,6 +29,7 @@ pub use guest::Guest;
 pub use key_file::{KeyFile, KeyFileError};
 pub use keys::{ApiKey, KeyTable, NewKey};
 pub use operator_key::OperatorKey;
+pub use quota::{Quotas, Standing};
 pub use start::AccessError;
 pub use tokens::{TokenRules, Tokens, TokensError};
 
@@ -64,6 +67,17 @@ impl Caller {
     }
 }
 
+/// What a request shows of who sent it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Shown<'a> {
+    /// Nothing is asked for.
+    Nothing,
+    /// The API key of this caller.
+    Key(Caller),
+    /// A token, not verified yet: that takes time.
+    Token(&'a str),
+}
+
 /// Why a request has no caller. The texts are for whoever sent it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Denied {
@@ -99,18 +113,17 @@ impl Access {
         self.keys.is_some() || self.tokens.is_some()
     }
 
-    /// The caller with these `Authorization` headers. Waits only where a token names a key of the
-    /// issuer that has to be fetched first, and then for a few seconds at most.
+    /// What these `Authorization` headers show. Takes no more than a digest, so that whoever shows
+    /// nothing that is known can be counted before anything is verified.
     ///
     /// # Errors
-    /// Why there is none.
-    pub async fn identify(
+    /// Why it is nothing that a caller could show.
+    pub fn shown<'a>(
         &self,
-        mut authorization: impl Iterator<Item = Option<&str>>,
-        now: UnixMs,
-    ) -> Result<Caller, Denied> {
+        mut authorization: impl Iterator<Item = Option<&'a str>>,
+    ) -> Result<Shown<'a>, Denied> {
         if !self.is_on() {
-            return Ok(Caller::loopback());
+            return Ok(Shown::Nothing);
         }
         let header = authorization.next().ok_or(Denied::Missing)?.ok_or(Denied::Malformed)?;
         if authorization.next().is_some() {
@@ -119,10 +132,25 @@ impl Access {
         let token = bearer(header).ok_or(Denied::Malformed)?;
         if keys::looks_like_a_key(token) {
             let table = self.keys.as_ref().ok_or(Denied::UnknownKey)?;
-            return table.caller(token).ok_or(Denied::UnknownKey);
+            return table.caller(token).map(Shown::Key).ok_or(Denied::UnknownKey);
         }
-        let tokens = self.tokens.as_ref().ok_or(Denied::UnknownKey)?;
-        tokens.caller(token, now).await
+        Ok(Shown::Token(token))
+    }
+
+    /// The caller who shows this. Waits only where a token names a key of the issuer that has to be
+    /// fetched first, and then for a few seconds at most.
+    ///
+    /// # Errors
+    /// Why the token is not believed.
+    pub async fn identify(&self, shown: Shown<'_>, now: UnixMs) -> Result<Caller, Denied> {
+        match shown {
+            Shown::Nothing => Ok(Caller::loopback()),
+            Shown::Key(caller) => Ok(caller),
+            Shown::Token(token) => {
+                let tokens = self.tokens.as_ref().ok_or(Denied::UnknownKey)?;
+                tokens.caller(token, now).await
+            }
+        }
     }
 
     /// Takes one of the clips that the guest's token is good for; given back where it is dropped

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::access::Quotas;
 use crate::domain::UnixMs;
 use crate::pipeline::Pipeline;
 use crate::settings::Settings;
@@ -12,6 +13,8 @@ use crate::settings::Settings;
 const STORAGE_LOOK: Duration = Duration::from_secs(5);
 /// How often old rows are swept.
 const SWEEP: Duration = Duration::from_secs(600);
+/// How often callers are forgotten whose whole quota is there again.
+const SWEEP_QUOTAS: Duration = Duration::from_secs(10);
 /// Rows that one sweep deletes at most, of each kind.
 const SWEEP_ROWS: u32 = 10_000;
 
@@ -23,6 +26,19 @@ pub(super) fn watch_storage(pipeline: &Arc<Pipeline>, free_bytes_min: u64) {
             let ledger_free_bytes = pipeline.ledger().free_bytes();
             pipeline.admission().look_at_storage(ledger_free_bytes, free_bytes_min);
             tokio::time::sleep(STORAGE_LOOK).await;
+        }
+    });
+}
+
+/// Keeps the tables of callers small, for as long as the system runs.
+pub(super) fn sweep_quotas(quotas: &Arc<Quotas>) {
+    let quotas = Arc::clone(quotas);
+    actix::spawn(async move {
+        loop {
+            tokio::time::sleep(SWEEP_QUOTAS).await;
+            let quotas = Arc::clone(&quotas);
+            // Long where they are many. It does not panic, and nothing waits for it.
+            let _ = tokio::task::spawn_blocking(move || quotas.sweep()).await;
         }
     });
 }

@@ -74,6 +74,8 @@ codes! {
     IdempotencyMismatch = "idempotency-mismatch",
     /// Genesys refused the clip itself.
     ClipRefusedByGenesys = "clip-refused-by-genesys",
+    /// The caller has asked too much in too short a time.
+    QuotaExceeded = "quota-exceeded",
     /// Genesys refused the call for good.
     GenesysRefused = "genesys-refused",
     /// Genesys could not be reached, or answered that it cannot serve now.

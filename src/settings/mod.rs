@@ -15,6 +15,7 @@ mod admin;
 mod audio;
 mod auth;
 mod check;
+mod cors;
 mod credentials;
 mod delivery;
 mod environment;
@@ -27,6 +28,7 @@ mod log;
 mod memory;
 mod parse;
 mod purge;
+mod quota;
 mod secret;
 mod server;
 mod spool;
@@ -35,6 +37,7 @@ mod transcript;
 pub use admin::Admin;
 pub use audio::{Audio, Convert};
 pub use auth::Auth;
+pub use cors::Cors;
 pub use credentials::{AccessSecrets, Credentials};
 pub use delivery::{Delivery, OnUnknown};
 pub use environment::Environment;
@@ -46,6 +49,7 @@ pub use limits::Limits;
 pub use log::{Log, LogFormat};
 pub use memory::Memory;
 pub use purge::Purge;
+pub use quota::Quota;
 pub use secret::Secret;
 pub use server::Server;
 pub use spool::Spool;
@@ -63,6 +67,10 @@ pub struct Settings {
     pub admin: Admin,
     /// Who may send.
     pub auth: Auth,
+    /// How much callers may ask.
+    pub quota: Quota,
+    /// Pages of which origins may ask.
+    pub cors: Cors,
     /// The Genesys Cloud organisation behind it.
     pub genesys: Genesys,
     /// What a clip may be.
@@ -122,6 +130,8 @@ impl Settings {
         let mut check = Check::default();
         self.server.check(&mut check);
         self.auth.check(&mut check);
+        self.quota.check(&mut check);
+        self.cors.check(&mut check);
         self.genesys.check(&mut check);
         self.limits.check(&mut check);
         self.audio.check(&mut check);

@@ -14,6 +14,8 @@ pub struct Server {
     /// Address of `/v1`; loopback only, as long as callers need not say who they are.
     #[serde(deserialize_with = "parse::text")]
     pub listen: SocketAddr,
+    /// Reverse proxies between clients and the gateway.
+    pub proxy_hops: usize,
     /// HTTP worker threads; 0 means one per core.
     pub workers: usize,
     /// How long a sender waits for delivery unless it says otherwise.
@@ -37,6 +39,7 @@ const WAIT_SECONDS_LIMIT: u64 = 60;
 
 impl Server {
     pub(super) fn check(&self, check: &mut Check) {
+        check.range("server.proxy_hops", self.proxy_hops, 0..=16);
         check.range("server.workers", self.workers, 0..=256);
         check.range("server.wait_seconds_max", self.wait_seconds_max, 0..=WAIT_SECONDS_LIMIT);
         check.ordered(

@@ -7,16 +7,14 @@
 use actix_web::body::BoxBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::Method;
-use actix_web::http::header::{AUTHORIZATION, HOST, HeaderValue, ORIGIN, WWW_AUTHENTICATE};
+use actix_web::http::header::{AUTHORIZATION, HeaderValue, WWW_AUTHENTICATE};
 use actix_web::middleware::Next;
 use actix_web::{HttpRequest, HttpResponse};
 
-use super::{Site, answers, headers, problem};
+use super::{PROBE_PATHS, Site, answers, cors, headers, problem};
 use crate::domain::{Code, Problem};
 use crate::ledger::Order;
 
-/// Paths for probers, who have no key.
-const OPEN_PATHS: [&str; 2] = ["/livez", "/readyz"];
 /// How much of an order's path is kept.
 const PATH_CHARS_KEPT: usize = 200;
 
@@ -40,7 +38,7 @@ fn is_order(method: &Method) -> bool {
 }
 
 fn refusal(request: &HttpRequest, site: &Site) -> Option<HttpResponse> {
-    if OPEN_PATHS.contains(&request.path()) {
+    if PROBE_PATHS.contains(&request.path()) {
         return None;
     }
     if let Some(key) = &site.operator_key {
@@ -54,14 +52,11 @@ fn refusal(request: &HttpRequest, site: &Site) -> Option<HttpResponse> {
             return Some(refusal);
         }
     }
-    let host = header(request, HOST.as_str());
     let forbidden = |detail| Some(problem::respond(request, Problem::new(Code::Forbidden, detail)));
-    if let Some(origin) = header(request, ORIGIN.as_str())
-        && origin.split_once("://").map(|(_, authority)| authority) != host
-    {
+    if cors::is_from_elsewhere(request) {
         return forbidden("the operators' listener serves no page of another origin");
     }
-    if site.operator_key.is_none() && !host.is_some_and(is_local) {
+    if site.operator_key.is_none() && !cors::is_called_by_address(request) {
         return forbidden("without a key the operators' listener is called by its address only");
     }
     None
@@ -96,18 +91,6 @@ async fn order(
     Ok(response)
 }
 
-fn header<'a>(request: &'a HttpRequest, name: &str) -> Option<&'a str> {
-    request.headers().get(name).and_then(|value| value.to_str().ok())
-}
-
 fn address(request: &HttpRequest) -> String {
     request.peer_addr().map_or_else(|| "unknown".to_owned(), |peer| peer.ip().to_string())
-}
-
-/// An address, or the one name that nobody else can have.
-fn is_local(host: &str) -> bool {
-    let name = host.rsplit_once(':').filter(|(_, port)| port.parse::<u16>().is_ok());
-    let name = name.map_or(host, |(name, _)| name);
-    let name = name.trim_start_matches('[').trim_end_matches(']');
-    name == "localhost" || name.parse::<std::net::IpAddr>().is_ok()
 }

@@ -10,17 +10,25 @@ use actix_web::http::header::{AUTHORIZATION, HeaderValue, WWW_AUTHENTICATE};
 use actix_web::middleware::Next;
 use actix_web::{HttpMessage, HttpRequest, HttpResponse};
 
+use super::client_address::client_address;
 use super::upload::has_body;
-use super::{OPEN_PATHS, Site, answers, headers, linger, problem};
-use crate::access::{Caller, Denied};
+use super::{OPEN_PATHS, PROBE_PATHS, Site, answers, cors, headers, linger, problem, quota};
+use crate::access::{Caller, Denied, Shown, Standing};
 use crate::domain::{Code, Problem};
 
-/// Finds out who asks, and lets them on.
+/// Finds out who asks and how much, and lets them on. Whatever comes of it, the answer has its
+/// headers: a page has to be able to read why it was refused.
 pub(super) async fn admit(
     request: ServiceRequest,
     next: Next<BoxBody>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
-    let mut response = pass(request, next).await?;
+    let site = answers::site(request.request());
+    let origin = site.cors.allowed(request.request());
+    let mut response = match site.cors.preflight(request.request()) {
+        Some(preflight) => request.into_response(preflight),
+        None => pass(request, next, &site).await?,
+    };
+    site.cors.open(origin, response.headers_mut());
     headers::make_strict(response.headers_mut());
     Ok(response)
 }
@@ -28,22 +36,78 @@ pub(super) async fn admit(
 async fn pass(
     request: ServiceRequest,
     next: Next<BoxBody>,
+    site: &Site,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
-    if OPEN_PATHS.contains(&request.path()) {
+    if PROBE_PATHS.contains(&request.path()) {
         return next.call(request).await;
     }
-    let site = answers::site(request.request());
-    let shown = request.headers().get_all(AUTHORIZATION).map(|value| value.to_str().ok());
+    let mut standing = None;
+    let mut response = match enter(request.request(), site, &mut standing).await {
+        Ok(()) => next.call(request).await?,
+        Err(turned) => {
+            let refusal = match turned {
+                Turned::Unknown(denied) => unauthorized(request.request(), site, denied),
+                Turned::Refused(problem) => turn_away(request.request(), site, problem),
+            };
+            request.into_response(refusal)
+        }
+    };
+    if let Some(standing) = standing {
+        quota::tell(standing, response.headers_mut());
+    }
+    Ok(response)
+}
+
+/// Why a request is turned away.
+enum Turned {
+    Unknown(Denied),
+    Refused(Problem),
+}
+
+/// Counts the request and finds its caller. A backend is known by one digest and held to its own
+/// quota; everybody else to that of their address, before a token of theirs is verified.
+async fn enter(
+    request: &HttpRequest,
+    site: &Site,
+    standing: &mut Option<Standing>,
+) -> Result<(), Turned> {
+    let authorization = request.headers().get_all(AUTHORIZATION);
+    let shown = site.access.shown(authorization.map(|value| value.to_str().ok()));
+    if !matches!(shown, Ok(Shown::Key(_)))
+        && let Some(address) = client_address(request, site.proxy_hops)
+    {
+        *standing = site.quotas.address(address);
+        within(*standing)?;
+    }
+    if OPEN_PATHS.contains(&request.path()) {
+        return Ok(());
+    }
     let now = site.pipeline.clock().now();
-    match site.access.identify(shown, now).await {
-        Ok(caller) => {
-            request.extensions_mut().insert(caller);
-            next.call(request).await
-        }
-        Err(denied) => {
-            let refusal = unauthorized(request.request(), &site, denied);
-            Ok(request.into_response(refusal))
-        }
+    let shown = shown.map_err(Turned::Unknown)?;
+    if shown == Shown::Nothing && may_be_a_strange_page(request, site) {
+        let detail = "without authentication only pages of cors.origins may send, and only to an \
+                      address";
+        return Err(Turned::Refused(Problem::new(Code::Forbidden, detail)));
+    }
+    let caller = site.access.identify(shown, now).await.map_err(Turned::Unknown)?;
+    if site.access.is_on() {
+        *standing = site.quotas.caller(&caller).or(*standing);
+        within(*standing)?;
+    }
+    request.extensions_mut().insert(caller);
+    Ok(())
+}
+
+/// Behind a proxy the name that is called is the proxy's affair.
+fn may_be_a_strange_page(request: &HttpRequest, site: &Site) -> bool {
+    let strange = cors::is_from_elsewhere(request) && site.cors.allowed(request).is_none();
+    strange || (site.proxy_hops == 0 && !cors::is_called_by_address(request))
+}
+
+fn within(standing: Option<Standing>) -> Result<(), Turned> {
+    match standing.as_ref().and_then(quota::refusal) {
+        Some(problem) => Err(Turned::Refused(problem)),
+        None => Ok(()),
     }
 }
 

@@ -6,6 +6,8 @@
 mod admin;
 mod admin_guard;
 mod answers;
+mod client_address;
+mod cors;
 mod fields;
 mod guard;
 mod headers;
@@ -16,11 +18,13 @@ mod openapi;
 mod orders;
 mod prefer;
 mod problem;
+mod quota;
 mod scope;
 mod server;
 mod sips;
 mod upload;
 
+pub use cors::CorsRules;
 pub use problem::{ROWS, Row};
 pub use server::{Listeners, Servers};
 
@@ -29,7 +33,7 @@ use std::time::Duration;
 
 use actix_web::web::{ServiceConfig, delete, get, post, resource};
 
-use crate::access::{Access, OperatorKey};
+use crate::access::{Access, OperatorKey, Quotas};
 use crate::domain::{AudioLimits, RouteName};
 use crate::ledger::AuditLog;
 use crate::pipeline::Pipeline;
@@ -42,6 +46,12 @@ pub struct Site {
     pub route: RouteName,
     /// Who may send.
     pub access: Access,
+    /// How much.
+    pub quotas: Arc<Quotas>,
+    /// Proxies between clients and here.
+    pub proxy_hops: usize,
+    /// Pages of which origins may ask.
+    pub cors: CorsRules,
     /// What operators have to show.
     pub operator_key: Option<OperatorKey>,
     /// What operators did.
@@ -71,6 +81,8 @@ pub struct PatienceRules {
 
 /// Paths of the public listener that tell everyone the same; all others ask who is there.
 const OPEN_PATHS: [&str; 4] = ["/v1/limits", "/openapi.json", "/livez", "/readyz"];
+/// Paths for probers, who have no key and no quota.
+const PROBE_PATHS: [&str; 2] = ["/livez", "/readyz"];
 
 /// The public listener. `guard` stands before it.
 fn public(routes: &mut ServiceConfig) {

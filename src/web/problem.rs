@@ -61,6 +61,7 @@ const fn row(code: Code) -> Row {
         Code::TranscriptTooLong => (422, "The transcript is too long", false),
         Code::IdempotencyMismatch => (422, "The idempotency key belongs to another request", false),
         Code::ClipRefusedByGenesys => (422, "Genesys refused the clip", false),
+        Code::QuotaExceeded => (429, "The quota is used up", true),
         Code::GenesysRefused => (502, "Genesys refused the call", false),
         Code::GenesysUnavailable => (502, "Genesys cannot be reached", true),
         Code::GenesysRateLimited => (502, "Genesys asked for a pause", true),

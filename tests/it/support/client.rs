@@ -96,7 +96,9 @@ impl Reply {
         let status = status.expect("a status line");
         let mut reply = Reply { status, head, body: bytes[end + 4..].to_vec() };
         let length = reply.header("content-length").and_then(|text| text.parse().ok());
-        let length: usize = length.expect("every answer has a Content-Length");
+        // An answer without content has none (RFC 9110 §8.6).
+        let length = if status == 204 { Some(0) } else { length };
+        let length: usize = length.expect("every other answer has a Content-Length");
         if reply.body.len() < length {
             return None;
         }

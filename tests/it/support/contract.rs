@@ -67,6 +67,7 @@ impl Contract {
             let unknown = match status {
                 401 => Some(&responses["Unauthorized"]),
                 404 => Some(&responses["RouteNotFound"]),
+                429 => Some(&responses["TooManyRequests"]),
                 _ => None,
             };
             return unknown.ok_or("the path is not in the document".to_owned());
