@@ -24,7 +24,7 @@ use crate::settings::{AccessSecrets, Credentials, LedgerUrl, Settings, SettingsE
 use crate::spool::disk::DiskSpool;
 use crate::spool::{Spool, SpoolError};
 use crate::telemetry::Metrics;
-use crate::web::{CorsRules, Listeners, PatienceRules, Servers, Site};
+use crate::web::{CorsRules, Listeners, PatienceRules, ServerRules, Servers, Site};
 
 mod housekeeping;
 
@@ -145,9 +145,7 @@ impl App {
         housekeeping::sweep_quotas(&doors.quotas);
         recover(&pipeline, &engine).await?;
         let site = Arc::new(site(settings, route, doors, Arc::clone(&pipeline)));
-        let workers = workers(settings.server.workers);
-        let linger = Duration::from_secs(settings.server.linger_seconds);
-        let servers = Servers::start(site, listeners, workers, linger)
+        let servers = Servers::start(site, listeners, server_rules(settings))
             .map_err(|error| StartError::Listen { address: public_addr, error })?;
         tracing::info!(%public_addr, %admin_addr, %route, "gateway started");
         let drain_for = Duration::from_secs(settings.server.drain_seconds);
@@ -199,8 +197,18 @@ fn local_addr(listener: &TcpListener, address: SocketAddr) -> Result<SocketAddr,
     listener.local_addr().map_err(|error| StartError::Listen { address, error })
 }
 
-fn workers(configured: usize) -> usize {
-    if configured == 0 { cores() } else { configured }
+fn server_rules(settings: &Settings) -> ServerRules {
+    let server = &settings.server;
+    ServerRules {
+        workers: if server.workers == 0 { cores() } else { server.workers },
+        // A proxy's address is everybody's.
+        connections_per_address_max: match server.proxy_hops {
+            0 => server.connections_per_address_max,
+            _ => 0,
+        },
+        head_max: Duration::from_secs(server.head_seconds_max),
+        linger: Duration::from_secs(server.linger_seconds),
+    }
 }
 
 fn cores() -> usize {

@@ -29,7 +29,7 @@ pub use guest::Guest;
 pub use key_file::{KeyFile, KeyFileError};
 pub use keys::{ApiKey, KeyTable, NewKey};
 pub use operator_key::OperatorKey;
-pub use quota::{Quotas, Standing};
+pub use quota::{Quotas, Standing, network};
 pub use start::AccessError;
 pub use tokens::{TokenRules, Tokens, TokensError};
 

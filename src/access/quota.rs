@@ -187,8 +187,8 @@ fn seconds(wait: Duration) -> u32 {
     u32::try_from(wait.as_secs_f64().ceil() as u64).unwrap_or(u32::MAX).max(1)
 }
 
-/// The address itself, or the network that its owner can choose addresses from.
-fn network(address: IpAddr) -> IpAddr {
+/// The address itself, or the network (IPv6, /64) that its owner can choose addresses from.
+pub fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => {
             let mask = u128::MAX << (128 - IPV6_NETWORK_BITS);

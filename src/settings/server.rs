@@ -24,6 +24,10 @@ pub struct Server {
     pub wait_seconds_max: u64,
     /// Requests in flight; more are answered 503 `busy`.
     pub requests_max: usize,
+    /// Connections from one address; 0 means no limit.
+    pub connections_per_address_max: usize,
+    /// Total time for the head of a request.
+    pub head_seconds_max: u64,
     /// Total time for a request body.
     pub body_seconds_max: u64,
     /// Slowest upload, judged after its first 10 s.
@@ -47,6 +51,7 @@ impl Server {
             ("server.wait_seconds_max", self.wait_seconds_max),
         );
         check.range("server.requests_max", self.requests_max, 1..=65_536);
+        check.range("server.head_seconds_max", self.head_seconds_max, 1..=60);
         check.range("server.body_seconds_max", self.body_seconds_max, 1..=3_600);
         check.range(
             "server.body_bytes_per_second_min",

@@ -16,6 +16,7 @@ mod linger;
 mod messages;
 mod openapi;
 mod orders;
+mod places;
 mod prefer;
 mod problem;
 mod quota;
@@ -26,7 +27,7 @@ mod upload;
 
 pub use cors::CorsRules;
 pub use problem::{ROWS, Row};
-pub use server::{Listeners, Servers};
+pub use server::{Listeners, ServerRules, Servers};
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -13,6 +13,8 @@ use std::task::{Context, Poll, Waker};
 use actix_rt::net::TcpStream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::places::Place;
+
 /// Bytes of one sip. actix-http starts with 8 KiB and doubles that as soon as less than 1 KiB of it
 /// is left, so this much never makes it grow.
 const SIP_BYTES: usize = 7 * 1024;
@@ -22,6 +24,7 @@ pub(super) struct Sips {
     stream: TcpStream,
     valve: Rc<Valve>,
     left: usize,
+    _place: Place,
 }
 
 /// Says whether more of a connection may be read. Shared with the handler of its request.
@@ -83,8 +86,8 @@ impl Drop for Held {
 }
 
 impl Sips {
-    pub(super) fn new(stream: TcpStream) -> Sips {
-        Sips { stream, valve: Rc::default(), left: SIP_BYTES }
+    pub(super) fn new(stream: TcpStream, place: Place) -> Sips {
+        Sips { stream, valve: Rc::default(), left: SIP_BYTES, _place: place }
     }
 
     /// The connection itself.

@@ -131,6 +131,11 @@ fn check_head(request: &HttpRequest, site: &Site) -> Result<Option<u64>, Problem
         let detail = format!("the body is {shown:?}, not multipart/form-data");
         return Err(Problem::new(Code::UnsupportedMediaType, detail));
     }
+    let encoding = header("content-encoding").unwrap_or("identity");
+    if !encoding.eq_ignore_ascii_case("identity") {
+        let detail = "the body has a Content-Encoding; clips are sent as they are";
+        return Err(Problem::new(Code::UnsupportedMediaType, detail));
+    }
     let limit = site.limits.bytes_max + BODY_EXTRA_BYTES_MAX;
     let announced = header("content-length").and_then(|length| length.parse::<u64>().ok());
     match announced {

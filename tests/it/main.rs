@@ -6,6 +6,8 @@
 mod access;
 mod admin;
 mod admin_access;
+mod attacks;
+mod attacks_held;
 mod attacks_tokens;
 mod audio;
 mod audio_hostile;

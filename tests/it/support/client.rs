@@ -180,6 +180,11 @@ impl Client {
         Client { address, contract }
     }
 
+    /// Where it asks.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// A socket for what no whole request can show.
     pub fn connect(&self) -> TcpStream {
         let stream = TcpStream::connect(self.address).expect("the gateway listens");
