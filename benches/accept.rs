@@ -244,7 +244,7 @@ fn cast(
         login_url: "https://login".to_owned(),
         credentials: Credentials {
             client_id: "client".to_owned(),
-            client_secret: Secret::new("secret".to_owned()),
+            client_secret: Secret::new("secret".to_owned()).into(),
             access: AccessSecrets::default(),
         },
         ledger: Arc::clone(ledger),

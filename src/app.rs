@@ -8,25 +8,28 @@ use std::time::Duration;
 use actix_rt::Arbiter;
 use tokio::sync::oneshot;
 
-use crate::access::{Access, AccessError, OperatorKey, Quotas};
+use crate::access::{Access, AccessError};
 use crate::actors::{self, Actors, Cast, ClipRules, Fatal, PurgeRules};
 use crate::clock::Clock;
-use crate::domain::{Conversion, Keeping, Origin, RouteName};
+use crate::domain::{Keeping, Origin, RouteName};
 use crate::genesys::api::Api;
 use crate::genesys::http::{HttpLimits, HttpTransport};
 use crate::genesys::media_api::{MediaApiPlanner, MediaApiRoute, MediaApiRules};
 use crate::genesys::tls::{self, TlsError};
 use crate::genesys::{Planner, Route};
 use crate::ledger::sqlite::{SqliteLedger, SqliteOptions};
-use crate::ledger::{AuditLog, Ledger, OpenError};
+use crate::ledger::{Ledger, OpenError};
 use crate::pipeline::{Admission, Bounds, DriveRules, Engine, Parts, Pipeline, RecoveryError};
-use crate::settings::{AccessSecrets, Credentials, LedgerUrl, Settings, SettingsError};
+use crate::settings::{Credentials, LedgerUrl, Settings, SettingsError};
 use crate::spool::disk::DiskSpool;
 use crate::spool::{Spool, SpoolError};
 use crate::telemetry::Metrics;
-use crate::web::{CorsRules, Listeners, PatienceRules, ServerRules, Servers, Site};
+use crate::web::{Listeners, ServerRules, Servers};
 
+mod doors;
 mod housekeeping;
+
+use doors::Doors;
 
 /// How long the start waits for the first token exchange before it goes on, not ready.
 const FIRST_EXCHANGE: Duration = Duration::from_secs(10);
@@ -103,7 +106,6 @@ impl App {
         settings.check_access(&credentials.access)?;
         let tls = tls::client_config()?;
         let access = Access::start(&settings.auth, &credentials.access, &tls).await?;
-        let operator_key = operator_key(&credentials.access)?;
         let clock = Clock::system();
         let metrics = Metrics::new();
         let listeners = Listeners {
@@ -120,9 +122,8 @@ impl App {
             Origin { host: settings.genesys.api_url(), client: credentials.client_id.clone() };
         let engine = Arbiter::new();
         let shared: Arc<dyn Ledger> = ledger.clone();
-        let strangers = access.is_on() || settings.server.proxy_hops > 0;
-        let quotas = Arc::new(Quotas::new(&settings.quota, strangers));
-        let doors = Doors { access, quotas, operator_key, audit: ledger.clone() };
+        let doors = Doors::new(settings, &credentials.access, access, ledger.clone())?;
+        housekeeping::follow_secrets(&credentials);
         let cast =
             cast(settings, route, &origin, credentials, &shared, tls, &clock, &metrics, &fatal);
         let actors = start_actors(&engine, cast).await?;
@@ -144,7 +145,7 @@ impl App {
         housekeeping::sweep(&pipeline, settings);
         housekeeping::sweep_quotas(&doors.quotas);
         recover(&pipeline, &engine).await?;
-        let site = Arc::new(site(settings, route, doors, Arc::clone(&pipeline)));
+        let site = Arc::new(doors.site(settings, route, Arc::clone(&pipeline)));
         let servers = Servers::start(site, listeners, server_rules(settings))
             .map_err(|error| StartError::Listen { address: public_addr, error })?;
         tracing::info!(%public_addr, %admin_addr, %route, "gateway started");
@@ -332,45 +333,6 @@ fn drive_rules(settings: &Settings) -> DriveRules {
         on_unknown: delivery.on_unknown,
         keeping: keeping(settings),
         backpressure_seconds: settings.purge.backpressure_seconds,
-    }
-}
-
-/// Who may come in, and the book of what operators did.
-struct Doors {
-    access: Access,
-    quotas: Arc<Quotas>,
-    operator_key: Option<OperatorKey>,
-    audit: Arc<dyn AuditLog>,
-}
-
-fn operator_key(secrets: &AccessSecrets) -> Result<Option<OperatorKey>, StartError> {
-    let Some(key) = &secrets.admin_key else { return Ok(None) };
-    OperatorKey::new(key.expose()).map(Some).ok_or(StartError::Randomness)
-}
-
-fn site(settings: &Settings, route: RouteName, doors: Doors, pipeline: Arc<Pipeline>) -> Site {
-    let server = &settings.server;
-    Site {
-        pipeline,
-        route,
-        access: doors.access,
-        quotas: doors.quotas,
-        proxy_hops: server.proxy_hops,
-        cors: CorsRules {
-            origins: settings.cors.origins(),
-            max_age_seconds: settings.cors.max_age_seconds,
-        },
-        operator_key: doors.operator_key,
-        audit: doors.audit,
-        limits: settings.limits.audio(),
-        converts: settings.audio.conversion() != Conversion::Off,
-        patience: PatienceRules {
-            wait: Duration::from_secs(server.wait_seconds),
-            wait_max: Duration::from_secs(server.wait_seconds_max),
-            body_max: Duration::from_secs(server.body_seconds_max),
-            linger: Duration::from_secs(server.linger_seconds),
-            body_bytes_per_second_min: server.body_bytes_per_second_min,
-        },
     }
 }
 

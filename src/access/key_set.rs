@@ -31,10 +31,6 @@ impl KeySet {
         Ok(KeySet { keys: keys.collect() })
     }
 
-    pub(super) fn of(keys: Vec<VerifyingKey>) -> KeySet {
-        KeySet { keys }
-    }
-
     pub(super) fn len(&self) -> usize {
         self.keys.len()
     }

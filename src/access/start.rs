@@ -41,8 +41,7 @@ impl Access {
                     leeway_seconds: settings.jwt_leeway_seconds,
                     life_seconds_max: settings.jwt_life_seconds_max,
                 };
-                let secret = secrets.jwt_secret.as_ref().map(|secret| secret.expose());
-                Some(Tokens::start(rules, secret, Arc::clone(tls)).await?)
+                Some(Tokens::start(rules, secrets.jwt_secret.as_ref(), Arc::clone(tls)).await?)
             }
             None => None,
         };

@@ -3,15 +3,19 @@
 use std::sync::Arc;
 
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
+use tokio::sync::watch;
 
 use super::guest::{Claims, Validity};
-use super::key_set::{KeySet, VerifyingKey};
+use super::key_set::VerifyingKey;
 use super::key_source::{KeySource, Place};
 use super::{Caller, Denied, ring_verifier};
 use crate::domain::UnixMs;
+use crate::settings::{LiveSecret, Secret};
 
 /// Least bytes of a shared secret: those of its hash (RFC 7518 §3.2).
 const SECRET_BYTES_MIN: usize = 32;
+/// Secrets that may be shared at a time: the new one, the old one, and no more than a mistake.
+const SECRETS_MAX: usize = 4;
 
 /// What tokens have to be.
 #[derive(Clone, Debug)]
@@ -45,6 +49,12 @@ pub enum TokensError {
         /// How long it is.
         bytes: usize,
     },
+    /// More secrets than a change needs.
+    #[error("VOICEPOST_JWT_SECRET has {lines} lines, more than the maximum of {SECRETS_MAX}")]
+    ManySecrets {
+        /// How many there are.
+        lines: usize,
+    },
     /// An algorithm that is not known or not allowed.
     #[error("auth.jwt_algorithms has {0:?}; there are RS256, ES256, EdDSA")]
     Algorithm(String),
@@ -58,37 +68,34 @@ pub struct Tokens {
     audience: String,
     issuer: Option<String>,
     validity: Validity,
-    /// The shared secret; kept apart from public keys, so that none is taken for the other.
-    shared: KeySet,
+    /// The shared secrets; kept apart from public keys, so that none is taken for the other.
+    shared: watch::Receiver<Arc<[VerifyingKey]>>,
     public: Option<KeySource>,
 }
 
 impl Tokens {
-    /// By the rules, with the secret that backends share with this gateway (HS256), the issuer's
-    /// public keys, or both. Must run inside an actix system.
+    /// By the rules, with the secret that backends share with this gateway (HS256), which it
+    /// follows, the issuer's public keys, or both. Must run inside an actix system.
     ///
     /// # Errors
     /// When there is no sound key to verify by.
     pub async fn start(
         rules: TokenRules,
-        secret: Option<&str>,
+        secret: Option<&LiveSecret>,
         tls: Arc<rustls::ClientConfig>,
     ) -> Result<Tokens, TokensError> {
         ring_verifier::install();
         let allowed = public_algorithms(&rules.algorithms)?;
-        let shared = match secret.map(str::as_bytes) {
-            Some(secret) if secret.len() < SECRET_BYTES_MIN => {
-                return Err(TokensError::ShortSecret { bytes: secret.len() });
-            }
-            Some(secret) => shared(secret),
-            None => KeySet::default(),
+        let shared = match secret {
+            Some(secret) => follow(secret)?,
+            None => watch::channel(Arc::default()).1,
         };
         let public = match &rules.key_set {
             Some(place) => {
                 let source = KeySource::follow(Place::parse(place), allowed, tls).await;
                 Some(source.map_err(TokensError::KeySet)?)
             }
-            None if shared.len() == 0 => return Err(TokensError::NoKey),
+            None if shared.borrow().is_empty() => return Err(TokensError::NoKey),
             None => None,
         };
         let validity = Validity {
@@ -105,7 +112,22 @@ impl Tokens {
         if header.crit.is_some() {
             return Err(Denied::Token("it asks for an extension"));
         }
-        let key = self.key(header.kid.as_deref(), header.alg).await?;
+        if header.alg == Algorithm::HS256 {
+            let shared = Arc::clone(&self.shared.borrow());
+            let mut refused = Denied::Token("its algorithm is not allowed");
+            for key in &*shared {
+                match self.verified(token, key, now) {
+                    Err(denied) => refused = denied,
+                    caller => return caller,
+                }
+            }
+            return Err(refused);
+        }
+        let key = self.public_key(header.kid.as_deref(), header.alg).await?;
+        self.verified(token, &key, now)
+    }
+
+    fn verified(&self, token: &str, key: &VerifyingKey, now: UnixMs) -> Result<Caller, Denied> {
         let mut validation = Validation::new(key.algorithm);
         validation.set_audience(&[&self.audience]);
         validation.set_required_spec_claims(&["aud"]);
@@ -120,11 +142,11 @@ impl Tokens {
     }
 
     /// The key decides the algorithm; the token only says which one it means.
-    async fn key(&self, id: Option<&str>, algorithm: Algorithm) -> Result<VerifyingKey, Denied> {
-        if algorithm == Algorithm::HS256 {
-            let key = self.shared.find(None, algorithm);
-            return key.cloned().ok_or(Denied::Token("its algorithm is not allowed"));
-        }
+    async fn public_key(
+        &self,
+        id: Option<&str>,
+        algorithm: Algorithm,
+    ) -> Result<VerifyingKey, Denied> {
         let unknown = Denied::Token("its key is not known");
         let source = self.public.as_ref().ok_or(Denied::Token("its algorithm is not allowed"))?;
         if let Some(key) = source.keys().find(id, algorithm) {
@@ -135,9 +157,35 @@ impl Tokens {
     }
 }
 
-fn shared(secret: &[u8]) -> KeySet {
-    let key = DecodingKey::from_secret(secret);
-    KeySet::of(vec![VerifyingKey { id: None, algorithm: Algorithm::HS256, key }])
+/// The keys of a secret that may change. One that cannot be used changes nothing, and is logged.
+fn follow(secret: &LiveSecret) -> Result<watch::Receiver<Arc<[VerifyingKey]>>, TokensError> {
+    let mut changes = secret.follow();
+    let first = shared(&changes.borrow_and_update().clone())?;
+    let (publish, followed) = watch::channel(first);
+    actix::spawn(async move {
+        while changes.changed().await.is_ok() {
+            let secret = changes.borrow_and_update().clone();
+            match shared(&secret) {
+                Ok(keys) => drop(publish.send_replace(keys)),
+                Err(error) => tracing::error!(%error, "the shared secret stays as it was"),
+            }
+        }
+    });
+    Ok(followed)
+}
+
+/// One key for each line.
+fn shared(secret: &Secret) -> Result<Arc<[VerifyingKey]>, TokensError> {
+    let lines: Vec<&str> = secret.expose().lines().collect();
+    if lines.len() > SECRETS_MAX {
+        return Err(TokensError::ManySecrets { lines: lines.len() });
+    }
+    if let Some(short) = lines.iter().find(|line| line.len() < SECRET_BYTES_MIN) {
+        return Err(TokensError::ShortSecret { bytes: short.len() });
+    }
+    let key = |line: &&str| DecodingKey::from_secret(line.as_bytes());
+    let keys = lines.iter().map(key);
+    Ok(keys.map(|key| VerifyingKey { id: None, algorithm: Algorithm::HS256, key }).collect())
 }
 
 fn public_algorithms(names: &[String]) -> Result<Vec<Algorithm>, TokensError> {

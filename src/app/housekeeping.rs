@@ -7,12 +7,14 @@ use std::time::Duration;
 use crate::access::Quotas;
 use crate::domain::UnixMs;
 use crate::pipeline::Pipeline;
-use crate::settings::Settings;
+use crate::settings::{Credentials, Looked, Settings};
 
 /// How often free space is looked at.
 const STORAGE_LOOK: Duration = Duration::from_secs(5);
 /// How often old rows are swept.
 const SWEEP: Duration = Duration::from_secs(600);
+/// How often files of secrets are read anew.
+const SECRETS_LOOK: Duration = Duration::from_secs(1);
 /// How often callers are forgotten whose whole quota is there again.
 const SWEEP_QUOTAS: Duration = Duration::from_secs(10);
 /// Rows that one sweep deletes at most, of each kind.
@@ -26,6 +28,25 @@ pub(super) fn watch_storage(pipeline: &Arc<Pipeline>, free_bytes_min: u64) {
             let ledger_free_bytes = pipeline.ledger().free_bytes();
             pipeline.admission().look_at_storage(ledger_free_bytes, free_bytes_min);
             tokio::time::sleep(STORAGE_LOOK).await;
+        }
+    });
+}
+
+/// Takes secrets over as their files change, for as long as the system runs.
+pub(super) fn follow_secrets(credentials: &Credentials) {
+    let credentials = credentials.clone();
+    actix::spawn(async move {
+        loop {
+            tokio::time::sleep(SECRETS_LOOK).await;
+            for (name, looked) in credentials.look() {
+                match looked {
+                    Looked::Same => {}
+                    Looked::Changed => tracing::info!(name, "a secret was replaced"),
+                    Looked::Unreadable(error) => {
+                        tracing::error!(%error, "a secret stays as it was");
+                    }
+                }
+            }
         }
     });
 }

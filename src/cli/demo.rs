@@ -66,7 +66,7 @@ async fn demo(mut settings: Settings, args: &DemoArgs, data: &Path) -> Ended {
     settings.ledger.url = LedgerUrl::Sqlite(data.join("voicepost.db"));
     settings.spool.dir = data.join("spool");
     let SandboxSettings { client_id, client_secret, .. } = SandboxSettings::default();
-    let client_secret = Secret::new(client_secret);
+    let client_secret = Secret::new(client_secret).into();
     let credentials = Credentials { client_id, client_secret, access: AccessSecrets::default() };
     let app = App::start(&settings, credentials, serve::fatal()).await?;
     steps.started(&url, &app, TTL_SECONDS, DELAY_SECONDS_MIN);

@@ -23,8 +23,8 @@ impl Admin {
     pub(super) fn check_access(&self, secrets: &AccessSecrets, check: &mut Check) {
         match &secrets.admin_key {
             None => check.loopback("admin.listen", self.listen, "or set VOICEPOST_ADMIN_KEY"),
-            Some(key) if key.expose().len() < KEY_BYTES_MIN => {
-                let bytes = key.expose().len();
+            Some(key) if key.current().expose().len() < KEY_BYTES_MIN => {
+                let bytes = key.current().expose().len();
                 let what = format!("has {bytes} bytes, less than the minimum of {KEY_BYTES_MIN}");
                 check.problem("VOICEPOST_ADMIN_KEY", what);
             }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::SettingsError;
+use super::credentials::DIRECTORY;
 
 /// What the names of variables that are settings start with. Two underscores, because orchestrators
 /// set variables such as `VOICEPOST_PORT` for a service of that name.
@@ -26,7 +27,8 @@ impl Environment {
         let mut variables = BTreeMap::new();
         for (name, value) in std::env::vars_os() {
             let Ok(name) = name.into_string() else { continue };
-            if !name.starts_with(PREFIX) && !SECRETS.iter().any(|start| name.starts_with(start)) {
+            let ours = name.starts_with(PREFIX) || name == DIRECTORY;
+            if !ours && !SECRETS.iter().any(|start| name.starts_with(start)) {
                 continue;
             }
             let Ok(value) = value.into_string() else {

@@ -12,7 +12,7 @@ use crate::support::{Builder, Client, Form, Reply, Request, TestGateway, eventua
 pub fn with_tokens() -> Builder {
     TestGateway::builder()
         .settings(|s| s.auth.jwt_audience = Some(AUDIENCE.to_owned()))
-        .access(|secrets| secrets.jwt_secret = Some(Secret::new(SECRET)))
+        .access(|secrets| secrets.jwt_secret = Some(Secret::new(SECRET).into()))
 }
 
 /// Adds a key to the file and returns its text.
@@ -257,9 +257,11 @@ fn a_gateway_that_cannot_tell_callers_apart_does_not_start() {
     let keyless =
         TestGateway::builder().settings(|s| s.auth.jwt_audience = Some(AUDIENCE.to_owned()));
     assert!(start(keyless).contains("VOICEPOST_JWT_SECRET"));
-    let short = with_tokens().access(|a| a.jwt_secret = Some(Secret::new("0123456789abcdef")));
+    let short =
+        with_tokens().access(|a| a.jwt_secret = Some(Secret::new("0123456789abcdef").into()));
     assert!(start(short).contains("16 bytes"));
-    let secret_only = TestGateway::builder().access(|a| a.jwt_secret = Some(Secret::new(SECRET)));
+    let secret_only =
+        TestGateway::builder().access(|a| a.jwt_secret = Some(Secret::new(SECRET).into()));
     assert!(start(secret_only).contains("auth.jwt_audience"));
     let algorithm = with_tokens().settings(|s| s.auth.jwt_algorithms = "RS256, HS256".to_owned());
     assert!(start(algorithm).contains("HS256"));

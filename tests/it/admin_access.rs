@@ -12,7 +12,9 @@ const STATE: &str = "/admin/state";
 const REFRESH: &str = "/admin/token/refresh";
 
 fn with_key() -> TestGateway {
-    TestGateway::builder().access(|secrets| secrets.admin_key = Some(Secret::new(KEY))).start()
+    TestGateway::builder()
+        .access(|secrets| secrets.admin_key = Some(Secret::new(KEY).into()))
+        .start()
 }
 
 fn ask(gateway: &TestGateway, method: &str, path: &str, headers: &[(&str, &str)]) -> Reply {

@@ -234,7 +234,7 @@ fn none() -> AccessSecrets {
 
 #[test]
 fn nothing_listens_beyond_loopback_without_authentication() {
-    let key = AccessSecrets { admin_key: Some(Secret::new("0123456789abcdef")), ..none() };
+    let key = AccessSecrets { admin_key: Some(Secret::new("0123456789abcdef").into()), ..none() };
     for address in ["0.0.0.0:8080", "192.0.2.1:8080", "[::]:8080"] {
         let public = ("VOICEPOST__SERVER__LISTEN", address);
         assert_says(&refusal(&[public]), &[address, "loopback", "auth.keys_file"]);
@@ -304,7 +304,11 @@ fn credentials_come_from_variables_or_files() {
     ]))
     .unwrap();
     assert_eq!(credentials.client_id, "me");
-    assert_eq!(credentials.client_secret.expose(), "s3cret ", "only one newline is cut off");
+    assert_eq!(
+        credentials.client_secret.current().expose(),
+        "s3cret ",
+        "only one newline is cut off"
+    );
 }
 
 #[test]

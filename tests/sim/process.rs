@@ -126,7 +126,7 @@ fn start(
         login_url: HOST.to_owned(),
         credentials: Credentials {
             client_id: CLIENT.to_owned(),
-            client_secret: Secret::new("sandbox-secret"),
+            client_secret: Secret::new("sandbox-secret").into(),
             access: AccessSecrets::default(),
         },
         ledger: Arc::clone(&ledger),

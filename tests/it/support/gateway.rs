@@ -78,8 +78,11 @@ impl Builder {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
         let secret = self.client_secret.unwrap_or(self.sandbox.client_secret.clone());
         let client_id = self.sandbox.client_id.clone();
-        let credentials =
-            Credentials { client_id, client_secret: Secret::new(secret), access: self.access };
+        let credentials = Credentials {
+            client_id,
+            client_secret: Secret::new(secret).into(),
+            access: self.access,
+        };
         let sandbox = SandboxServer::start(self.sandbox, listener).expect("the sandbox starts");
         sandbox.with(|sandbox| sandbox.set_faults(self.faults)).expect("sound fault rules");
         let url = sandbox.base_url().to_owned();
