@@ -20,6 +20,7 @@ use crate::genesys::{Planner, Route};
 use crate::ledger::sqlite::{SqliteLedger, SqliteOptions};
 use crate::ledger::{Ledger, OpenError};
 use crate::pipeline::{Admission, Bounds, DriveRules, Engine, Parts, Pipeline, RecoveryError};
+use crate::sealing::SealError;
 use crate::settings::{Credentials, LedgerUrl, Settings, SettingsError};
 use crate::spool::disk::DiskSpool;
 use crate::spool::{Spool, SpoolError};
@@ -61,6 +62,9 @@ pub enum StartError {
     /// The system gives no random numbers.
     #[error("the system has no randomness for keys")]
     Randomness,
+    /// Data cannot be encrypted.
+    #[error(transparent)]
+    Seal(#[from] SealError),
     /// The ledger could not be opened.
     #[error(transparent)]
     Ledger(#[from] OpenError),
@@ -115,9 +119,11 @@ impl App {
         let public_addr = local_addr(&listeners.public, settings.server.listen)?;
         let admin_addr = local_addr(&listeners.admin, settings.admin.listen)?;
         let LedgerUrl::Sqlite(path) = &settings.ledger.url;
-        let ledger = SqliteLedger::open(path, SqliteOptions::default(), Arc::clone(&fatal))?;
+        let sealer = doors::sealer(&credentials.access)?;
+        let options = SqliteOptions { sealer: Some(Arc::clone(&sealer)), ..Default::default() };
+        let ledger = SqliteLedger::open(path, options, Arc::clone(&fatal))?;
         let ledger = Arc::new(ledger);
-        let spool: Arc<dyn Spool> = Arc::new(DiskSpool::open(&settings.spool.dir)?);
+        let spool: Arc<dyn Spool> = Arc::new(DiskSpool::open_sealed(&settings.spool.dir, sealer)?);
         let origin =
             Origin { host: settings.genesys.api_url(), client: credentials.client_id.clone() };
         let engine = Arbiter::new();

@@ -11,6 +11,7 @@ pub mod genesys;
 pub mod ledger;
 pub mod pipeline;
 pub mod sandbox;
+pub mod sealing;
 pub mod settings;
 pub mod spool;
 pub mod telemetry;

@@ -9,8 +9,19 @@ use crate::access::{Access, OperatorKey, Quotas};
 use crate::domain::{Conversion, RouteName};
 use crate::ledger::AuditLog;
 use crate::pipeline::Pipeline;
+use crate::sealing::{SealError, Sealer};
 use crate::settings::{AccessSecrets, Settings};
 use crate::web::{CorsRules, PatienceRules, Site};
+
+/// What data on the disk is sealed with.
+pub(super) fn sealer(secrets: &AccessSecrets) -> Result<Arc<Sealer>, SealError> {
+    let sealer = match &secrets.data_key {
+        Some(key) => Sealer::new(key.current().expose())?,
+        None => Sealer::plain(),
+    };
+    tracing::info!(encrypted = sealer.encrypts(), "data on the disk");
+    Ok(Arc::new(sealer))
+}
 
 pub(super) struct Doors {
     access: Access,

@@ -14,6 +14,7 @@ const CLIENT_ID: &str = "GENESYS_CLIENT_ID";
 const CLIENT_SECRET: &str = "GENESYS_CLIENT_SECRET";
 const JWT_SECRET: &str = "VOICEPOST_JWT_SECRET";
 const ADMIN_KEY: &str = "VOICEPOST_ADMIN_KEY";
+const DATA_KEY: &str = "VOICEPOST_DATA_KEY";
 /// Where systemd puts credentials (systemd.exec(5)).
 pub(super) const DIRECTORY: &str = "CREDENTIALS_DIRECTORY";
 
@@ -28,7 +29,7 @@ pub struct Credentials {
     pub access: AccessSecrets,
 }
 
-/// Secrets of those who call the gateway, as far as it has any.
+/// Secrets of those who call the gateway, and of its data, as far as it has any.
 #[derive(Clone, Debug, Default)]
 pub struct AccessSecrets {
     /// What guests' tokens are signed with (HS256); several, each on a line of its own, while one
@@ -36,6 +37,9 @@ pub struct AccessSecrets {
     pub jwt_secret: Option<LiveSecret>,
     /// What operators show.
     pub admin_key: Option<LiveSecret>,
+    /// What data on the disk is encrypted with; read at the start only. Several, each on a line of
+    /// its own: the first encrypts, all decrypt.
+    pub data_key: Option<LiveSecret>,
 }
 
 impl AccessSecrets {
@@ -45,7 +49,11 @@ impl AccessSecrets {
     /// As for [`Credentials::load`], but one that is not given at all is `None`.
     pub fn load_from(environment: &Environment) -> Result<AccessSecrets, SettingsError> {
         let secret = |name| Ok(find(environment, name)?.map(|(_, secret)| secret));
-        Ok(AccessSecrets { jwt_secret: secret(JWT_SECRET)?, admin_key: secret(ADMIN_KEY)? })
+        Ok(AccessSecrets {
+            jwt_secret: secret(JWT_SECRET)?,
+            admin_key: secret(ADMIN_KEY)?,
+            data_key: secret(DATA_KEY)?,
+        })
     }
 }
 
@@ -73,7 +81,7 @@ impl Credentials {
 
     /// Reads those that have a file anew: for each its name, and what came of it.
     pub fn look(&self) -> Vec<(&'static str, Looked)> {
-        let AccessSecrets { jwt_secret, admin_key } = &self.access;
+        let AccessSecrets { jwt_secret, admin_key, data_key: _ } = &self.access;
         let all = [
             (CLIENT_SECRET, Some(&self.client_secret)),
             (JWT_SECRET, jwt_secret.as_ref()),
@@ -90,7 +98,8 @@ impl Credentials {
         environment: &Environment,
     ) -> Result<Vec<(&'static str, Option<String>)>, SettingsError> {
         let source = |name| Ok((name, find(environment, name)?.map(|(from, _)| from)));
-        [CLIENT_ID, CLIENT_SECRET, JWT_SECRET, ADMIN_KEY].into_iter().map(source).collect()
+        let names = [CLIENT_ID, CLIENT_SECRET, JWT_SECRET, ADMIN_KEY, DATA_KEY];
+        names.into_iter().map(source).collect()
     }
 }
 

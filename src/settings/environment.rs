@@ -12,7 +12,8 @@ use super::credentials::DIRECTORY;
 pub(super) const PREFIX: &str = "VOICEPOST__";
 
 /// What the names of variables that are secrets, or name their files, start with.
-const SECRETS: [&str; 3] = ["GENESYS_CLIENT_", "VOICEPOST_JWT_SECRET", "VOICEPOST_ADMIN_KEY"];
+const SECRETS: [&str; 4] =
+    ["GENESYS_CLIENT_", "VOICEPOST_JWT_SECRET", "VOICEPOST_ADMIN_KEY", "VOICEPOST_DATA_KEY"];
 
 /// The variables that concern the gateway. May hold the credentials: `Debug` shows names only.
 #[derive(Clone, Default)]

@@ -50,6 +50,7 @@ mod rotation;
 mod samples;
 mod sandbox;
 mod secrecy;
+mod secrets;
 mod sender;
 mod settings;
 mod spill;

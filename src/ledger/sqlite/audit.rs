@@ -1,10 +1,11 @@
 //! The rows of what operators did.
 
 use futures_util::future::BoxFuture;
-use rusqlite::{Connection, params};
+use rusqlite::params;
 
 use super::SqliteLedger;
 use super::rows;
+use super::store::Store;
 use super::writer::Operation;
 use crate::domain::UnixMs;
 use crate::ledger::{AUDIT_ROWS_MAX, AuditLog, AuditRow, CommitError, Order, ReadError};
@@ -17,7 +18,7 @@ pub(super) enum Entry {
 }
 
 /// Writes one entry; returns the number of its row.
-pub(super) fn write(connection: &Connection, entry: &Entry) -> rusqlite::Result<u64> {
+pub(super) fn write(connection: &Store, entry: &Entry) -> rusqlite::Result<u64> {
     match entry {
         Entry::Begin(order) => {
             connection
@@ -44,7 +45,7 @@ pub(super) fn write(connection: &Connection, entry: &Entry) -> rusqlite::Result<
 }
 
 /// Deletes rows from before a time, and those that are too many.
-pub(super) fn sweep(connection: &Connection, before: UnixMs) -> rusqlite::Result<u64> {
+pub(super) fn sweep(connection: &Store, before: UnixMs) -> rusqlite::Result<u64> {
     let swept = connection
         .prepare_cached(
             "DELETE FROM audit
@@ -54,11 +55,7 @@ pub(super) fn sweep(connection: &Connection, before: UnixMs) -> rusqlite::Result
     Ok(swept as u64)
 }
 
-fn latest(
-    connection: &Connection,
-    before_seq: u64,
-    limit: u32,
-) -> Result<Vec<AuditRow>, ReadError> {
+fn latest(connection: &Store, before_seq: u64, limit: u32) -> Result<Vec<AuditRow>, ReadError> {
     let mut statement = connection.prepare_cached(
         "SELECT seq, at, who, address, action, request_id, status FROM audit
          WHERE seq < ?1 ORDER BY seq DESC LIMIT ?2",

@@ -1,7 +1,7 @@
 //! The ledger in SQLite: one file, one writer with group commit, one reader.
 //!
 //! - `schema`: tables, settings, migrations · `directory`: rights and the lock
-//! - `rows`, `seal`: records as rows · `write`, `read`: the statements
+//! - `rows`, `seal`, `store`: records as rows · `write`, `read`: the statements
 //! - `writer`, `reader`: the threads that run them
 //!
 //! Limits: at most `queue_max` commits and as many questions wait; whoever comes then waits for a
@@ -15,6 +15,7 @@ mod reader;
 mod rows;
 mod schema;
 mod seal;
+mod store;
 mod write;
 mod writer;
 
@@ -34,8 +35,10 @@ use super::{
     Totals, Transition,
 };
 use crate::domain::{MessageId, Principal, Record, UnixMs};
+use crate::sealing::Sealer;
 use reader::Query;
 use schema::Unfit;
+use store::Store;
 use write::Sweep;
 use writer::{Job, Operation, Writer};
 
@@ -57,6 +60,8 @@ pub struct SqliteOptions {
     pub cache_kib: u32,
     /// Largest file in pages of 4 KiB; at it, commits are refused with `StorageFull`.
     pub pages_max: Option<u32>,
+    /// What confidential values are sealed with; `None`: they are left as they are.
+    pub sealer: Option<Arc<Sealer>>,
 }
 
 impl Default for SqliteOptions {
@@ -68,6 +73,7 @@ impl Default for SqliteOptions {
             busy_timeout_ms: 5000,
             cache_kib: 8192,
             pages_max: None,
+            sealer: None,
         }
     }
 }
@@ -112,9 +118,11 @@ impl SqliteLedger {
             })
             .map_err(|error| failed(error.to_string()))?;
 
+        let sealer = options.sealer.unwrap_or_else(|| Arc::new(Sealer::plain()));
+        let reading = Store::new(reading, Arc::clone(&sealer));
         let (writes, write_queue) = mpsc::channel(options.queue_max);
         let (reads, read_queue) = mpsc::channel(options.queue_max);
-        let writer = Writer::new(connection, fatal);
+        let writer = Writer::new(Store::new(connection, sealer), fatal);
         let writer = std::thread::Builder::new()
             .name("ledger-writer".to_owned())
             .spawn(move || writer::serve(writer, write_queue, options.group_max, lock))
@@ -136,7 +144,8 @@ impl SqliteLedger {
             .map_err(|error| OpenError::Failed { path: path.into(), reason: error.to_string() })?;
         prepare(&mut connection, &SqliteOptions::default(), true)
             .map_err(|unfit| refuse(path, &unfit))?;
-        let writer = Arc::new(Mutex::new(Writer::new(connection, fatal)));
+        let store = Store::new(connection, Arc::new(Sealer::plain()));
+        let writer = Arc::new(Mutex::new(Writer::new(store, fatal)));
         Ok(SqliteLedger { engine: Engine::Inline(writer), directory: None })
     }
 
@@ -181,7 +190,7 @@ impl SqliteLedger {
 
     fn read<T>(
         &self,
-        question: impl FnOnce(&Connection) -> Result<T, ReadError> + Send + 'static,
+        question: impl FnOnce(&Store) -> Result<T, ReadError> + Send + 'static,
     ) -> BoxFuture<'static, Result<T, ReadError>>
     where
         T: Send + 'static,

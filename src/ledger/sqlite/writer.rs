@@ -7,11 +7,12 @@
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use rusqlite::{Connection, ErrorCode};
+use rusqlite::ErrorCode;
 use tokio::sync::{mpsc, oneshot};
 
 use super::Fatal;
 use super::audit::{self, Entry};
+use super::store::Store;
 use super::write::{self, Sweep};
 use crate::ledger::{CommitError, Committed, Transition};
 
@@ -44,7 +45,7 @@ pub(super) enum Operation {
 }
 
 impl Operation {
-    fn perform(&mut self, connection: &Connection) -> rusqlite::Result<()> {
+    fn perform(&mut self, connection: &Store) -> rusqlite::Result<()> {
         match self {
             Operation::Commit(job) => job.outcome = write::apply(connection, &job.work)?,
             Operation::Sweep(job) => job.outcome = Ok(write::sweep(connection, job.work)?),
@@ -66,18 +67,18 @@ impl Operation {
 
 /// The only connection that writes.
 pub(super) struct Writer {
-    connection: Connection,
+    connection: Store,
     fatal: Fatal,
     broken: bool,
 }
 
 impl Writer {
-    pub(super) fn new(connection: Connection, fatal: Fatal) -> Writer {
+    pub(super) fn new(connection: Store, fatal: Fatal) -> Writer {
         Writer { connection, fatal, broken: false }
     }
 
     /// The connection, for a ledger that reads through its writer.
-    pub(super) fn connection(&self) -> &Connection {
+    pub(super) fn connection(&self) -> &Store {
         &self.connection
     }
 
