@@ -31,7 +31,7 @@ use voicepost::genesys::transport::{Answer, Call, CallName, Called, Transport};
 use voicepost::ledger::Ledger;
 use voicepost::ledger::sqlite::{SqliteLedger, SqliteOptions};
 use voicepost::pipeline::{Admission, Answer as Told, Bounds, DriveRules, Engine, Parts, Pipeline};
-use voicepost::settings::{Credentials, OnUnknown, Secret, UploadBody};
+use voicepost::settings::{AccessSecrets, Credentials, OnUnknown, Secret, UploadBody};
 use voicepost::spool::Spool;
 use voicepost::spool::disk::DiskSpool;
 use voicepost::telemetry::Metrics;
@@ -245,7 +245,8 @@ fn cast(
         login_url: "https://login".to_owned(),
         credentials: Credentials {
             client_id: "client".to_owned(),
-            client_secret: Secret::new("secret".to_owned()),
+            client_secret: Secret::new("secret".to_owned()).into(),
+            access: AccessSecrets::default(),
         },
         ledger: Arc::clone(ledger),
         clock: clock.clone(),

@@ -11,6 +11,8 @@
 #![allow(clippy::disallowed_methods, reason = "its clients wait on plain threads")]
 
 // The tests' way to run the program, to load it, and to reckon up: one of each.
+#[path = "../tests/it/child.rs"]
+mod child;
 #[path = "../tests/it/ledger_file.rs"]
 mod ledger_file;
 #[path = "../tests/it/load.rs"]

@@ -1,8 +1,5 @@
 //! The composition root: builds, starts, drains. The only place that knows everything.
 
-mod way;
-
-use std::collections::HashSet;
 use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -11,32 +8,31 @@ use std::time::Duration;
 use actix_rt::Arbiter;
 use tokio::sync::oneshot;
 
+use crate::access::{Access, AccessError};
 use crate::actors::{self, Actors, Cast, ClipRules, Fatal, PurgeRules};
 use crate::clock::Clock;
-use crate::domain::{Conversion, Keeping, Origin, UnixMs};
+use crate::domain::{Keeping, Origin};
 use crate::genesys::http::{HttpLimits, HttpTransport};
 use crate::genesys::tls::{self, TlsError};
-use crate::hosted::Hosted;
 use crate::ledger::sqlite::{SqliteLedger, SqliteOptions};
 use crate::ledger::{Ledger, OpenError};
 use crate::pipeline::{Admission, Bounds, DriveRules, Engine, Parts, Pipeline, RecoveryError};
+use crate::sealing::SealError;
 use crate::settings::{Credentials, LedgerUrl, Settings, SettingsError};
 use crate::spool::disk::DiskSpool;
 use crate::spool::{Spool, SpoolError};
 use crate::telemetry::Metrics;
-use crate::web::{Listeners, MediaHost, PatienceRules, Servers, Site};
+use crate::web::{Listeners, ServerRules, Servers};
+
+mod doors;
+mod housekeeping;
+mod way;
+
+use doors::Doors;
 use way::Way;
 
 /// How long the start waits for the first token exchange before it goes on, not ready.
 const FIRST_EXCHANGE: Duration = Duration::from_secs(10);
-/// How often free space is looked at.
-const STORAGE_LOOK: Duration = Duration::from_secs(5);
-/// How often old rows are swept.
-const SWEEP: Duration = Duration::from_secs(600);
-/// Pause after a sweep that left some.
-const SWEEP_MORE: Duration = Duration::from_secs(5);
-/// Rows that one sweep deletes at most, of each kind.
-const SWEEP_ROWS: u32 = 10_000;
 /// How long a drain waits for bodies that are still coming.
 const DRAIN_BODIES: Duration = Duration::from_secs(5);
 /// How often a drain looks whether messages are still awake.
@@ -59,6 +55,15 @@ pub enum StartError {
     /// The system's root certificates cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// Callers cannot be told apart.
+    #[error(transparent)]
+    Access(#[from] AccessError),
+    /// The system gives no random numbers.
+    #[error("the system has no randomness for keys")]
+    Randomness,
+    /// Data cannot be encrypted.
+    #[error(transparent)]
+    Seal(#[from] SealError),
     /// The ledger could not be opened.
     #[error(transparent)]
     Ledger(#[from] OpenError),
@@ -101,7 +106,9 @@ impl App {
         fatal: Fatal,
     ) -> Result<App, StartError> {
         let route = settings.route()?;
+        settings.check_access(&credentials.access)?;
         let tls = tls::client_config()?;
+        let access = Access::start(&settings.auth, &credentials.access, &tls).await?;
         let clock = Clock::system();
         let metrics = Metrics::new();
         let listeners = Listeners {
@@ -111,14 +118,19 @@ impl App {
         let public_addr = local_addr(&listeners.public, settings.server.listen)?;
         let admin_addr = local_addr(&listeners.admin, settings.admin.listen)?;
         let LedgerUrl::Sqlite(path) = &settings.ledger.url;
-        let ledger = SqliteLedger::open(path, SqliteOptions::default(), Arc::clone(&fatal))?;
+        let sealer = doors::sealer(&credentials.access)?;
+        let options = SqliteOptions { sealer: Some(Arc::clone(&sealer)), ..Default::default() };
+        let ledger = SqliteLedger::open(path, options, Arc::clone(&fatal))?;
         let ledger = Arc::new(ledger);
-        let spool: Arc<dyn Spool> = Arc::new(DiskSpool::open(&settings.spool.dir)?);
+        let spool: Arc<dyn Spool> =
+            Arc::new(DiskSpool::open_sealed(&settings.spool.dir, Arc::clone(&sealer))?);
         let origin =
             Origin { host: settings.genesys.api_url(), client: credentials.client_id.clone() };
-        let way = Way::open(route, settings)?;
+        let way = Way::open(route, settings, &sealer)?;
         let engine = Arbiter::new();
         let shared: Arc<dyn Ledger> = ledger.clone();
+        let doors = Doors::new(settings, &credentials.access, access, ledger.clone())?;
+        housekeeping::follow_secrets(&credentials);
         let cast =
             cast(settings, &way, &origin, credentials, &shared, tls, &clock, &metrics, &fatal);
         let actors = start_actors(&engine, cast).await?;
@@ -136,13 +148,12 @@ impl App {
             fatal,
         };
         let pipeline = Pipeline::new(parts, Engine::On(engine.handle()));
-        watch_storage(&pipeline, settings.ledger.free_bytes_min);
-        sweep(&pipeline, settings);
+        housekeeping::watch_storage(&pipeline, settings.ledger.free_bytes_min);
+        housekeeping::sweep(&pipeline, settings);
+        housekeeping::sweep_quotas(&doors.quotas);
         recover(&pipeline, &engine).await?;
-        let site = Arc::new(site(settings, Arc::clone(&pipeline), way.hosted()));
-        let workers = workers(settings.server.workers);
-        let linger = Duration::from_secs(settings.server.linger_seconds);
-        let servers = Servers::start(site, listeners, workers, linger)
+        let site = Arc::new(doors.site(settings, &way, Arc::clone(&pipeline)));
+        let servers = Servers::start(site, listeners, server_rules(settings))
             .map_err(|error| StartError::Listen { address: public_addr, error })?;
         tracing::info!(%public_addr, %admin_addr, %route, "gateway started");
         let drain_for = Duration::from_secs(settings.server.drain_seconds);
@@ -194,8 +205,18 @@ fn local_addr(listener: &TcpListener, address: SocketAddr) -> Result<SocketAddr,
     listener.local_addr().map_err(|error| StartError::Listen { address, error })
 }
 
-fn workers(configured: usize) -> usize {
-    if configured == 0 { cores() } else { configured }
+fn server_rules(settings: &Settings) -> ServerRules {
+    let server = &settings.server;
+    ServerRules {
+        workers: if server.workers == 0 { cores() } else { server.workers },
+        // A proxy's address is everybody's.
+        connections_per_address_max: match server.proxy_hops {
+            0 => server.connections_per_address_max,
+            _ => 0,
+        },
+        head_max: Duration::from_secs(server.head_seconds_max),
+        linger: Duration::from_secs(server.linger_seconds),
+    }
 }
 
 fn cores() -> usize {
@@ -304,23 +325,6 @@ fn drive_rules(settings: &Settings) -> DriveRules {
     }
 }
 
-fn site(settings: &Settings, pipeline: Arc<Pipeline>, hosted: Option<Hosted>) -> Site {
-    let server = &settings.server;
-    Site {
-        pipeline,
-        media: hosted.map(MediaHost::new),
-        limits: settings.limits.audio(),
-        converts: settings.audio.conversion() != Conversion::Off,
-        patience: PatienceRules {
-            wait: Duration::from_secs(server.wait_seconds),
-            wait_max: Duration::from_secs(server.wait_seconds_max),
-            body_max: Duration::from_secs(server.body_seconds_max),
-            linger: Duration::from_secs(server.linger_seconds),
-            body_bytes_per_second_min: server.body_bytes_per_second_min,
-        },
-    }
-}
-
 async fn recover(pipeline: &Arc<Pipeline>, engine: &Arbiter) -> Result<(), StartError> {
     let (done, recovered) = oneshot::channel();
     let pipeline = Arc::clone(pipeline);
@@ -338,47 +342,4 @@ async fn recover(pipeline: &Arc<Pipeline>, engine: &Arbiter) -> Result<(), Start
         "recovered"
     );
     Ok(())
-}
-
-fn watch_storage(pipeline: &Arc<Pipeline>, free_bytes_min: u64) {
-    let pipeline = Arc::clone(pipeline);
-    actix::spawn(async move {
-        loop {
-            let ledger_free_bytes = pipeline.ledger().free_bytes();
-            pipeline.admission().look_at_storage(ledger_free_bytes, free_bytes_min);
-            tokio::time::sleep(STORAGE_LOOK).await;
-        }
-    });
-}
-
-fn sweep(pipeline: &Arc<Pipeline>, settings: &Settings) {
-    let pipeline = Arc::clone(pipeline);
-    let hours = |hours: u32| -i64::from(hours) * 3_600_000;
-    let keys_ago = hours(settings.ledger.keys_keep_hours);
-    let records_ago = hours(settings.ledger.keep_days.saturating_mul(24));
-    let mut strays = HashSet::new();
-    actix::spawn(async move {
-        loop {
-            let now: UnixMs = pipeline.clock().now();
-            let (keys_before, records_before) = (now.plus_ms(keys_ago), now.plus_ms(records_ago));
-            let swept = pipeline.ledger().sweep(keys_before, records_before, SWEEP_ROWS).await;
-            let more = matches!(&swept, Ok(rows) if *rows >= u64::from(SWEEP_ROWS));
-            match swept {
-                Ok(0) => {}
-                Ok(rows) => tracing::info!(rows, "old rows swept"),
-                Err(error) => tracing::error!(%error, "old rows not swept"),
-            }
-            match pipeline.pull_in_purges().await {
-                Ok(0) => {}
-                Ok(messages) => tracing::warn!(messages, "purges pulled in: the clock was ahead"),
-                Err(error) => tracing::error!(%error, "purges not looked through"),
-            }
-            match pipeline.sweep_spool(&mut strays).await {
-                Ok(0) => {}
-                Ok(files) => tracing::warn!(files, "spool files without a message swept"),
-                Err(error) => tracing::error!(%error, "the spool was not swept"),
-            }
-            tokio::time::sleep(if more { SWEEP_MORE } else { SWEEP }).await;
-        }
-    });
 }

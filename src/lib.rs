@@ -1,5 +1,6 @@
 //! Voicepost: a gateway that gives a Genesys Cloud web chat a microphone.
 
+pub mod access;
 pub mod actors;
 pub mod app;
 pub mod audio;
@@ -11,6 +12,7 @@ pub mod hosted;
 pub mod ledger;
 pub mod pipeline;
 pub mod sandbox;
+pub mod sealing;
 pub mod settings;
 pub mod spool;
 pub mod telemetry;

@@ -13,6 +13,7 @@ use crate::genesys::open_messaging::{
 };
 use crate::genesys::{Planner, Route};
 use crate::hosted::Hosted;
+use crate::sealing::Sealer;
 use crate::settings::Settings;
 
 /// How long an address outlives the file it leads to: for clocks that are stepped, and for purges
@@ -27,13 +28,26 @@ pub(super) enum Way {
 
 impl Way {
     /// Opens what the route has on disk.
-    pub(super) fn open(route: RouteName, settings: &Settings) -> Result<Way, StartError> {
+    pub(super) fn open(
+        route: RouteName,
+        settings: &Settings,
+        sealer: &Arc<Sealer>,
+    ) -> Result<Way, StartError> {
         Ok(match route {
             RouteName::MediaApi => Way::MediaApi,
             RouteName::OpenMessaging => {
-                Way::OpenMessaging(Hosted::open(&settings.genesys.open_messaging.files_dir)?)
+                let directory = &settings.genesys.open_messaging.files_dir;
+                Way::OpenMessaging(Hosted::open(directory, Arc::clone(sealer))?)
             }
         })
+    }
+
+    /// Its name.
+    pub(super) fn name(&self) -> RouteName {
+        match self {
+            Way::MediaApi => RouteName::MediaApi,
+            Way::OpenMessaging(_) => RouteName::OpenMessaging,
+        }
     }
 
     /// The files of the media host, where the route has one.

@@ -9,7 +9,7 @@ use clap::Args;
 use serde_json::{Map, Value, json};
 
 use super::Ended;
-use crate::settings::{Credentials, Entry, Environment, Layers, Settings};
+use crate::settings::{AccessSecrets, Credentials, Entry, Environment, Layers, Settings};
 
 /// Arguments of `check-config`.
 #[derive(Debug, Args)]
@@ -23,7 +23,7 @@ pub struct CheckConfigArgs {
 struct Report {
     entries: Vec<Entry>,
     /// Variable names, and where their value was found.
-    credentials: [(&'static str, Option<String>); 2],
+    credentials: Vec<(&'static str, Option<String>)>,
     warnings: Vec<String>,
 }
 
@@ -35,6 +35,7 @@ pub fn run(config: Option<&Path>, args: &CheckConfigArgs) -> Ended {
     let environment = Environment::of_process()?;
     let layers = Layers::read(config, &environment)?;
     let settings = layers.settings()?;
+    settings.check_access(&AccessSecrets::load_from(&environment)?)?;
     let report = Report {
         entries: layers.entries(),
         credentials: Credentials::sources(&environment)?,

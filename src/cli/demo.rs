@@ -15,7 +15,7 @@ use super::{DemoArgs, Ended, serve};
 use crate::app::App;
 use crate::domain::{MessageId, PurgeState};
 use crate::sandbox::{SandboxServer, SandboxSettings};
-use crate::settings::{Credentials, LedgerUrl, Secret, Settings};
+use crate::settings::{AccessSecrets, Credentials, LedgerUrl, Secret, Settings};
 use crate::telemetry;
 
 /// The clip: five seconds of synthetic speech, Ogg Opus.
@@ -66,7 +66,8 @@ async fn demo(mut settings: Settings, args: &DemoArgs, data: &Path) -> Ended {
     settings.ledger.url = LedgerUrl::Sqlite(data.join("voicepost.db"));
     settings.spool.dir = data.join("spool");
     let SandboxSettings { client_id, client_secret, .. } = SandboxSettings::default();
-    let credentials = Credentials { client_id, client_secret: Secret::new(client_secret) };
+    let client_secret = Secret::new(client_secret).into();
+    let credentials = Credentials { client_id, client_secret, access: AccessSecrets::default() };
     let app = App::start(&settings, credentials, serve::fatal()).await?;
     steps.started(&url, &app, TTL_SECONDS, DELAY_SECONDS_MIN);
     let proven = whole_way(&app, &sandbox, &steps).await;
@@ -102,6 +103,7 @@ async fn whole_way(
         transcript: Some("Hello, my order has not arrived yet.".to_owned()),
         language: Some("en".to_owned()),
         key: None,
+        token_file: None,
         wait: None,
         asynchronous: false,
         json: true,

@@ -15,6 +15,7 @@ pub mod check_config;
 pub mod demo;
 mod demo_steps;
 pub mod inspect;
+pub mod keys;
 pub mod sandbox;
 pub mod send;
 pub mod serve;
@@ -47,6 +48,8 @@ pub enum Command {
     Send(send::SendArgs),
     /// Say of each file whether it would be accepted, and what it is
     Inspect(inspect::InspectArgs),
+    /// Make, list and revoke the API keys of backends
+    Keys(keys::KeysArgs),
     /// Print the effective settings, and where each comes from
     CheckConfig(check_config::CheckConfigArgs),
 }

@@ -12,6 +12,7 @@ use actix_web::http::header::{CONTENT_TYPE, HeaderValue, LOCATION};
 use clap::Args;
 use serde_json::Value;
 use uuid::Uuid;
+use zeroize::Zeroizing;
 
 use super::Ended;
 use crate::genesys::tls;
@@ -39,6 +40,9 @@ pub struct SendArgs {
     /// Idempotency key: the same clip with the same key is sent only once
     #[arg(long, value_name = "KEY", value_parser = header_value)]
     pub key: Option<String>,
+    /// File with the API key or the guest's token to show
+    #[arg(long, value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
     /// Seconds to wait for the delivery
     #[arg(long, value_name = "SECONDS", conflicts_with = "asynchronous")]
     pub wait: Option<u64>,
@@ -113,6 +117,12 @@ async fn post(
         .post(url)
         .insert_header((CONTENT_TYPE, format!("multipart/form-data; boundary={boundary}")))
         .timeout(Duration::from_secs(UPLOAD_SECONDS_MAX.saturating_add(wait)));
+    if let Some(file) = &args.token_file {
+        let token = std::fs::read_to_string(file)
+            .map(Zeroizing::new)
+            .map_err(|error| format!("cannot read {}: {error}", file.display()))?;
+        request = request.bearer_auth(token.trim());
+    }
     if let Some(key) = &args.key {
         request = request.insert_header(("idempotency-key", key.as_str()));
     }

@@ -34,6 +34,10 @@ codes! {
     DuplicatePart = "duplicate-part",
     /// A field's value is blank, too long or has characters it must not have.
     InvalidField = "invalid-field",
+    /// The request does not say who it comes from, or not so that it can be believed.
+    Unauthorized = "unauthorized",
+    /// The caller is known and may not do this.
+    Forbidden = "forbidden",
     /// No such path.
     RouteNotFound = "route-not-found",
     /// No voice message of this id, or not the caller's.
@@ -74,6 +78,8 @@ codes! {
     IdempotencyMismatch = "idempotency-mismatch",
     /// Genesys refused the clip itself.
     ClipRefusedByGenesys = "clip-refused-by-genesys",
+    /// The caller has asked too much in too short a time.
+    QuotaExceeded = "quota-exceeded",
     /// Genesys refused the call for good.
     GenesysRefused = "genesys-refused",
     /// Genesys could not be reached, or answered that it cannot serve now.

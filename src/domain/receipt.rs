@@ -41,7 +41,8 @@ struct MediaReceipt {
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
 struct TranscriptReceipt {
-    text: String,
+    /// `None`: not for whoever reads this.
+    text: Option<String>,
     source: TranscriptSource,
 }
 
@@ -92,6 +93,15 @@ impl Receipt {
     pub fn id(&self) -> MessageId {
         self.id
     }
+
+    /// The same for operators, whom the guest's words do not concern (invariant 8).
+    #[must_use]
+    pub fn without_words(mut self) -> Receipt {
+        if let Some(transcript) = &mut self.transcript {
+            transcript.text = None;
+        }
+        self
+    }
 }
 
 impl Record {
@@ -115,7 +125,7 @@ impl Record {
                 silent: self.waveform.as_ref().map(|drawn| drawn.silent),
             },
             transcript: self.transcript.as_ref().map(|transcript| TranscriptReceipt {
-                text: transcript.text.clone(),
+                text: Some(transcript.text.clone()),
                 source: transcript.source,
             }),
             delivery: DeliveryReceipt {

@@ -54,7 +54,8 @@ pub async fn exchange(
     login_url: &str,
     credentials: &Credentials,
 ) -> Exchange {
-    let pair = format!("{}:{}", credentials.client_id, credentials.client_secret.expose());
+    let secret = credentials.client_secret.current();
+    let pair = format!("{}:{}", credentials.client_id, secret.expose());
     let call = Call {
         name: CallName::Token,
         method: Method::Post,

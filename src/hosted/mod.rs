@@ -18,6 +18,7 @@ pub use key_file::read_or_make;
 pub use link::{LinkKey, MediaLink};
 
 use crate::domain::{MessageId, UnixMs};
+use crate::sealing::Sealer;
 use crate::spool::disk::DiskSpool;
 use crate::spool::{Spool, SpoolError};
 
@@ -43,13 +44,14 @@ pub enum Fetched {
 }
 
 impl Hosted {
-    /// Files in a directory of their own, which is made where it is missing, and locked. The key is
+    /// Files in a directory of their own, which is made where it is missing, and locked; sealed, where
+    /// there is a key for data on the disk. The key is
     /// made at the first start and kept beside them: with it, addresses stay good over a restart.
     ///
     /// # Errors
     /// As for the spool.
-    pub fn open(directory: &Path) -> Result<Hosted, SpoolError> {
-        let files = Arc::new(DiskSpool::open(directory)?);
+    pub fn open(directory: &Path, sealer: Arc<Sealer>) -> Result<Hosted, SpoolError> {
+        let files = Arc::new(DiskSpool::open_sealed(directory, sealer)?);
         let key = read_or_make(&directory.join(KEY_FILE))
             .map_err(|error| SpoolError::Failed(format!("read or make its key: {error}")))?;
         Ok(Hosted::new(files, LinkKey::new(&key)))

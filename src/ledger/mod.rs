@@ -13,9 +13,11 @@
 //! - A failed commit other than [`CommitError::StorageFull`] means that the ledger can no longer
 //!   be trusted in this process: the ledger calls its `fatal` hook, which ends the process.
 
+mod audit;
 mod change;
 pub mod sqlite;
 
+pub use audit::{AUDIT_ROWS_MAX, AuditLog, AuditRow, Order};
 pub use change::{ChangeError, change, change_by, change_together};
 
 use std::path::PathBuf;

@@ -48,13 +48,14 @@ impl Check {
     }
 
     /// Nothing is reachable from other hosts as long as nobody has to say who they are.
-    pub(super) fn loopback(&mut self, key: &'static str, address: SocketAddr) {
+    /// `remedy` says what makes it so that they have to.
+    pub(super) fn loopback(&mut self, key: &'static str, address: SocketAddr, remedy: &str) {
         if !address.ip().is_loopback() {
             self.problem(
                 key,
                 format!(
-                    "is {address}, which other hosts can reach; there is no authentication yet, so \
-                     it must be a loopback address such as 127.0.0.1:{}",
+                    "is {address}, which other hosts can reach; without authentication it must be \
+                     a loopback address such as 127.0.0.1:{}; {remedy}",
                     address.port()
                 ),
             );

@@ -1,12 +1,22 @@
-//! The OAuth client's credentials (media-api contract, "Hosts and sign-in"). They come from the
-//! environment, or from files that it names, and never from a settings file.
+//! The OAuth client's credentials (media-api contract, "Hosts and sign-in"), and what callers and
+//! operators are known by. They come from the environment, from files that it names, or from
+//! systemd (`LoadCredential=`, files of the variables' names in `$CREDENTIALS_DIRECTORY`), and
+//! never from a settings file.
+
+use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-use super::{Environment, Secret, SettingsError};
+use super::live_secret::Source;
+use super::{Environment, LiveSecret, Looked, Secret, SettingsError};
 
 const CLIENT_ID: &str = "GENESYS_CLIENT_ID";
 const CLIENT_SECRET: &str = "GENESYS_CLIENT_SECRET";
+const JWT_SECRET: &str = "VOICEPOST_JWT_SECRET";
+const ADMIN_KEY: &str = "VOICEPOST_ADMIN_KEY";
+const DATA_KEY: &str = "VOICEPOST_DATA_KEY";
+/// Where systemd puts credentials (systemd.exec(5)).
+pub(super) const DIRECTORY: &str = "CREDENTIALS_DIRECTORY";
 
 /// What the gateway proves with who it is.
 #[derive(Clone, Debug)]
@@ -14,7 +24,37 @@ pub struct Credentials {
     /// The OAuth client's id.
     pub client_id: String,
     /// Its secret.
-    pub client_secret: Secret,
+    pub client_secret: LiveSecret,
+    /// What callers and operators are known by.
+    pub access: AccessSecrets,
+}
+
+/// Secrets of those who call the gateway, and of its data, as far as it has any.
+#[derive(Clone, Debug, Default)]
+pub struct AccessSecrets {
+    /// What guests' tokens are signed with (HS256); several, each on a line of its own, while one
+    /// takes the other's place.
+    pub jwt_secret: Option<LiveSecret>,
+    /// What operators show.
+    pub admin_key: Option<LiveSecret>,
+    /// What data on the disk is encrypted with; read at the start only. Several, each on a line of
+    /// its own: the first encrypts, all decrypt.
+    pub data_key: Option<LiveSecret>,
+}
+
+impl AccessSecrets {
+    /// The secrets in the given environment; files are read.
+    ///
+    /// # Errors
+    /// As for [`Credentials::load`], but one that is not given at all is `None`.
+    pub fn load_from(environment: &Environment) -> Result<AccessSecrets, SettingsError> {
+        let secret = |name| Ok(find(environment, name)?.map(|(_, secret)| secret));
+        Ok(AccessSecrets {
+            jwt_secret: secret(JWT_SECRET)?,
+            admin_key: secret(ADMIN_KEY)?,
+            data_key: secret(DATA_KEY)?,
+        })
+    }
 }
 
 impl Credentials {
@@ -34,57 +74,80 @@ impl Credentials {
     pub fn load_from(environment: &Environment) -> Result<Credentials, SettingsError> {
         let client_id = require(environment, CLIENT_ID)?;
         let client_secret = require(environment, CLIENT_SECRET)?;
-        Ok(Credentials { client_id: client_id.expose().to_owned(), client_secret })
+        let access = AccessSecrets::load_from(environment)?;
+        let client_id = client_id.current().expose().to_owned();
+        Ok(Credentials { client_id, client_secret, access })
     }
 
-    /// For both credentials: the variable's name, and the variable it was read from, if any.
+    /// Reads those that have a file anew: for each its name, and what came of it.
+    pub fn look(&self) -> Vec<(&'static str, Looked)> {
+        let AccessSecrets { jwt_secret, admin_key, data_key: _ } = &self.access;
+        let all = [
+            (CLIENT_SECRET, Some(&self.client_secret)),
+            (JWT_SECRET, jwt_secret.as_ref()),
+            (ADMIN_KEY, admin_key.as_ref()),
+        ];
+        all.into_iter().filter_map(|(name, secret)| Some((name, secret?.look()))).collect()
+    }
+
+    /// For each of them: the variable's name, and the variable it was read from, if any.
     ///
     /// # Errors
     /// As for [`Credentials::load`], but one that is not given at all is `None`.
     pub fn sources(
         environment: &Environment,
-    ) -> Result<[(&'static str, Option<String>); 2], SettingsError> {
-        let source = |name| Ok::<_, SettingsError>(find(environment, name)?.map(|(from, _)| from));
-        Ok([(CLIENT_ID, source(CLIENT_ID)?), (CLIENT_SECRET, source(CLIENT_SECRET)?)])
+    ) -> Result<Vec<(&'static str, Option<String>)>, SettingsError> {
+        let source = |name| Ok((name, find(environment, name)?.map(|(from, _)| from)));
+        let names = [CLIENT_ID, CLIENT_SECRET, JWT_SECRET, ADMIN_KEY, DATA_KEY];
+        names.into_iter().map(source).collect()
     }
 }
 
-fn require(environment: &Environment, name: &str) -> Result<Secret, SettingsError> {
+fn require(environment: &Environment, name: &str) -> Result<LiveSecret, SettingsError> {
     match find(environment, name)? {
         Some((_, secret)) => Ok(secret),
         None => Err(wrong(name, format!("is not set, and neither is {name}_FILE"))),
     }
 }
 
-/// The value of `name`, directly or from the file that `{name}_FILE` names, and which of the two.
-fn find(environment: &Environment, name: &str) -> Result<Option<(String, Secret)>, SettingsError> {
+/// The value of `name`: directly, from the file that `{name}_FILE` names, or from systemd; and
+/// which of them.
+fn find(
+    environment: &Environment,
+    name: &str,
+) -> Result<Option<(String, LiveSecret)>, SettingsError> {
     let file_name = format!("{name}_FILE");
-    let (from, value) = match (environment.get(name), environment.get(&file_name)) {
-        (None, None) => return Ok(None),
+    let source = match (environment.get(name), environment.get(&file_name)) {
         (Some(_), Some(_)) => {
             return Err(wrong(name, format!("is set, and so is {file_name}: give only one")));
         }
-        (Some(value), None) => (name.to_owned(), Secret::new(value)),
-        (None, Some(path)) => {
-            let secret = read(&file_name, path)?;
-            (file_name, secret)
+        (Some(""), None) => return Err(wrong(name, "is empty")),
+        (Some(value), None) => {
+            return Ok(Some((name.to_owned(), Secret::new(value).into())));
+        }
+        (None, Some(path)) => Source { name: file_name, path: path.into() },
+        (None, None) => {
+            let Some(path) = of_systemd(environment, name) else { return Ok(None) };
+            Source { name: format!("{DIRECTORY}/{name}"), path }
         }
     };
-    if value.expose().is_empty() {
-        return Err(wrong(&from, "is empty"));
-    }
-    Ok(Some((from, value)))
+    Ok(Some((source.name.clone(), LiveSecret::read(source)?)))
+}
+
+fn of_systemd(environment: &Environment, name: &str) -> Option<PathBuf> {
+    let path = Path::new(environment.get(DIRECTORY)?).join(name);
+    path.exists().then_some(path)
 }
 
 /// The file without the one newline that editors put at its end.
-fn read(variable: &str, path: &str) -> Result<Secret, SettingsError> {
-    let text = std::fs::read_to_string(path)
-        .map(Zeroizing::new)
-        .map_err(|error| wrong(variable, format!("names {path}, which cannot be read: {error}")))?;
+pub(super) fn read(variable: &str, path: &Path) -> Result<Secret, SettingsError> {
+    let shown = path.display();
+    let why = |error| wrong(variable, format!("names {shown}, which cannot be read: {error}"));
+    let text = std::fs::read_to_string(path).map(Zeroizing::new).map_err(why)?;
     let line = text.strip_suffix('\n').unwrap_or(&text);
     let line = line.strip_suffix('\r').unwrap_or(line);
     if line.is_empty() {
-        return Err(wrong(variable, format!("names {path}, which is empty")));
+        return Err(wrong(variable, format!("names {shown}, which is empty")));
     }
     Ok(Secret::new(line))
 }

@@ -13,7 +13,9 @@ use crate::domain::RouteName;
 
 mod admin;
 mod audio;
+mod auth;
 mod check;
+mod cors;
 mod credentials;
 mod delivery;
 mod environment;
@@ -22,11 +24,13 @@ mod genesys;
 mod layers;
 mod ledger;
 mod limits;
+mod live_secret;
 mod log;
 mod memory;
 mod parse;
 mod public;
 mod purge;
+mod quota;
 mod secret;
 mod server;
 mod spool;
@@ -34,7 +38,9 @@ mod transcript;
 
 pub use admin::Admin;
 pub use audio::{Audio, Convert};
-pub use credentials::Credentials;
+pub use auth::Auth;
+pub use cors::Cors;
+pub use credentials::{AccessSecrets, Credentials};
 pub use delivery::{Delivery, OnUnknown};
 pub use environment::Environment;
 pub use error::{Problem, SettingsError, Warning};
@@ -42,10 +48,12 @@ pub use genesys::{Genesys, MediaApi, OpenMessaging, UploadBody};
 pub use layers::{Entry, Layers};
 pub use ledger::{Ledger, LedgerUrl};
 pub use limits::Limits;
+pub use live_secret::{LiveSecret, Looked};
 pub use log::{Log, LogFormat};
 pub use memory::Memory;
 pub use public::Public;
 pub use purge::Purge;
+pub use quota::Quota;
 pub use secret::Secret;
 pub use server::Server;
 pub use spool::Spool;
@@ -63,6 +71,12 @@ pub struct Settings {
     pub admin: Admin,
     /// Where others reach it.
     pub public: Public,
+    /// Who may send.
+    pub auth: Auth,
+    /// How much callers may ask.
+    pub quota: Quota,
+    /// Pages of which origins may ask.
+    pub cors: Cors,
     /// The Genesys Cloud organisation behind it.
     pub genesys: Genesys,
     /// What a clip may be.
@@ -121,8 +135,10 @@ impl Settings {
     pub fn check(&self) -> Result<Vec<Warning>, SettingsError> {
         let mut check = Check::default();
         self.server.check(&mut check);
-        self.admin.check(&mut check);
         self.public.check(&mut check);
+        self.auth.check(&mut check);
+        self.quota.check(&mut check);
+        self.cors.check(&mut check);
         self.genesys.check(&mut check);
         self.limits.check(&mut check);
         self.audio.check(&mut check);
@@ -137,7 +153,22 @@ impl Settings {
         check.finish()
     }
 
+    /// Checks what holds between settings and secrets, which come from elsewhere: nothing is
+    /// reachable from other hosts as long as nobody has to say who they are.
+    ///
+    /// # Errors
+    /// `Invalid`, naming what has to be set.
+    pub fn check_access(&self, secrets: &AccessSecrets) -> Result<(), SettingsError> {
+        let mut check = Check::default();
+        self.admin.check_access(secrets, &mut check);
+        self.auth.check_access(secrets, &mut check);
+        check.finish().map(drop)
+    }
+
     fn check_across(&self, check: &mut Check) {
+        if !self.auth.is_on() {
+            check.loopback("server.listen", self.server.listen, auth::HOW_TO_TURN_ON);
+        }
         let (server, admin) = (self.server.listen, self.admin.listen);
         if server == admin && server.port() != 0 {
             check.problem("admin.listen", format!("is {admin}, where server.listen already is"));

@@ -11,9 +11,11 @@ use super::parse;
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Server {
-    /// Address of `/v1`; loopback only, as long as there is no authentication.
+    /// Address of `/v1`; loopback only, as long as callers need not say who they are.
     #[serde(deserialize_with = "parse::text")]
     pub listen: SocketAddr,
+    /// Reverse proxies between clients and the gateway.
+    pub proxy_hops: usize,
     /// HTTP worker threads; 0 means one per core.
     pub workers: usize,
     /// How long a sender waits for delivery unless it says otherwise.
@@ -22,6 +24,10 @@ pub struct Server {
     pub wait_seconds_max: u64,
     /// Requests in flight; more are answered 503 `busy`.
     pub requests_max: usize,
+    /// Connections from one address; 0 means no limit.
+    pub connections_per_address_max: usize,
+    /// Total time for the head of a request.
+    pub head_seconds_max: u64,
     /// Total time for a request body.
     pub body_seconds_max: u64,
     /// Slowest upload, judged after its first 10 s.
@@ -37,7 +43,7 @@ const WAIT_SECONDS_LIMIT: u64 = 60;
 
 impl Server {
     pub(super) fn check(&self, check: &mut Check) {
-        check.loopback("server.listen", self.listen);
+        check.range("server.proxy_hops", self.proxy_hops, 0..=16);
         check.range("server.workers", self.workers, 0..=256);
         check.range("server.wait_seconds_max", self.wait_seconds_max, 0..=WAIT_SECONDS_LIMIT);
         check.ordered(
@@ -45,6 +51,7 @@ impl Server {
             ("server.wait_seconds_max", self.wait_seconds_max),
         );
         check.range("server.requests_max", self.requests_max, 1..=65_536);
+        check.range("server.head_seconds_max", self.head_seconds_max, 1..=60);
         check.range("server.body_seconds_max", self.body_seconds_max, 1..=3_600);
         check.range(
             "server.body_bytes_per_second_min",

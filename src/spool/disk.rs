@@ -18,8 +18,9 @@ use futures_util::future::BoxFuture;
 use tokio::runtime::{Builder, Runtime};
 
 use super::unfinished::{DiskWriter, Unfinished, length};
-use super::{Spool, SpoolError, SpoolWriter};
+use super::{Spool, SpoolError, SpoolWriter, sealed};
 use crate::domain::MessageId;
+use crate::sealing::Sealer;
 
 const CLIP_SUFFIX: &str = ".clip";
 const UNFINISHED_SUFFIX: &str = ".unfinished";
@@ -41,6 +42,8 @@ pub(super) struct Place {
     // Bytes of all clips under their own names; changed together with the names.
     bytes: AtomicU64,
     names: Mutex<()>,
+    // What lies in the files.
+    pub(super) sealer: Arc<Sealer>,
     // Never run, it is there for its blocking threads. Taken when the place is dropped.
     threads: Option<Runtime>,
 }
@@ -49,6 +52,11 @@ impl DiskSpool {
     /// Opens the directory, makes it (0700) where it is missing, and deletes what writes that
     /// never finished left behind.
     pub fn open(path: &Path) -> Result<DiskSpool, SpoolError> {
+        DiskSpool::open_sealed(path, Arc::new(Sealer::plain()))
+    }
+
+    /// The same with clips that this seals.
+    pub fn open_sealed(path: &Path, sealer: Arc<Sealer>) -> Result<DiskSpool, SpoolError> {
         DirBuilder::new()
             .recursive(true)
             .mode(0o700)
@@ -70,6 +78,7 @@ impl DiskSpool {
             writes: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
             names: Mutex::new(()),
+            sealer,
             threads: Some(threads.map_err(|error| failed("start its threads", &error))?),
         };
         for name in place.names()? {
@@ -87,7 +96,7 @@ impl DiskSpool {
 impl Spool for DiskSpool {
     fn keep(&self, id: MessageId, clip: Bytes) -> BoxFuture<'static, Result<(), SpoolError>> {
         self.place.run(move |place| {
-            let unfinished = Unfinished::create(place, id)?;
+            let mut unfinished = Unfinished::create(place, id)?;
             unfinished.write(&clip)?;
             unfinished.name(place)
         })
@@ -107,8 +116,8 @@ impl Spool for DiskSpool {
             let (mut file, bytes) = place.run(move |place| place.open_clip(id)).await?;
             // Taken by the thread that will give it back: the spool's would each keep one.
             let mut clip = Vec::with_capacity(bytes);
-            let read = move |_: &Place| match file.read_to_end(&mut clip) {
-                Ok(_) => Ok(Bytes::from(clip)),
+            let read = move |place: &Place| match file.read_to_end(&mut clip) {
+                Ok(_) => Ok(Bytes::from(sealed::open(&place.sealer, id, clip)?)),
                 Err(error) => Err(failed("read a clip", &error)),
             };
             place.run(read).await

@@ -8,6 +8,7 @@
 
 pub mod disk;
 pub mod memory;
+mod sealed;
 mod unfinished;
 
 use bytes::Bytes;

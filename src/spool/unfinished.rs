@@ -12,6 +12,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
 use super::disk::{Place, failed};
+use super::sealed::Frames;
 use super::{SpoolError, SpoolWriter, Unclaimed};
 use crate::domain::MessageId;
 
@@ -20,6 +21,7 @@ pub(super) struct Unfinished {
     file: File,
     path: PathBuf,
     id: MessageId,
+    frames: Option<Frames>,
     named: bool,
 }
 
@@ -29,16 +31,23 @@ impl Unfinished {
         let path = place.unfinished_path(id);
         let mut options = OpenOptions::new();
         let file = options.write(true).create_new(true).mode(0o600).open(&path);
-        Ok(Unfinished { file: file.map_err(unwritten)?, path, id, named: false })
+        let frames = Frames::begin(&place.sealer, id);
+        Ok(Unfinished { file: file.map_err(unwritten)?, path, id, frames, named: false })
     }
 
     /// Appends bytes.
-    pub(super) fn write(&self, bytes: &[u8]) -> Result<(), SpoolError> {
-        (&self.file).write_all(bytes).map_err(unwritten)
+    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), SpoolError> {
+        match &mut self.frames {
+            Some(frames) => self.file.write_all(&frames.next(bytes, false)?).map_err(unwritten),
+            None => self.file.write_all(bytes).map_err(unwritten),
+        }
     }
 
     /// Syncs the file, gives it its own name, and syncs that.
     pub(super) fn name(mut self, place: &Place) -> Result<(), SpoolError> {
+        if let Some(frames) = &mut self.frames {
+            self.file.write_all(&frames.next(&[], true)?).map_err(unwritten)?;
+        }
         self.file.sync_all().map_err(unwritten)?;
         let bytes = self.file.metadata().map_err(unwritten)?.len();
         place.rename(&self.path, self.id, bytes).map_err(unwritten)?;
@@ -83,7 +92,7 @@ impl DiskWriter {
 impl SpoolWriter for DiskWriter {
     fn append(&mut self, bytes: Bytes) -> BoxFuture<'_, Result<(), SpoolError>> {
         async move {
-            let unfinished = self.take()?;
+            let mut unfinished = self.take()?;
             // Where nobody waits any more, the file goes with the piece's job.
             let written = self.place.run(move |_| unfinished.write(&bytes).map(|()| unfinished));
             self.unfinished = Some(written.await?);

@@ -12,7 +12,7 @@ use crate::actors::{
     AskError, JanitorObserved, MessengerObserved, ObserveJanitor, ObserveMessenger, ObserveToken,
     ObserveUploader, ObserveValidator, TokenObserved, UploaderObserved, ValidatorObserved,
 };
-use crate::domain::{Code, Ending, MessageId, Pace, Problem, Record, Stage, UnixMs};
+use crate::domain::{Code, Ending, MessageId, Pace, Problem, Receipt, Record, Stage, UnixMs};
 use crate::ledger::Totals;
 use crate::pipeline::{Pipeline, WaitsFor};
 use crate::telemetry::{CLASSIC_TYPE, OPENMETRICS_TYPE};
@@ -193,7 +193,7 @@ pub(super) async fn message(request: HttpRequest, id: Path<String>) -> HttpRespo
     let site = answers::site(&request);
     let found = async { site.pipeline.find(parse_id(&id)?, None).await };
     let receipt = found.await.map(|record| site.pipeline.receipt(&record));
-    respond(&request, receipt)
+    told(&request, receipt)
 }
 
 /// `GET /admin/messages/{id}/history`.
@@ -208,10 +208,32 @@ pub(super) async fn history(
     respond(&request, rows.await)
 }
 
+#[derive(Deserialize)]
+pub(super) struct AuditPage {
+    before: Option<u64>,
+    limit: Option<u32>,
+}
+
+/// `GET /admin/audit`: what operators did, the newest first; `?before=` goes on from a row.
+pub(super) async fn audit(request: HttpRequest, page: Query<AuditPage>) -> HttpResponse {
+    let site = answers::site(&request);
+    let before = page.before.unwrap_or(i64::MAX.unsigned_abs());
+    let limit = Page { limit: page.limit }.limit();
+    match site.audit.latest(before, limit).await {
+        Ok(rows) => answers::json(&request, StatusCode::OK, &rows),
+        Err(error) => fault(&request, &error.to_string()),
+    }
+}
+
 /// `GET /admin/purges`: what is owed, the earliest first.
 pub(super) async fn purges(request: HttpRequest, page: Query<Page>) -> HttpResponse {
     let site = answers::site(&request);
     respond(&request, site.pipeline.purges_owed(None, page.limit()).await)
+}
+
+/// A receipt, without the guest's words.
+pub(super) fn told(request: &HttpRequest, receipt: Result<Receipt, Problem>) -> HttpResponse {
+    respond(request, receipt.map(Receipt::without_words))
 }
 
 pub(super) fn respond(

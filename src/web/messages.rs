@@ -8,9 +8,9 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
 
 use super::upload::Refused;
-use super::{Site, answers, linger, prefer, problem, upload};
+use super::{Site, answers, guard, linger, prefer, problem, scope, upload};
 use crate::audio::recorder_types;
-use crate::domain::{Code, MessageId, NewMessage, Principal, Problem};
+use crate::domain::{Code, MessageId, NewMessage, Problem};
 use crate::pipeline::Answer;
 
 /// Longest idempotency key, in bytes.
@@ -41,15 +41,18 @@ pub(super) async fn create(request: HttpRequest, payload: Payload) -> HttpRespon
 }
 
 async fn accept(request: &HttpRequest, payload: Payload, site: &Site) -> Result<Answer, Refused> {
+    let caller = guard::caller(request);
+    let clip_place = scope::may_send(site, &caller, site.pipeline.clock().now())?;
     let ticket = site.pipeline.enter()?;
     let key = idempotency_key(request)?;
     let prefer = request.headers().get_all("prefer").filter_map(|value| value.to_str().ok());
     let patience = prefer::patience(prefer, &site.patience);
     let id = site.pipeline.clock().new_id();
-    let body = upload::read(request, payload, site, id).await?;
+    let mut body = upload::read(request, payload, site, id).await?;
+    scope::confine(&caller, &mut body.fields).map_err(Refused::after_reading)?;
     let message = NewMessage {
         id,
-        principal: Principal::loopback(),
+        principal: caller.principal,
         key,
         conversation_id: body.fields.conversation_id,
         envelope: body.fields.envelope,
@@ -59,7 +62,13 @@ async fn accept(request: &HttpRequest, payload: Payload, site: &Site) -> Result<
         patience,
         received_at: site.pipeline.clock().now(),
     };
-    Ok(site.pipeline.submit(message, body.clip, ticket).await)
+    let answer = site.pipeline.submit(message, body.clip, ticket).await;
+    if let Answer::Delivered(receipt) | Answer::Accepted(receipt) = &answer
+        && receipt.id() == id
+    {
+        clip_place.keep();
+    }
+    Ok(answer)
 }
 
 fn located(mut response: HttpResponse, id: MessageId) -> HttpResponse {
@@ -99,7 +108,7 @@ pub(super) async fn show(request: HttpRequest, id: Path<String>) -> HttpResponse
         Ok(id) => id,
         Err(unknown) => return problem::respond(&request, unknown),
     };
-    match site.pipeline.find(id, Some(&Principal::loopback())).await {
+    match site.pipeline.find(id, Some(&guard::caller(&request).principal)).await {
         Ok(record) => answers::json(&request, StatusCode::OK, &site.pipeline.receipt(&record)),
         Err(refusal) => problem::respond(&request, refusal),
     }
@@ -112,7 +121,7 @@ pub(super) async fn withdraw(request: HttpRequest, id: Path<String>) -> HttpResp
         Ok(id) => id,
         Err(unknown) => return problem::respond(&request, unknown),
     };
-    match site.pipeline.withdraw(id, &Principal::loopback()).await {
+    match site.pipeline.withdraw(id, &guard::caller(&request).principal).await {
         Ok((receipt, true)) => answers::json(&request, StatusCode::OK, &receipt),
         Ok((receipt, false)) => answers::json(&request, StatusCode::ACCEPTED, &receipt),
         Err(refusal) => problem::respond(&request, refusal),

@@ -4,22 +4,31 @@
 //! probers; the admin listener serves operators and has no route in common with it.
 
 mod admin;
+mod admin_guard;
 mod answers;
+mod client_address;
+mod cors;
 mod fields;
+mod guard;
+mod headers;
 mod health;
 mod linger;
 mod media;
 mod messages;
 mod openapi;
 mod orders;
+mod places;
 mod prefer;
 mod problem;
+mod quota;
+mod scope;
 mod server;
 mod sips;
 mod upload;
 
+pub use cors::CorsRules;
 pub use problem::{ROWS, Row};
-pub use server::{Listeners, Servers};
+pub use server::{Listeners, ServerRules, Servers};
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,14 +37,30 @@ use actix_web::web::{ServiceConfig, delete, get, head, post, resource};
 
 use tokio::sync::Semaphore;
 
-use crate::domain::AudioLimits;
+use crate::access::{Access, OperatorKey, Quotas};
+use crate::domain::{AudioLimits, RouteName};
 use crate::hosted::Hosted;
+use crate::ledger::AuditLog;
 use crate::pipeline::Pipeline;
 
 /// What the handlers work with.
 pub struct Site {
     /// Everything behind HTTP.
     pub pipeline: Arc<Pipeline>,
+    /// The way messages take.
+    pub route: RouteName,
+    /// Who may send.
+    pub access: Access,
+    /// How much.
+    pub quotas: Arc<Quotas>,
+    /// Proxies between clients and here.
+    pub proxy_hops: usize,
+    /// Pages of which origins may ask.
+    pub cors: CorsRules,
+    /// What operators have to show.
+    pub operator_key: Option<OperatorKey>,
+    /// What operators did.
+    pub audit: Arc<dyn AuditLog>,
     /// What a clip may be.
     pub limits: AudioLimits,
     /// Whether clips that cannot be delivered as they are may be converted.
@@ -74,7 +99,20 @@ pub struct PatienceRules {
     pub body_bytes_per_second_min: u64,
 }
 
-/// The public listener.
+/// Paths of the public listener that tell everyone the same; all others ask who is there.
+const OPEN_PATHS: [&str; 4] = ["/v1/limits", "/openapi.json", "/livez", "/readyz"];
+/// Paths for probers, who have no key and no quota.
+const PROBE_PATHS: [&str; 2] = ["/livez", "/readyz"];
+
+/// Whether a path asks for nobody: one of the list, or an address of a hosted clip, which is its own
+/// authority. Only plain characters: what is encoded could be read as another path.
+fn is_open(path: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    let hosted = path.strip_prefix("/media/").is_some_and(|segment| segment.bytes().all(plain));
+    hosted || OPEN_PATHS.contains(&path)
+}
+
+/// The public listener. `guard` stands before it.
 fn public(routes: &mut ServiceConfig) {
     routes
         .app_data(upload::parser())
@@ -104,7 +142,7 @@ fn public(routes: &mut ServiceConfig) {
         .default_service(actix_web::web::to(answers::route_not_found));
 }
 
-/// The admin listener.
+/// The admin listener. `admin_guard` stands before it.
 fn operators(routes: &mut ServiceConfig) {
     routes
         .configure(admin::refusals)
@@ -113,6 +151,7 @@ fn operators(routes: &mut ServiceConfig) {
         .service(read_only("/admin/held").route(get().to(admin::held)))
         .service(read_only("/admin/messages/{id}").route(get().to(admin::message)))
         .service(read_only("/admin/messages/{id}/history").route(get().to(admin::history)))
+        .service(read_only("/admin/audit").route(get().to(admin::audit)))
         .service(read_only("/admin/purges").route(get().to(admin::purges)))
         .service(command("/admin/messages/{id}/purge").route(post().to(orders::purge_now)))
         .service(command("/admin/messages/{id}/release").route(post().to(orders::release)))

@@ -5,7 +5,7 @@ use actix_web::web::{Bytes, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::{Deserialize, Serialize};
 
-use super::admin::respond;
+use super::admin::{respond, told};
 use super::answers;
 use super::messages::parse_id;
 use crate::domain::{Code, Problem};
@@ -20,14 +20,14 @@ pub(super) const BODY_BYTES_MAX: usize = 16 * 1024;
 pub(super) async fn release(request: HttpRequest, id: Path<String>) -> HttpResponse {
     let site = answers::site(&request);
     let receipt = async { site.pipeline.release(parse_id(&id)?).await };
-    respond(&request, receipt.await)
+    told(&request, receipt.await)
 }
 
 /// `POST /admin/messages/{id}/replay`: a failed message whose clip is still kept is delivered anew.
 pub(super) async fn replay(request: HttpRequest, id: Path<String>) -> HttpResponse {
     let site = answers::site(&request);
     let receipt = async { site.pipeline.replay(parse_id(&id)?).await };
-    respond(&request, receipt.await)
+    told(&request, receipt.await)
 }
 
 /// `POST /admin/messages/{id}/hold` with `{"reason":"…"}`: a message on its way waits until it is
@@ -43,7 +43,7 @@ pub(super) async fn hold(
         let reason = reason(&body.map_err(unreadable)?)?;
         site.pipeline.hold(id, reason).await
     };
-    respond(&request, receipt.await)
+    told(&request, receipt.await)
 }
 
 #[derive(Serialize)]
@@ -63,7 +63,7 @@ pub(super) async fn drain(request: HttpRequest) -> HttpResponse {
 pub(super) async fn purge_now(request: HttpRequest, id: Path<String>) -> HttpResponse {
     let site = answers::site(&request);
     let receipt = async { site.pipeline.purge_now(parse_id(&id)?).await };
-    respond(&request, receipt.await)
+    told(&request, receipt.await)
 }
 
 #[derive(Deserialize)]
@@ -87,7 +87,7 @@ pub(super) async fn give_up(
         let reason = reason(&body.map_err(unreadable)?)?;
         site.pipeline.give_up(id, ordinal, reason).await
     };
-    respond(&request, receipt.await)
+    told(&request, receipt.await)
 }
 
 /// A body that did not come, or not as far as it is read.

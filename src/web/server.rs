@@ -1,24 +1,26 @@
 //! The two listeners.
 
 use std::future::ready;
+use std::io;
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 
+use actix_http::error::DispatchError;
 use actix_http::{HttpService, Protocol};
 use actix_rt::net::TcpStream;
 use actix_service::{ServiceFactoryExt, fn_service, map_config};
 use actix_web::dev::{AppConfig, Server, ServerHandle};
+use actix_web::middleware::from_fn;
 use actix_web::web::Data;
 use actix_web::{App, HttpServer};
 use rustix::net::sockopt::set_socket_recv_buffer_size;
 use rustix::process::Resource;
 
+use super::places::Places;
 use super::sips::{Bodies, Sips};
-use super::{Site, linger, operators, public};
+use super::{Site, admin_guard, guard, linger, operators, public};
 
-/// Time for the head of a request.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// Time an idle connection is kept.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// Connections waiting to be taken, for each listener.
@@ -41,6 +43,19 @@ pub struct Listeners {
     pub admin: TcpListener,
 }
 
+/// What holds for connections.
+#[derive(Clone, Copy, Debug)]
+pub struct ServerRules {
+    /// Threads of the public listener.
+    pub workers: usize,
+    /// Connections from one address; 0: no limit.
+    pub connections_per_address_max: usize,
+    /// Time for the head of a request.
+    pub head_max: Duration,
+    /// How long a refused sender may go on sending.
+    pub linger: Duration,
+}
+
 /// The running servers.
 pub struct Servers {
     handles: [ServerHandle; 2],
@@ -48,51 +63,56 @@ pub struct Servers {
 
 impl Servers {
     /// Starts both. Must run inside an actix system; the servers answer on threads of their own.
-    pub fn start(
-        site: Arc<Site>,
-        listeners: Listeners,
-        workers: usize,
-        linger_for: Duration,
-    ) -> std::io::Result<Servers> {
+    pub fn start(site: Arc<Site>, listeners: Listeners, rules: ServerRules) -> io::Result<Servers> {
         // Connections take this over from their listener.
         set_socket_recv_buffer_size(&listeners.public, RECEIVE_BUFFER_BYTES)?;
         let data = Data::from(site);
         let app_data = data.clone();
+        let places = Places::new(rules.connections_per_address_max);
         let connection = move || {
-            let app = App::new().app_data(app_data.clone()).configure(public);
+            let app =
+                App::new().app_data(app_data.clone()).wrap(from_fn(guard::admit)).configure(public);
             let http = HttpService::build()
-                .client_request_timeout(HEAD_TIMEOUT)
+                .client_request_timeout(rules.head_max)
                 // A sender who is refused while still sending must be able to read why.
-                .client_disconnect_timeout(linger_for)
+                .client_disconnect_timeout(rules.linger)
                 .keep_alive(KEEP_ALIVE)
                 .on_connect_ext(|connection: &Sips, extensions| {
                     linger::on_connect(connection.stream(), extensions);
                     extensions.insert(connection.valve());
                 })
                 .finish(map_config(app, |()| AppConfig::default()));
-            let bodies = Bodies::default();
+            let (bodies, places) = (Bodies::default(), places.clone());
             fn_service(move |stream: TcpStream| {
                 let peer = stream.peer_addr().ok();
-                let connection = Sips::new(stream, bodies.clone());
-                ready(Ok((connection, Protocol::Http1, peer)))
+                let place = places.take(peer.map(|peer| peer.ip()));
+                ready(match place {
+                    Some(place) => {
+                        let connection = Sips::new(stream, bodies.clone(), place);
+                        Ok((connection, Protocol::Http1, peer))
+                    }
+                    None => Err(DispatchError::Io(io::ErrorKind::QuotaExceeded.into())),
+                })
             })
             .and_then(http)
         };
         let public = Server::build()
-            .workers(workers)
+            .workers(rules.workers)
             .backlog(BACKLOG)
-            .max_concurrent_connections(connections_max(workers))
+            .max_concurrent_connections(connections_max(rules.workers))
             .shutdown_timeout(1)
             .disable_signals()
             .listen("public", listeners.public, connection)?
             .run();
-        let admin = HttpServer::new(move || App::new().app_data(data.clone()).configure(operators))
-            .workers(1)
-            .client_request_timeout(HEAD_TIMEOUT)
-            .shutdown_timeout(1)
-            .disable_signals()
-            .listen(listeners.admin)?
-            .run();
+        let admin = HttpServer::new(move || {
+            App::new().app_data(data.clone()).wrap(from_fn(admin_guard::admit)).configure(operators)
+        })
+        .workers(1)
+        .client_request_timeout(rules.head_max)
+        .shutdown_timeout(1)
+        .disable_signals()
+        .listen(listeners.admin)?
+        .run();
         Ok(Servers { handles: [spawn(public), spawn(admin)] })
     }
 

@@ -14,6 +14,8 @@ use std::task::{Context, Poll, Waker};
 use actix_rt::net::TcpStream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::places::Place;
+
 /// Bytes of one sip. actix-http starts with 8 KiB and doubles that as soon as less than 1 KiB of it
 /// is left, so this much never makes it grow.
 const SIP_BYTES: usize = 7 * 1024;
@@ -35,6 +37,7 @@ pub(super) struct Sips {
     stream: TcpStream,
     valve: Rc<Valve>,
     left: usize,
+    _place: Place,
 }
 
 /// Says whether more of a connection may be read. Shared with the handler of its request.
@@ -111,9 +114,9 @@ impl Drop for Held {
 
 impl Sips {
     /// A connection of the worker that takes `bodies`.
-    pub(super) fn new(stream: TcpStream, bodies: Bodies) -> Sips {
+    pub(super) fn new(stream: TcpStream, bodies: Bodies, place: Place) -> Sips {
         let valve = Valve { bodies, flow: Cell::default(), reader: RefCell::default() };
-        Sips { stream, valve: Rc::new(valve), left: SIP_BYTES }
+        Sips { stream, valve: Rc::new(valve), left: SIP_BYTES, _place: place }
     }
 
     /// The connection itself.

@@ -55,7 +55,7 @@ impl<T: Into<Problem>> From<T> for Refused {
 }
 
 impl Refused {
-    fn after_reading(problem: Problem) -> Refused {
+    pub(super) fn after_reading(problem: Problem) -> Refused {
         Refused { problem, unread: false }
     }
 }
@@ -114,6 +114,13 @@ pub(super) async fn read(
     Ok(Body { clip, media, sha256, fields })
 }
 
+/// Whether a body comes with the request.
+pub(super) fn has_body(request: &HttpRequest) -> bool {
+    let headers = request.headers();
+    let empty = headers.get("content-length").is_none_or(|length| length.as_bytes() == b"0");
+    !empty || headers.contains_key("transfer-encoding")
+}
+
 /// What can be refused before a byte of the body is read; tells how long it is said to be.
 fn check_head(request: &HttpRequest, site: &Site) -> Result<Option<u64>, Problem> {
     let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
@@ -122,6 +129,11 @@ fn check_head(request: &HttpRequest, site: &Site) -> Result<Option<u64>, Problem
     if !essence.eq_ignore_ascii_case("multipart/form-data") {
         let shown: String = essence.chars().take(64).collect();
         let detail = format!("the body is {shown:?}, not multipart/form-data");
+        return Err(Problem::new(Code::UnsupportedMediaType, detail));
+    }
+    let encoding = header("content-encoding").unwrap_or("identity");
+    if !encoding.eq_ignore_ascii_case("identity") {
+        let detail = "the body has a Content-Encoding; clips are sent as they are";
         return Err(Problem::new(Code::UnsupportedMediaType, detail));
     }
     let limit = site.limits.bytes_max + BODY_EXTRA_BYTES_MAX;

@@ -13,7 +13,8 @@ use voicepost::domain::{
 };
 use voicepost::ledger::sqlite::{Fatal, SqliteLedger, SqliteOptions};
 use voicepost::ledger::{
-    CommitError, Committed, DueCopy, KeyChange, KeyClaim, KeyHolder, Ledger, OpenError, Transition,
+    AuditLog, CommitError, Committed, DueCopy, KeyChange, KeyClaim, KeyHolder, Ledger, OpenError,
+    Transition,
 };
 
 use crate::samples::{START, id, intent, new_copy, plain};
@@ -315,8 +316,23 @@ fn files_are_private_and_settings_are_those_that_durability_needs() {
     let text = |pragma| file.pragma_query_value(None, pragma, |row| row.get::<_, String>(0));
     let number = |pragma| file.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0));
     assert_eq!(text("journal_mode").unwrap(), "wal");
-    assert_eq!(number("user_version").unwrap(), 1);
+    assert_eq!(number("user_version").unwrap(), 2);
     assert_eq!(number("application_id").unwrap(), 0x5650_5354);
+}
+
+#[tokio::test]
+async fn a_ledger_of_the_first_schema_is_brought_up_to_date() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("ledger.sqlite");
+    let ledger = open(directory.path());
+    accept(&ledger, plain(1)).await;
+    drop(ledger);
+    let file = Connection::open(&path).unwrap();
+    file.execute_batch("DROP TABLE audit; PRAGMA user_version = 1").unwrap();
+    drop(file);
+    let ledger = open(directory.path());
+    assert!(ledger.find(id(1)).await.unwrap().is_some());
+    assert_eq!(ledger.latest(u64::MAX, 10).await.unwrap(), []);
 }
 
 #[test]
@@ -324,9 +340,9 @@ fn newer_and_foreign_files_are_refused_untouched() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("ledger.sqlite");
     drop(open(directory.path()));
-    Connection::open(&path).unwrap().pragma_update(None, "user_version", 2).unwrap();
+    Connection::open(&path).unwrap().pragma_update(None, "user_version", 3).unwrap();
     let refused = SqliteLedger::open(&path, SqliteOptions::default(), never());
-    assert!(matches!(refused, Err(OpenError::NewerSchema { found: 2, known: 1, .. })));
+    assert!(matches!(refused, Err(OpenError::NewerSchema { found: 3, known: 2, .. })));
 
     let foreign = directory.path().join("foreign.sqlite");
     Connection::open(&foreign).unwrap().execute_batch("CREATE TABLE theirs (x)").unwrap();

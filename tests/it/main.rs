@@ -3,20 +3,28 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 #![allow(clippy::disallowed_methods, reason = "tests wait on plain threads")]
 
+mod access;
 mod admin;
+mod admin_access;
+mod attacks;
+mod attacks_held;
+mod attacks_tokens;
 mod audio;
 mod audio_hostile;
 mod batches;
+mod child;
 mod cli;
 mod clips;
 mod convert;
 mod convert_hostile;
+mod cors;
 mod crash;
 mod disconnects;
 mod full_disk;
 mod gate_properties;
 mod genesys_says_no;
 mod held;
+mod keys;
 mod lane_order;
 mod ledger;
 mod ledger_file;
@@ -32,15 +40,18 @@ mod parking;
 mod parts;
 mod problems;
 mod process;
+mod quota;
 mod receipts;
 mod reckoning;
 mod reckoning_notices;
 mod repeats;
 mod replay;
 mod restarts;
+mod rotation;
 mod samples;
 mod sandbox;
 mod secrecy;
+mod secrets;
 mod sender;
 mod settings;
 mod spill;

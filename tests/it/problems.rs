@@ -8,7 +8,7 @@ use voicepost::web::ROWS;
 
 /// Code, status, whether the same request can succeed later, and the test that meets it: its file
 /// in this folder and its name.
-const KNOWN: [(&str, u16, bool, &str, &str); 40] = [
+const KNOWN: [(&str, u16, bool, &str, &str); 43] = [
     ("malformed-request", 400, false, "parts.rs", "a_body_that_cannot_be_read_is_malformed"),
     ("missing-part", 400, false, "parts.rs", "a_missing_part_is_named"),
     ("unknown-part", 400, false, "parts.rs", "an_unknown_part_is_refused_with_the_names_there_are"),
@@ -19,6 +19,20 @@ const KNOWN: [(&str, u16, bool, &str, &str); 40] = [
         false,
         "parts.rs",
         "a_field_with_a_wrong_value_is_refused_with_its_limit",
+    ),
+    (
+        "unauthorized",
+        401,
+        false,
+        "access.rs",
+        "without_a_token_nothing_but_the_open_paths_is_answered",
+    ),
+    (
+        "forbidden",
+        403,
+        false,
+        "access.rs",
+        "a_guest_sends_into_their_own_conversation_only_and_under_their_own_name",
     ),
     ("route-not-found", 404, false, "surface.rs", "a_path_with_nothing_at_it_is_not_found"),
     ("message-not-found", 404, false, "receipts.rs", "an_id_that_no_message_has_is_not_found"),
@@ -80,6 +94,7 @@ const KNOWN: [(&str, u16, bool, &str, &str); 40] = [
         "genesys_says_no.rs",
         "a_clip_that_genesys_refuses_is_refused",
     ),
+    ("quota-exceeded", 429, true, "quota.rs", "a_guest_is_held_to_the_quota_whatever_the_token"),
     ("genesys-refused", 502, false, "genesys_says_no.rs", "missing_scopes_are_named"),
     // The next three are not answers: they stand in receipts.
     (

@@ -6,7 +6,7 @@
 use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -17,6 +17,7 @@ use voicepost::sandbox::{
     Account, Endpoint, FaultAction, FaultRule, Latency, SandboxServer, SandboxSettings,
 };
 
+pub use crate::child::Process;
 pub use crate::sender::{Answer, Send};
 use crate::sender::{exchange, request};
 
@@ -30,6 +31,7 @@ pub struct World {
     pub sandbox: SandboxServer,
     pub data: tempfile::TempDir,
     settings: Vec<(String, String)>,
+    variables: Vec<(String, Option<String>)>,
 }
 
 impl World {
@@ -66,7 +68,20 @@ impl World {
         .map(|(name, value)| (name.to_owned(), value))
         .to_vec();
         all.extend(settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
-        World { sandbox, data, settings: all }
+        World { sandbox, data, settings: all, variables: Vec::new() }
+    }
+
+    /// A variable of the program's environment, whole, or one that is not to be there.
+    pub fn variable(mut self, name: &str, value: Option<&str>) -> World {
+        self.variables.push((name.to_owned(), value.map(str::to_owned)));
+        self
+    }
+
+    /// A file in the data directory, and its path.
+    pub fn write(&self, name: &str, text: &str) -> String {
+        let path = self.data.path().join(name);
+        std::fs::write(&path, text).expect("a file can be written");
+        path.to_str().expect("a path of text").to_owned()
     }
 
     /// `voicepost serve` with the world's settings, not started yet.
@@ -77,6 +92,12 @@ impl World {
         command.env("GENESYS_CLIENT_SECRET", "sandbox-secret");
         for (name, value) in &self.settings {
             command.env(format!("VOICEPOST__{name}"), value);
+        }
+        for (name, value) in &self.variables {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
         }
         command
     }
@@ -187,43 +208,11 @@ pub fn wait_at_most(patience: Duration, what: &str, ready: impl Fn() -> bool) {
     }
 }
 
-/// A process of the program; killed when dropped.
-pub struct Process(Child);
-
-impl Process {
-    /// SIGTERM.
-    pub fn terminate(&self) {
-        let pid = self.0.id().to_string();
-        let status = Command::new("kill").args(["-TERM", &pid]).status().expect("kill runs");
-        assert!(status.success());
-    }
-
-    /// Waits for its end.
-    pub fn ended(mut self) -> ExitStatus {
-        let deadline = Instant::now() + PATIENCE * 2;
-        loop {
-            if let Some(status) = self.0.try_wait().expect("it can be asked") {
-                return status;
-            }
-            assert!(Instant::now() < deadline, "the process goes on");
-            std::thread::sleep(Duration::from_millis(10));
-        }
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        // Either it has ended already, or it ends here.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 /// One life of the gateway, from the moment on that it answers.
 pub struct Gateway {
     process: Process,
     pub public: SocketAddr,
-    admin: SocketAddr,
+    pub admin: SocketAddr,
     log: Log,
 }
 
@@ -304,6 +293,11 @@ impl Gateway {
         self.terminate();
         assert_eq!(self.ended().code(), Some(0), "a whole drain");
         released
+    }
+
+    /// Everything it has said so far.
+    pub fn said(&self) -> String {
+        self.log.0.lock().unwrap().join("\n")
     }
 
     /// The process id.

@@ -81,7 +81,7 @@ impl Send {
 /// A request without a body, or with one.
 pub fn request(method: &str, path: &str, head: &str, body: &[u8]) -> Vec<u8> {
     let mut bytes = format!(
-        "{method} {path} HTTP/1.1\r\nHost: gateway\r\nConnection: close\r\n{head}\
+        "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{head}\
          Content-Length: {}\r\n\r\n",
         body.len()
     )

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use voicepost::domain::{AudioLimits, RouteName};
 use voicepost::settings::{
-    Credentials, Environment, Layers, LedgerUrl, LogFormat, OnUnknown, Secret, Settings,
-    SettingsError, UploadBody,
+    AccessSecrets, Credentials, Environment, Layers, LedgerUrl, LogFormat, OnUnknown, Secret,
+    Settings, SettingsError, UploadBody,
 };
 
 type Variables<'a> = &'a [(&'a str, &'a str)];
@@ -228,17 +228,27 @@ fn all_that_is_wrong_is_told_at_once() {
     assert_eq!(message.lines().count(), 2, "{message}");
 }
 
+fn none() -> AccessSecrets {
+    AccessSecrets::default()
+}
+
 #[test]
 fn nothing_listens_beyond_loopback_without_authentication() {
+    let key = AccessSecrets { admin_key: Some(Secret::new("0123456789abcdef").into()), ..none() };
+    for address in ["0.0.0.0:8080", "192.0.2.1:8080", "[::]:8080"] {
+        let public = ("VOICEPOST__SERVER__LISTEN", address);
+        assert_says(&refusal(&[public]), &[address, "loopback", "auth.keys_file"]);
+        for known in ["VOICEPOST__AUTH__KEYS_FILE", "VOICEPOST__AUTH__JWT_AUDIENCE"] {
+            assert!(with(&[public, (known, "x")]).is_ok());
+        }
+        let admin = with(&[("VOICEPOST__ADMIN__LISTEN", address)]).unwrap();
+        let message = admin.check_access(&none()).unwrap_err().to_string();
+        assert_says(&message, &[address, "loopback", "VOICEPOST_ADMIN_KEY"]);
+        assert!(admin.check_access(&key).is_ok());
+    }
     for name in ["SERVER", "ADMIN"] {
         let variable = format!("VOICEPOST__{name}__LISTEN");
-        for address in ["0.0.0.0:8080", "192.0.2.1:8080", "[::]:8080"] {
-            assert_says(
-                &refusal(&[(&variable, address)]),
-                &[address, "loopback", "authentication"],
-            );
-        }
-        assert!(with(&[(&variable, "[::1]:9000")]).is_ok());
+        assert!(with(&[(&variable, "[::1]:9000")]).unwrap().check_access(&none()).is_ok());
     }
     let message = refusal(&[("VOICEPOST__ADMIN__LISTEN", "127.0.0.1:8080")]);
     assert_says(&message, &["admin.listen", "server.listen", "127.0.0.1:8080"]);
@@ -294,7 +304,11 @@ fn credentials_come_from_variables_or_files() {
     ]))
     .unwrap();
     assert_eq!(credentials.client_id, "me");
-    assert_eq!(credentials.client_secret.expose(), "s3cret ", "only one newline is cut off");
+    assert_eq!(
+        credentials.client_secret.current().expose(),
+        "s3cret ",
+        "only one newline is cut off"
+    );
 }
 
 #[test]

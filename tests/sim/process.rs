@@ -20,7 +20,7 @@ use voicepost::genesys::media_api::{MediaApiPlanner, MediaApiRoute, MediaApiRule
 use voicepost::genesys::transport::Transport;
 use voicepost::ledger::Ledger;
 use voicepost::pipeline::{Admission, Answer, Bounds, Clip, DriveRules, Engine, Parts, Pipeline};
-use voicepost::settings::{Credentials, OnUnknown, Secret, UploadBody};
+use voicepost::settings::{AccessSecrets, Credentials, OnUnknown, Secret, UploadBody};
 use voicepost::telemetry::Metrics;
 
 use crate::plan::{ClockStep, Crash, Intervention, Order, Sending};
@@ -132,7 +132,8 @@ fn start(
         login_url: HOST.to_owned(),
         credentials: Credentials {
             client_id: CLIENT.to_owned(),
-            client_secret: Secret::new("sandbox-secret"),
+            client_secret: Secret::new("sandbox-secret").into(),
+            access: AccessSecrets::default(),
         },
         ledger: Arc::clone(&ledger),
         clock: clock.clone(),

@@ -1,13 +1,14 @@
 //! The ledger in SQLite: one file, one writer with group commit, one reader.
 //!
 //! - `schema`: tables, settings, migrations · `directory`: rights and the lock
-//! - `rows`, `seal`: records as rows · `write`, `read`: the statements
+//! - `rows`, `seal`, `store`: records as rows · `write`, `read`: the statements
 //! - `writer`, `reader`: the threads that run them · `recent`: the records committed last
 //!
 //! Limits: at most `queue_max` commits and as many questions wait; whoever comes then waits for a
 //! place. A commit or question is handed over when its future is first polled: dropped before
 //! that it never happens, dropped later it happens unseen.
 
+mod audit;
 mod directory;
 mod read;
 mod reader;
@@ -15,6 +16,7 @@ mod recent;
 mod rows;
 mod schema;
 mod seal;
+mod store;
 mod write;
 mod writer;
 
@@ -34,9 +36,11 @@ use super::{
     Totals, Transition,
 };
 use crate::domain::{MessageId, Principal, Record, UnixMs};
+use crate::sealing::Sealer;
 use reader::Query;
 use recent::Recent;
 use schema::Unfit;
+use store::Store;
 use write::Sweep;
 use writer::{Job, Operation, Writer};
 
@@ -60,6 +64,8 @@ pub struct SqliteOptions {
     pub pages_max: Option<u32>,
     /// Records committed last that are also kept in memory, for [`Ledger::find`].
     pub recent_max: usize,
+    /// What confidential values are sealed with; `None`: they are left as they are.
+    pub sealer: Option<Arc<Sealer>>,
 }
 
 impl Default for SqliteOptions {
@@ -72,6 +78,7 @@ impl Default for SqliteOptions {
             cache_kib: 8192,
             pages_max: None,
             recent_max: 256,
+            sealer: None,
         }
     }
 }
@@ -118,10 +125,12 @@ impl SqliteLedger {
             })
             .map_err(|error| failed(error.to_string()))?;
 
+        let sealer = options.sealer.unwrap_or_else(|| Arc::new(Sealer::plain()));
+        let reading = Store::new(reading, Arc::clone(&sealer));
         let (writes, write_queue) = mpsc::channel(options.queue_max);
         let (reads, read_queue) = mpsc::channel(options.queue_max);
         let recent = Recent::new(options.recent_max);
-        let writer = Writer::new(connection, fatal, Arc::clone(&recent));
+        let writer = Writer::new(Store::new(connection, sealer), fatal, Arc::clone(&recent));
         let writer = std::thread::Builder::new()
             .name("ledger-writer".to_owned())
             .spawn(move || writer::serve(writer, write_queue, options.group_max, lock))
@@ -145,7 +154,8 @@ impl SqliteLedger {
             .map_err(|unfit| refuse(path, &unfit))?;
         // A simulation is there for the rows.
         let recent = Recent::new(0);
-        let writer = Writer::new(connection, fatal, Arc::clone(&recent));
+        let store = Store::new(connection, Arc::new(Sealer::plain()));
+        let writer = Writer::new(store, fatal, Arc::clone(&recent));
         let engine = Engine::Inline(Arc::new(Mutex::new(writer)));
         Ok(SqliteLedger { engine, directory: None, recent })
     }
@@ -192,7 +202,7 @@ impl SqliteLedger {
 
     fn read<T>(
         &self,
-        question: impl FnOnce(&Connection) -> Result<T, ReadError> + Send + 'static,
+        question: impl FnOnce(&Store) -> Result<T, ReadError> + Send + 'static,
     ) -> BoxFuture<'static, Result<T, ReadError>>
     where
         T: Send + 'static,

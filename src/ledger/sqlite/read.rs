@@ -1,39 +1,40 @@
 //! The questions. Each runs in one short read transaction, so that a message and its copies
 //! belong together and the WAL can be checkpointed soon.
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{OptionalExtension, params};
 
 use super::rows::{self, COPY_COLUMNS, MESSAGE_COLUMNS};
 use super::schema::live;
+use super::store::Store;
 use crate::domain::{Copy, MessageId, Principal, Record, UnixMs};
 use crate::ledger::{AfterDue, DueCopy, HistoryRow, KeyHolder, ReadError, Totals};
 
 /// One record with its copies.
-pub(super) fn find(connection: &Connection, id: MessageId) -> Result<Option<Record>, ReadError> {
-    let snapshot = connection.unchecked_transaction()?;
+pub(super) fn find(connection: &Store, id: MessageId) -> Result<Option<Record>, ReadError> {
+    let _snapshot = connection.unchecked_transaction()?;
     let sql = select(MESSAGE_COLUMNS, "FROM messages WHERE id = ?1");
-    let mut statement = snapshot.prepare_cached(&sql)?;
+    let mut statement = connection.prepare_cached(&sql)?;
     let mut found = statement.query(params![id.as_bytes()])?;
     let Some(row) = found.next()? else { return Ok(None) };
-    let mut record = rows::message(row)?;
-    record.copies = copies(&snapshot, id)?;
+    let mut record = rows::message(row, connection.sealer())?;
+    record.copies = copies(connection, id)?;
     Ok(Some(record))
 }
 
-fn copies(connection: &Connection, id: MessageId) -> Result<Vec<Copy>, ReadError> {
+fn copies(connection: &Store, id: MessageId) -> Result<Vec<Copy>, ReadError> {
     let sql = select(COPY_COLUMNS, "FROM copies WHERE message_id = ?1 ORDER BY ordinal");
     let mut statement = connection.prepare_cached(&sql)?;
     let mut found = statement.query(params![id.as_bytes()])?;
     let mut copies = Vec::new();
     while let Some(row) = found.next()? {
-        copies.push(rows::copy(row)?);
+        copies.push(rows::copy(row, connection.sealer())?);
     }
     Ok(copies)
 }
 
 /// Who holds a key. Also asked by the writer, inside its transaction.
 pub(super) fn key_holder(
-    connection: &Connection,
+    connection: &Store,
     principal: &Principal,
     key: &str,
 ) -> rusqlite::Result<Option<KeyHolder>> {
@@ -49,11 +50,11 @@ pub(super) fn key_holder(
 
 /// Records the pipeline has to work on, in order of acceptance.
 pub(super) fn unfinished(
-    connection: &Connection,
+    connection: &Store,
     after_seq: u64,
     limit: u32,
 ) -> Result<Vec<Record>, ReadError> {
-    let snapshot = connection.unchecked_transaction()?;
+    let _snapshot = connection.unchecked_transaction()?;
     let rest = concat!(
         "FROM messages INDEXED BY messages_live WHERE ",
         live!(),
@@ -61,31 +62,31 @@ pub(super) fn unfinished(
           AND accepted_seq > ?1 ORDER BY accepted_seq LIMIT ?2"
     );
     let after_seq = rows::stored_count(after_seq);
-    records(&snapshot, &select(MESSAGE_COLUMNS, rest), params![after_seq, limit])
+    records(connection, &select(MESSAGE_COLUMNS, rest), params![after_seq, limit])
 }
 
 /// Records that wait for an operator, in order of acceptance.
-pub(super) fn held(connection: &Connection, limit: u32) -> Result<Vec<Record>, ReadError> {
-    let snapshot = connection.unchecked_transaction()?;
+pub(super) fn held(connection: &Store, limit: u32) -> Result<Vec<Record>, ReadError> {
+    let _snapshot = connection.unchecked_transaction()?;
     let rest = concat!(
         "FROM messages INDEXED BY messages_live WHERE stage = 'held' AND ",
         live!(),
         " ORDER BY accepted_seq LIMIT ?1"
     );
-    records(&snapshot, &select(MESSAGE_COLUMNS, rest), params![limit])
+    records(connection, &select(MESSAGE_COLUMNS, rest), params![limit])
 }
 
 fn records(
-    snapshot: &Connection,
+    connection: &Store,
     sql: &str,
     arguments: &[&dyn rusqlite::ToSql],
 ) -> Result<Vec<Record>, ReadError> {
-    let mut statement = snapshot.prepare_cached(sql)?;
+    let mut statement = connection.prepare_cached(sql)?;
     let mut found = statement.query(arguments)?;
     let mut records = Vec::new();
     while let Some(row) = found.next()? {
-        let mut record = rows::message(row)?;
-        record.copies = copies(snapshot, record.id)?;
+        let mut record = rows::message(row, connection.sealer())?;
+        record.copies = copies(connection, record.id)?;
         records.push(record);
     }
     Ok(records)
@@ -93,7 +94,7 @@ fn records(
 
 /// A page of what is owed, in the order of [`DueCopy`].
 pub(super) fn due_copies(
-    connection: &Connection,
+    connection: &Store,
     after: AfterDue,
     limit: u32,
 ) -> Result<Vec<DueCopy>, ReadError> {
@@ -119,7 +120,7 @@ pub(super) fn due_copies(
 
 /// A page of history, of one message or of all.
 pub(super) fn history_after(
-    connection: &Connection,
+    connection: &Store,
     id: Option<MessageId>,
     after_seq: u64,
     limit: u32,
@@ -159,10 +160,10 @@ pub(super) fn history_after(
 
 /// Counts from the partial indexes. An owed copy without a time belongs to a live message, so
 /// the few live messages are asked for theirs.
-pub(super) fn totals(connection: &Connection) -> Result<Totals, ReadError> {
-    let snapshot = connection.unchecked_transaction()?;
+pub(super) fn totals(connection: &Store) -> Result<Totals, ReadError> {
+    let _snapshot = connection.unchecked_transaction()?;
     let count = |sql: &str| -> Result<u64, ReadError> {
-        rows::count(snapshot.prepare_cached(sql)?.query_row([], |row| row.get(0))?)
+        rows::count(connection.prepare_cached(sql)?.query_row([], |row| row.get(0))?)
     };
     let timed = count(
         "SELECT count(*) FROM copies INDEXED BY copies_due

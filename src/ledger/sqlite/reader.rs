@@ -3,19 +3,20 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use rusqlite::Connection;
 use tokio::sync::mpsc;
+
+use super::store::Store;
 
 /// What the reader's queue holds.
 pub(super) enum Query {
     /// A question that carries the place for its answer.
-    Ask(Box<dyn FnOnce(&Connection) + Send>),
+    Ask(Box<dyn FnOnce(&Store) + Send>),
     /// Take nothing more, finish what waits, end.
     Close,
 }
 
 /// Answers until [`Query::Close`], or until nobody can ask any more.
-pub(super) fn serve(connection: &Connection, mut queue: mpsc::Receiver<Query>) {
+pub(super) fn serve(connection: &Store, mut queue: mpsc::Receiver<Query>) {
     while let Some(query) = queue.blocking_recv() {
         match query {
             // A question that panics takes its answer with it; the asker gets a read error.

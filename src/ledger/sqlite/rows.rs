@@ -5,12 +5,13 @@ use std::borrow::Cow;
 use rusqlite::Row;
 use serde::{Deserialize, Serialize};
 
-use super::seal;
+use super::seal::{self, Kind};
 use crate::domain::{
     ClipPlace, Code, Copy, CopyKind, CopyState, Deliverable, Ending, Intent, Lane, Media,
     MessageId, Principal, Private, Record, Retention, RouteName, Stage, Step, UnixMs, Waveform,
 };
 use crate::ledger::ReadError;
+use crate::sealing::Sealer;
 
 /// Columns of a message in the order [`message`] reads them.
 pub(super) const MESSAGE_COLUMNS: &str = "accepted_seq, id, version, principal, route, lane, \
@@ -51,7 +52,10 @@ pub(super) struct MessageValues {
 }
 
 impl MessageValues {
-    pub(super) fn of(record: &Record) -> rusqlite::Result<MessageValues> {
+    pub(super) fn of(record: &Record, sealer: &Sealer) -> rusqlite::Result<MessageValues> {
+        let intent = record.intent.as_ref();
+        let envelope = record.envelope.as_ref();
+        let transcript = record.transcript.as_ref();
         let body = Body {
             media: Cow::Borrowed(&record.media),
             sha256: Cow::Borrowed(&record.sha256),
@@ -68,9 +72,15 @@ impl MessageValues {
             clip_kept_until: record.clip_kept_until,
         };
         Ok(MessageValues {
-            intent: record.intent.as_ref().map(|intent| seal::seal(&intent.private.0)),
-            envelope: record.envelope.as_ref().map(seal::seal_json).transpose()?,
-            transcript: record.transcript.as_ref().map(seal::seal_json).transpose()?,
+            intent: intent
+                .map(|intent| seal::seal(sealer, Kind::Intent, &intent.private.0))
+                .transpose()?,
+            envelope: envelope
+                .map(|value| seal::seal_json(sealer, Kind::Envelope, value))
+                .transpose()?,
+            transcript: transcript
+                .map(|value| seal::seal_json(sealer, Kind::Transcript, value))
+                .transpose()?,
             body: serde_json::to_string(&body)
                 .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?,
         })
@@ -78,7 +88,7 @@ impl MessageValues {
 }
 
 /// The record of a row with [`MESSAGE_COLUMNS`], still without its copies.
-pub(super) fn message(row: &Row<'_>) -> Result<Record, ReadError> {
+pub(super) fn message(row: &Row<'_>, sealer: &Sealer) -> Result<Record, ReadError> {
     let body_text = text(row, 18)?;
     let body: Body<'_> = serde_json::from_str(body_text).map_err(unreadable("body"))?;
     Ok(Record {
@@ -96,9 +106,9 @@ pub(super) fn message(row: &Row<'_>) -> Result<Record, ReadError> {
         posted_at: row.get::<_, Option<i64>>(11)?.map(UnixMs),
         expires_at: UnixMs(row.get(12)?),
         last_error_code: optional(row, 13)?.map(|_| named(row, 13, Code::parse)).transpose()?,
-        intent: intent(row)?,
-        envelope: sealed_json(row, 16)?,
-        transcript: sealed_json(row, 17)?,
+        intent: intent(row, sealer)?,
+        envelope: sealed_json(row, 16, sealer, Kind::Envelope)?,
+        transcript: sealed_json(row, 17, sealer, Kind::Transcript)?,
         media: body.media.into_owned(),
         sha256: body.sha256.into_owned(),
         converted_from: body.converted_from.map(Cow::into_owned),
@@ -117,7 +127,7 @@ pub(super) fn message(row: &Row<'_>) -> Result<Record, ReadError> {
 }
 
 /// The copy of a row with [`COPY_COLUMNS`].
-pub(super) fn copy(row: &Row<'_>) -> Result<Copy, ReadError> {
+pub(super) fn copy(row: &Row<'_>, sealer: &Sealer) -> Result<Copy, ReadError> {
     Ok(Copy {
         ordinal: row.get(0)?,
         kind: named(row, 1, CopyKind::parse)?,
@@ -130,7 +140,7 @@ pub(super) fn copy(row: &Row<'_>) -> Result<Copy, ReadError> {
         host: row.get(8)?,
         client: row.get(9)?,
         created_at: UnixMs(row.get(10)?),
-        private: Private(seal::open(blob(row, 11)?)?.to_vec()),
+        private: Private(seal::open(sealer, Kind::Copy, blob(row, 11)?)?.into_owned()),
     })
 }
 
@@ -144,24 +154,29 @@ pub(super) fn stored_count(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
-fn intent(row: &Row<'_>) -> Result<Option<Intent>, ReadError> {
+fn intent(row: &Row<'_>, sealer: &Sealer) -> Result<Option<Intent>, ReadError> {
     if optional(row, 14)?.is_none() {
         return Ok(None);
     }
     let step = named(row, 14, Step::parse)?;
-    let private = Private(seal::open(blob(row, 15)?)?.to_vec());
+    let private = Private(seal::open(sealer, Kind::Intent, blob(row, 15)?)?.into_owned());
     Ok(Some(Intent { step, private }))
 }
 
-fn sealed_json<T>(row: &Row<'_>, column: usize) -> Result<Option<T>, ReadError>
+fn sealed_json<T>(
+    row: &Row<'_>,
+    column: usize,
+    sealer: &Sealer,
+    kind: Kind,
+) -> Result<Option<T>, ReadError>
 where
     T: for<'de> Deserialize<'de>,
 {
     if optional(row, column)?.is_none() {
         return Ok(None);
     }
-    let value = seal::open(blob(row, column)?)?;
-    serde_json::from_slice(value).map(Some).map_err(unreadable("sealed value"))
+    let value = seal::open(sealer, kind, blob(row, column)?)?;
+    serde_json::from_slice(&value).map(Some).map_err(unreadable("sealed value"))
 }
 
 fn named<T>(row: &Row<'_>, column: usize, parse: fn(&str) -> Option<T>) -> Result<T, ReadError> {

@@ -25,8 +25,9 @@ pub(super) use live;
 
 /// One step for each schema version; step `n` leads from version `n` to `n + 1`. A step that has
 /// been released is never edited.
-const STEPS: &[&str] = &[concat!(
-    "
+const STEPS: &[&str] = &[
+    concat!(
+        "
     CREATE TABLE messages (
       accepted_seq INTEGER PRIMARY KEY AUTOINCREMENT,
       id BLOB NOT NULL UNIQUE,
@@ -49,8 +50,8 @@ const STEPS: &[&str] = &[concat!(
       body TEXT NOT NULL
     );
     CREATE INDEX messages_live ON messages (accepted_seq) WHERE ",
-    live!(),
-    ";
+        live!(),
+        ";
     CREATE INDEX messages_created ON messages (created_at);
 
     CREATE TABLE copies (
@@ -92,7 +93,19 @@ const STEPS: &[&str] = &[concat!(
     );
     CREATE INDEX history_message ON history (message_seq);
     "
-)];
+    ),
+    "
+    CREATE TABLE audit (
+      seq INTEGER PRIMARY KEY AUTOINCREMENT,
+      at INTEGER NOT NULL,
+      who TEXT NOT NULL,
+      address TEXT NOT NULL,
+      action TEXT NOT NULL,
+      request_id TEXT NOT NULL,
+      status INTEGER
+    );
+    ",
+];
 
 /// The newest schema this program knows.
 pub(super) const KNOWN: u32 = STEPS.len() as u32;

@@ -1,33 +1,54 @@
-//! How confidential values are kept: one byte that names a key, then the value under that key.
-//!
-//! Key 0 is "not encrypted", the only one so far. The byte is there from the first schema on, so
-//! that encryption can begin without rewriting a row.
+//! Confidential values in rows: sealed, each as what it is.
+
+use std::borrow::Cow;
+
+use rusqlite::Error;
 
 use crate::ledger::ReadError;
+use crate::sealing::Sealer;
 
-const PLAIN: u8 = 0;
+/// What a sealed value is; it can be read as nothing else.
+#[derive(Clone, Copy)]
+pub(super) enum Kind {
+    Intent,
+    Envelope,
+    Transcript,
+    Copy,
+}
+
+impl Kind {
+    fn context(self) -> &'static [u8] {
+        match self {
+            Kind::Intent => b"intent",
+            Kind::Envelope => b"envelope",
+            Kind::Transcript => b"transcript",
+            Kind::Copy => b"copy",
+        }
+    }
+}
 
 /// The stored form of a value.
-pub(super) fn seal(value: &[u8]) -> Vec<u8> {
-    let mut sealed = Vec::with_capacity(value.len() + 1);
-    sealed.push(PLAIN);
-    sealed.extend_from_slice(value);
-    sealed
+pub(super) fn seal(sealer: &Sealer, kind: Kind, value: &[u8]) -> Result<Vec<u8>, Error> {
+    let sealed = sealer.seal(kind.context(), value);
+    sealed.map_err(|error| Error::ToSqlConversionFailure(Box::new(error)))
 }
 
 /// The stored form of a value as JSON.
-pub(super) fn seal_json<T: serde::Serialize>(value: &T) -> Result<Vec<u8>, rusqlite::Error> {
-    let mut sealed = vec![PLAIN];
-    serde_json::to_writer(&mut sealed, value)
-        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
-    Ok(sealed)
+pub(super) fn seal_json<T: serde::Serialize>(
+    sealer: &Sealer,
+    kind: Kind,
+    value: &T,
+) -> Result<Vec<u8>, Error> {
+    let json = serde_json::to_vec(value)
+        .map_err(|error| Error::ToSqlConversionFailure(Box::new(error)))?;
+    seal(sealer, kind, &json)
 }
 
-/// The value of a stored form; a key this program does not have is an error, never a guess.
-pub(super) fn open(sealed: &[u8]) -> Result<&[u8], ReadError> {
-    match sealed.split_first() {
-        Some((&PLAIN, value)) => Ok(value),
-        Some((key, _)) => Err(ReadError(format!("a value is sealed with unknown key {key}"))),
-        None => Err(ReadError("a sealed value is empty".to_owned())),
-    }
+/// The value of a stored form.
+pub(super) fn open<'a>(
+    sealer: &Sealer,
+    kind: Kind,
+    sealed: &'a [u8],
+) -> Result<Cow<'a, [u8]>, ReadError> {
+    sealer.open(kind.context(), sealed).map_err(|error| ReadError(error.to_string()))
 }

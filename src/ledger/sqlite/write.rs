@@ -2,10 +2,13 @@
 //! concerns one commit (a conflict, a key that is taken) from what concerns them all (an error of
 //! the store).
 
-use rusqlite::{Connection, params};
+use rusqlite::params;
 
+use super::audit;
 use super::read;
 use super::rows::{self, MessageValues};
+use super::seal::{self, Kind};
+use super::store::Store;
 use crate::domain::{MessageId, Record, UnixMs};
 use crate::ledger::{CommitError, Committed, KeyChange, KeyClaim, Transition};
 
@@ -13,7 +16,7 @@ use crate::ledger::{CommitError, Committed, KeyChange, KeyClaim, Transition};
 type Applied<T> = rusqlite::Result<Result<T, CommitError>>;
 
 /// Applies all transitions of one commit or none.
-pub(super) fn apply(connection: &Connection, batch: &[Transition]) -> Applied<Vec<Committed>> {
+pub(super) fn apply(connection: &Store, batch: &[Transition]) -> Applied<Vec<Committed>> {
     // A single transition refuses before its first write, so only several need to be undone.
     let several = batch.len() > 1;
     if several {
@@ -29,7 +32,7 @@ pub(super) fn apply(connection: &Connection, batch: &[Transition]) -> Applied<Ve
     Ok(applied)
 }
 
-fn apply_each(connection: &Connection, batch: &[Transition]) -> Applied<Vec<Committed>> {
+fn apply_each(connection: &Store, batch: &[Transition]) -> Applied<Vec<Committed>> {
     let mut committed = Vec::with_capacity(batch.len());
     for transition in batch {
         let applied = match transition.expected_version {
@@ -44,7 +47,7 @@ fn apply_each(connection: &Connection, batch: &[Transition]) -> Applied<Vec<Comm
     Ok(Ok(committed))
 }
 
-fn insert(connection: &Connection, transition: &Transition) -> Applied<Committed> {
+fn insert(connection: &Store, transition: &Transition) -> Applied<Committed> {
     let record = &transition.record;
     let claim = match &transition.key {
         Some(KeyChange::Claim(claim)) => Some(claim),
@@ -67,7 +70,7 @@ fn insert(connection: &Connection, transition: &Transition) -> Applied<Committed
     Ok(Ok(Committed { version: 1, accepted_seq: seq.unsigned_abs() }))
 }
 
-fn update(connection: &Connection, transition: &Transition, expected: u64) -> Applied<Committed> {
+fn update(connection: &Store, transition: &Transition, expected: u64) -> Applied<Committed> {
     let record = &transition.record;
     if !update_message(connection, record, expected)? {
         let conflict = CommitError::Conflict { id: record.id, expected_version: expected };
@@ -83,8 +86,8 @@ fn update(connection: &Connection, transition: &Transition, expected: u64) -> Ap
 }
 
 /// Returns false, and writes nothing, where the id is there already.
-fn insert_message(connection: &Connection, record: &Record) -> rusqlite::Result<bool> {
-    let values = MessageValues::of(record)?;
+fn insert_message(connection: &Store, record: &Record) -> rusqlite::Result<bool> {
+    let values = MessageValues::of(record, connection.sealer())?;
     let inserted = connection
         .prepare_cached(
             "INSERT INTO messages (id, version, principal, route, lane, stage, clip,
@@ -117,12 +120,8 @@ fn insert_message(connection: &Connection, record: &Record) -> rusqlite::Result<
 
 /// What acceptance fixed (id, principal, route, lane, `created_at`) is never written again. Returns
 /// false, and writes nothing, where the record is not at the expected version.
-fn update_message(
-    connection: &Connection,
-    record: &Record,
-    expected: u64,
-) -> rusqlite::Result<bool> {
-    let values = MessageValues::of(record)?;
+fn update_message(connection: &Store, record: &Record, expected: u64) -> rusqlite::Result<bool> {
+    let values = MessageValues::of(record, connection.sealer())?;
     let updated = connection
         .prepare_cached(
             "UPDATE messages SET version = version + 1, stage = ?3, clip = ?4, next_attempt_at = ?5,
@@ -151,7 +150,7 @@ fn update_message(
 }
 
 /// Writes the copies that are new or have changed. A record never loses a copy: it is settled.
-fn write_copies(connection: &Connection, record: &Record) -> rusqlite::Result<()> {
+fn write_copies(connection: &Store, record: &Record) -> rusqlite::Result<()> {
     if record.copies.is_empty() {
         return Ok(());
     }
@@ -181,17 +180,13 @@ fn write_copies(connection: &Connection, record: &Record) -> rusqlite::Result<()
             copy.host,
             copy.client,
             copy.created_at.0,
-            super::seal::seal(&copy.private.0),
+            seal::seal(connection.sealer(), Kind::Copy, &copy.private.0)?,
         ])?;
     }
     Ok(())
 }
 
-fn write_history(
-    connection: &Connection,
-    seq: i64,
-    transition: &Transition,
-) -> rusqlite::Result<()> {
+fn write_history(connection: &Store, seq: i64, transition: &Transition) -> rusqlite::Result<()> {
     connection
         .prepare_cached(
             "INSERT INTO history (message_seq, at, event, detail) VALUES (?1, ?2, ?3, ?4)",
@@ -200,7 +195,7 @@ fn write_history(
     Ok(())
 }
 
-fn insert_key(connection: &Connection, record: &Record, claim: &KeyClaim) -> rusqlite::Result<()> {
+fn insert_key(connection: &Store, record: &Record, claim: &KeyClaim) -> rusqlite::Result<()> {
     connection
         .prepare_cached(
             "INSERT INTO keys (principal, key, message_id, fingerprint, created_at)
@@ -217,7 +212,7 @@ fn insert_key(connection: &Connection, record: &Record, claim: &KeyClaim) -> rus
 }
 
 // A key is as old as its message, so the index on the time finds it without one on the message.
-fn release_key(connection: &Connection, id: MessageId, created_at: UnixMs) -> rusqlite::Result<()> {
+fn release_key(connection: &Store, id: MessageId, created_at: UnixMs) -> rusqlite::Result<()> {
     connection
         .prepare_cached("DELETE FROM keys WHERE created_at = ?1 AND message_id = ?2")?
         .execute(params![created_at.0, id.as_bytes()])?;
@@ -233,7 +228,7 @@ pub(super) struct Sweep {
 }
 
 /// Deletes what has served its time; copies and history go with their message.
-pub(super) fn sweep(connection: &Connection, sweep: Sweep) -> rusqlite::Result<u64> {
+pub(super) fn sweep(connection: &Store, sweep: Sweep) -> rusqlite::Result<u64> {
     let keys = connection
         .prepare_cached(
             "DELETE FROM keys WHERE (principal, key) IN (
@@ -254,5 +249,5 @@ pub(super) fn sweep(connection: &Connection, sweep: Sweep) -> rusqlite::Result<u
                ORDER BY created_at LIMIT ?2)",
         )?
         .execute(params![records_before.0, sweep.limit])?;
-    Ok(keys as u64 + records as u64)
+    Ok(keys as u64 + records as u64 + audit::sweep(connection, sweep.records_before)?)
 }

@@ -8,11 +8,13 @@ use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use rusqlite::{Connection, ErrorCode};
+use rusqlite::ErrorCode;
 use tokio::sync::{mpsc, oneshot};
 
 use super::Fatal;
+use super::audit::{self, Entry};
 use super::recent::Recent;
+use super::store::Store;
 use super::write::{self, Sweep};
 use crate::ledger::{CommitError, Committed, Transition};
 
@@ -39,15 +41,17 @@ impl<W, T> Job<W, T> {
 pub(super) enum Operation {
     Commit(Job<Vec<Transition>, Vec<Committed>>),
     Sweep(Job<Sweep, u64>),
+    Audit(Job<Entry, u64>),
     /// Take nothing more, finish what waits, end.
     Close,
 }
 
 impl Operation {
-    fn perform(&mut self, connection: &Connection) -> rusqlite::Result<()> {
+    fn perform(&mut self, connection: &Store) -> rusqlite::Result<()> {
         match self {
             Operation::Commit(job) => job.outcome = write::apply(connection, &job.work)?,
             Operation::Sweep(job) => job.outcome = Ok(write::sweep(connection, job.work)?),
+            Operation::Audit(job) => job.outcome = Ok(audit::write(connection, &job.work)?),
             Operation::Close => {}
         }
         Ok(())
@@ -60,7 +64,7 @@ impl Operation {
                 recent.committed(std::mem::take(work), committed);
             }
             Operation::Sweep(_) => recent.forget(),
-            Operation::Commit(_) | Operation::Close => {}
+            Operation::Commit(_) | Operation::Audit(_) | Operation::Close => {}
         }
     }
 
@@ -68,6 +72,7 @@ impl Operation {
         match self {
             Operation::Commit(job) => job.answer(failure),
             Operation::Sweep(job) => job.answer(failure),
+            Operation::Audit(job) => job.answer(failure),
             Operation::Close => {}
         }
     }
@@ -75,7 +80,7 @@ impl Operation {
 
 /// The only connection that writes.
 pub(super) struct Writer {
-    connection: Connection,
+    connection: Store,
     fatal: Fatal,
     recent: Arc<Recent>,
     broken: bool,
@@ -83,12 +88,12 @@ pub(super) struct Writer {
 
 impl Writer {
     /// A writer that tells `recent` what it has committed.
-    pub(super) fn new(connection: Connection, fatal: Fatal, recent: Arc<Recent>) -> Writer {
+    pub(super) fn new(connection: Store, fatal: Fatal, recent: Arc<Recent>) -> Writer {
         Writer { connection, fatal, recent, broken: false }
     }
 
     /// The connection, for a ledger that reads through its writer.
-    pub(super) fn connection(&self) -> &Connection {
+    pub(super) fn connection(&self) -> &Store {
         &self.connection
     }
 

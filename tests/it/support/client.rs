@@ -47,7 +47,7 @@ impl Request {
     pub fn head(&self, framing: &str) -> Vec<u8> {
         let Request { method, path, .. } = self;
         let mut head =
-            format!("{method} {path} HTTP/1.1\r\nHost: gateway\r\nConnection: close\r\n");
+            format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n");
         for (name, value) in &self.headers {
             head += &format!("{name}: {value}\r\n");
         }
@@ -96,7 +96,9 @@ impl Reply {
         let status = status.expect("a status line");
         let mut reply = Reply { status, head, body: bytes[end + 4..].to_vec() };
         let length = reply.header("content-length").and_then(|text| text.parse().ok());
-        let length: usize = length.expect("every answer has a Content-Length");
+        // An answer without content has none (RFC 9110 §8.6).
+        let length = if status == 204 { Some(0) } else { length };
+        let length: usize = length.expect("every other answer has a Content-Length");
         if reply.body.len() < length {
             return None;
         }
@@ -182,6 +184,7 @@ impl Client {
         Client { address, contract }
     }
 
+    /// Where it asks.
     pub fn address(&self) -> SocketAddr {
         self.address
     }

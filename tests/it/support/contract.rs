@@ -45,7 +45,7 @@ impl Contract {
             let value = Value::from(value);
             assert_eq!(self.fault(&header["schema"], &value, name), None, "{at}");
         }
-        for name in ["retry-after", "location", "allow"] {
+        for name in ["retry-after", "location", "allow", "www-authenticate"] {
             let named = response["headers"].as_object();
             let named = named.is_some_and(|all| all.keys().any(|n| n.eq_ignore_ascii_case(name)));
             assert!(named || reply.header(name).is_none(), "{at}: {name} is not in the document");
@@ -64,7 +64,12 @@ impl Contract {
         let paths = self.document["paths"].as_object().expect("paths");
         let responses = &self.document["components"]["responses"];
         let Some((_, item)) = paths.iter().find(|(template, _)| fits(template, path)) else {
-            let unknown = (status == 404).then_some(&responses["RouteNotFound"]);
+            let unknown = match status {
+                401 => Some(&responses["Unauthorized"]),
+                404 => Some(&responses["RouteNotFound"]),
+                429 => Some(&responses["TooManyRequests"]),
+                _ => None,
+            };
             return unknown.ok_or("the path is not in the document".to_owned());
         };
         let Some(operation) = item.get(method.to_ascii_lowercase()) else {

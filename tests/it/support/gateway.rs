@@ -13,7 +13,7 @@ use voicepost::app::App;
 use voicepost::domain::{CopyState, Record, RouteName};
 use voicepost::pipeline::Pipeline;
 use voicepost::sandbox::{FaultRule, Sandbox, SandboxServer, SandboxSettings};
-use voicepost::settings::{Credentials, LedgerUrl, Secret, Settings};
+use voicepost::settings::{AccessSecrets, Credentials, LedgerUrl, Secret, Settings};
 
 use super::{Client, Contract, Form, Reply, Request, eventually, log};
 
@@ -23,6 +23,7 @@ pub struct Builder {
     sandbox: SandboxSettings,
     faults: Vec<FaultRule>,
     client_secret: Option<String>,
+    access: AccessSecrets,
     data: TempDir,
 }
 
@@ -56,6 +57,12 @@ impl Builder {
         self
     }
 
+    /// What callers and operators are known by.
+    pub fn access(mut self, change: impl FnOnce(&mut AccessSecrets)) -> Builder {
+        change(&mut self.access);
+        self
+    }
+
     #[track_caller]
     pub fn start(self) -> TestGateway {
         match self.try_start() {
@@ -71,7 +78,11 @@ impl Builder {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
         let secret = self.client_secret.unwrap_or(self.sandbox.client_secret.clone());
         let client_id = self.sandbox.client_id.clone();
-        let credentials = Credentials { client_id, client_secret: Secret::new(secret) };
+        let credentials = Credentials {
+            client_id,
+            client_secret: Secret::new(secret).into(),
+            access: self.access,
+        };
         let sandbox = SandboxServer::start(self.sandbox, listener).expect("the sandbox starts");
         sandbox.with(|sandbox| sandbox.set_faults(self.faults)).expect("sound fault rules");
         let url = sandbox.base_url().to_owned();
@@ -180,6 +191,7 @@ impl TestGateway {
             sandbox: SandboxSettings::default(),
             faults: Vec::new(),
             client_secret: None,
+            access: AccessSecrets::default(),
             data: TempDir::new().expect("a folder for the data"),
         }
     }

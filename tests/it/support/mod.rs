@@ -8,6 +8,7 @@ mod client;
 mod contract;
 mod form;
 mod gateway;
+pub mod issuer;
 mod log;
 
 pub use client::{Client, Reply, Request};

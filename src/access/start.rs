@@ -1,0 +1,50 @@
+//! Sets up who is asked what, as the settings say.
+
+use std::sync::Arc;
+
+use super::{Access, KeyFile, KeyFileError, KeyTable, TokenRules, Tokens, TokensError};
+use crate::settings::{AccessSecrets, Auth};
+
+/// Why callers cannot be told apart.
+#[derive(Debug, thiserror::Error)]
+pub enum AccessError {
+    /// The API keys cannot be read.
+    #[error("auth.keys_file: {0}")]
+    Keys(#[from] KeyFileError),
+    /// Tokens cannot be verified.
+    #[error(transparent)]
+    Tokens(#[from] TokensError),
+}
+
+impl Access {
+    /// As these settings say. `tls` is for fetching an issuer's keys. Must run inside an actix
+    /// system.
+    ///
+    /// # Errors
+    /// When keys cannot be read or tokens not be verified.
+    pub async fn start(
+        settings: &Auth,
+        secrets: &AccessSecrets,
+        tls: &Arc<rustls::ClientConfig>,
+    ) -> Result<Access, AccessError> {
+        let keys = match &settings.keys_file {
+            Some(path) => Some(KeyTable::follow(KeyFile::at(path))?),
+            None => None,
+        };
+        let tokens = match &settings.jwt_audience {
+            Some(audience) => {
+                let rules = TokenRules {
+                    audience: audience.clone(),
+                    issuer: settings.jwt_issuer.clone(),
+                    algorithms: settings.algorithms(),
+                    key_set: settings.jwt_key_set.clone(),
+                    leeway_seconds: settings.jwt_leeway_seconds,
+                    life_seconds_max: settings.jwt_life_seconds_max,
+                };
+                Some(Tokens::start(rules, secrets.jwt_secret.as_ref(), Arc::clone(tls)).await?)
+            }
+            None => None,
+        };
+        Ok(Access::new(keys, tokens))
+    }
+}

@@ -1,0 +1,77 @@
+//! What stands before the handlers: who may come in and how much, and the book of what operators
+//! did.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::StartError;
+use super::way::Way;
+use crate::access::{Access, OperatorKey, Quotas};
+use crate::domain::Conversion;
+use crate::ledger::AuditLog;
+use crate::pipeline::Pipeline;
+use crate::sealing::{SealError, Sealer};
+use crate::settings::{AccessSecrets, Settings};
+use crate::web::{CorsRules, MediaHost, PatienceRules, Site};
+
+/// What data on the disk is sealed with.
+pub(super) fn sealer(secrets: &AccessSecrets) -> Result<Arc<Sealer>, SealError> {
+    let sealer = match &secrets.data_key {
+        Some(key) => Sealer::new(key.current().expose())?,
+        None => Sealer::plain(),
+    };
+    tracing::info!(encrypted = sealer.encrypts(), "data on the disk");
+    Ok(Arc::new(sealer))
+}
+
+pub(super) struct Doors {
+    access: Access,
+    pub(super) quotas: Arc<Quotas>,
+    operator_key: Option<OperatorKey>,
+    audit: Arc<dyn AuditLog>,
+}
+
+impl Doors {
+    pub(super) fn new(
+        settings: &Settings,
+        secrets: &AccessSecrets,
+        access: Access,
+        audit: Arc<dyn AuditLog>,
+    ) -> Result<Doors, StartError> {
+        let operator_key = match &secrets.admin_key {
+            Some(key) => Some(OperatorKey::new(key).ok_or(StartError::Randomness)?),
+            None => None,
+        };
+        let strangers = access.is_on() || settings.server.proxy_hops > 0;
+        let quotas = Arc::new(Quotas::new(&settings.quota, strangers));
+        Ok(Doors { access, quotas, operator_key, audit })
+    }
+
+    /// All that the handlers work with.
+    pub(super) fn site(self, settings: &Settings, way: &Way, pipeline: Arc<Pipeline>) -> Site {
+        let server = &settings.server;
+        Site {
+            pipeline,
+            route: way.name(),
+            media: way.hosted().map(MediaHost::new),
+            access: self.access,
+            quotas: self.quotas,
+            proxy_hops: server.proxy_hops,
+            cors: CorsRules {
+                origins: settings.cors.origins(),
+                max_age_seconds: settings.cors.max_age_seconds,
+            },
+            operator_key: self.operator_key,
+            audit: self.audit,
+            limits: settings.limits.audio(),
+            converts: settings.audio.conversion() != Conversion::Off,
+            patience: PatienceRules {
+                wait: Duration::from_secs(server.wait_seconds),
+                wait_max: Duration::from_secs(server.wait_seconds_max),
+                body_max: Duration::from_secs(server.body_seconds_max),
+                linger: Duration::from_secs(server.linger_seconds),
+                body_bytes_per_second_min: server.body_bytes_per_second_min,
+            },
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! What goes on beside the messages: a look at the disks, and the sweep of what is old.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::access::Quotas;
+use crate::domain::UnixMs;
+use crate::pipeline::Pipeline;
+use crate::settings::{Credentials, Looked, Settings};
+
+/// How often free space is looked at.
+const STORAGE_LOOK: Duration = Duration::from_secs(5);
+/// How often old rows are swept.
+const SWEEP: Duration = Duration::from_secs(600);
+/// How often files of secrets are read anew.
+const SECRETS_LOOK: Duration = Duration::from_secs(1);
+/// How often callers are forgotten whose whole quota is there again.
+const SWEEP_QUOTAS: Duration = Duration::from_secs(10);
+/// Pause after a sweep that left some.
+const SWEEP_MORE: Duration = Duration::from_secs(5);
+/// Rows that one sweep deletes at most, of each kind.
+const SWEEP_ROWS: u32 = 10_000;
+
+/// Looks at the free space of both disks, for as long as the system runs.
+pub(super) fn watch_storage(pipeline: &Arc<Pipeline>, free_bytes_min: u64) {
+    let pipeline = Arc::clone(pipeline);
+    actix::spawn(async move {
+        loop {
+            let ledger_free_bytes = pipeline.ledger().free_bytes();
+            pipeline.admission().look_at_storage(ledger_free_bytes, free_bytes_min);
+            tokio::time::sleep(STORAGE_LOOK).await;
+        }
+    });
+}
+
+/// Takes secrets over as their files change, for as long as the system runs.
+pub(super) fn follow_secrets(credentials: &Credentials) {
+    let credentials = credentials.clone();
+    actix::spawn(async move {
+        loop {
+            tokio::time::sleep(SECRETS_LOOK).await;
+            for (name, looked) in credentials.look() {
+                match looked {
+                    Looked::Same => {}
+                    Looked::Changed => tracing::info!(name, "a secret was replaced"),
+                    Looked::Unreadable(error) => {
+                        tracing::error!(%error, "a secret stays as it was");
+                    }
+                }
+            }
+        }
+    });
+}
+
+/// Keeps the tables of callers small, for as long as the system runs.
+pub(super) fn sweep_quotas(quotas: &Arc<Quotas>) {
+    let quotas = Arc::clone(quotas);
+    actix::spawn(async move {
+        loop {
+            tokio::time::sleep(SWEEP_QUOTAS).await;
+            let quotas = Arc::clone(&quotas);
+            // Long where they are many. It does not panic, and nothing waits for it.
+            let _ = tokio::task::spawn_blocking(move || quotas.sweep()).await;
+        }
+    });
+}
+
+/// Deletes rows and spool files that nobody needs any more, for as long as the system runs.
+pub(super) fn sweep(pipeline: &Arc<Pipeline>, settings: &Settings) {
+    let pipeline = Arc::clone(pipeline);
+    let hours = |hours: u32| -i64::from(hours) * 3_600_000;
+    let keys_ago = hours(settings.ledger.keys_keep_hours);
+    let records_ago = hours(settings.ledger.keep_days.saturating_mul(24));
+    let mut strays = HashSet::new();
+    actix::spawn(async move {
+        loop {
+            let now: UnixMs = pipeline.clock().now();
+            let (keys_before, records_before) = (now.plus_ms(keys_ago), now.plus_ms(records_ago));
+            let swept = pipeline.ledger().sweep(keys_before, records_before, SWEEP_ROWS).await;
+            let more = matches!(&swept, Ok(rows) if *rows >= u64::from(SWEEP_ROWS));
+            match swept {
+                Ok(0) => {}
+                Ok(rows) => tracing::info!(rows, "old rows swept"),
+                Err(error) => tracing::error!(%error, "old rows not swept"),
+            }
+            match pipeline.pull_in_purges().await {
+                Ok(0) => {}
+                Ok(messages) => tracing::warn!(messages, "purges pulled in: the clock was ahead"),
+                Err(error) => tracing::error!(%error, "purges not looked through"),
+            }
+            match pipeline.sweep_spool(&mut strays).await {
+                Ok(0) => {}
+                Ok(files) => tracing::warn!(files, "spool files without a message swept"),
+                Err(error) => tracing::error!(%error, "the spool was not swept"),
+            }
+            tokio::time::sleep(if more { SWEEP_MORE } else { SWEEP }).await;
+        }
+    });
+}

@@ -1,0 +1,93 @@
+//! A secret that may be replaced while the gateway runs: its file is read again and again.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio::sync::watch;
+
+use super::{Secret, SettingsError};
+
+/// A secret as it is now. Clones are the same secret.
+#[derive(Clone)]
+pub struct LiveSecret(Arc<Inner>);
+
+struct Inner {
+    /// Where it is read anew from; `None`: it never changes.
+    source: Option<Source>,
+    current: watch::Sender<Secret>,
+    unreadable: AtomicBool,
+}
+
+pub(super) struct Source {
+    /// What it is called where it cannot be read.
+    pub(super) name: String,
+    pub(super) path: PathBuf,
+}
+
+/// What came of a look at a secret's file.
+#[derive(Debug)]
+pub enum Looked {
+    /// It is as before, or there is no file.
+    Same,
+    /// It is another one from now on.
+    Changed,
+    /// It cannot be read since now; it stays as it was.
+    Unreadable(SettingsError),
+}
+
+impl LiveSecret {
+    pub(super) fn read(source: Source) -> Result<LiveSecret, SettingsError> {
+        let first = super::credentials::read(&source.name, &source.path)?;
+        Ok(LiveSecret::new(Some(source), first))
+    }
+
+    fn new(source: Option<Source>, first: Secret) -> LiveSecret {
+        let current = watch::Sender::new(first);
+        LiveSecret(Arc::new(Inner { source, current, unreadable: AtomicBool::new(false) }))
+    }
+
+    /// The secret as it is now. Must not be kept.
+    pub fn current(&self) -> Secret {
+        self.0.current.borrow().clone()
+    }
+
+    /// The secret as it will be.
+    pub fn follow(&self) -> watch::Receiver<Secret> {
+        self.0.current.subscribe()
+    }
+
+    /// Reads the file anew. What cannot be read any more changes nothing, and is told once.
+    pub fn look(&self) -> Looked {
+        let Some(source) = &self.0.source else { return Looked::Same };
+        match super::credentials::read(&source.name, &source.path) {
+            Ok(read) => {
+                self.0.unreadable.store(false, Ordering::Relaxed);
+                let changed = self.0.current.send_if_modified(|current| {
+                    let changed = current.expose() != read.expose();
+                    if changed {
+                        *current = read;
+                    }
+                    changed
+                });
+                if changed { Looked::Changed } else { Looked::Same }
+            }
+            Err(_) if self.0.unreadable.swap(true, Ordering::Relaxed) => Looked::Same,
+            Err(error) => Looked::Unreadable(error),
+        }
+    }
+}
+
+impl From<Secret> for LiveSecret {
+    /// A secret that never changes.
+    fn from(secret: Secret) -> LiveSecret {
+        LiveSecret::new(None, secret)
+    }
+}
+
+impl fmt::Debug for LiveSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(redacted)")
+    }
+}

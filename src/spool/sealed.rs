@@ -1,0 +1,64 @@
+//! A clip's file when it is encrypted: a mark, then frames, one for each piece that came. A frame
+//! is its length and a sealed piece; the clip's id, the frame's number and whether it is the last
+//! are part of what the seal holds, so that frames can be neither moved, left out nor cut off.
+
+use std::sync::Arc;
+
+use super::SpoolError;
+use crate::domain::MessageId;
+use crate::sealing::Sealer;
+
+/// How such a file begins. No clip does: it would be no audio.
+const MARK: &[u8; 8] = b"VPSEALED";
+const LENGTH_BYTES: usize = 4;
+
+/// Makes the frames of one clip.
+pub(super) struct Frames {
+    sealer: Arc<Sealer>,
+    id: MessageId,
+    number: u32,
+}
+
+impl Frames {
+    /// `None`: clips are kept as they are.
+    pub(super) fn begin(sealer: &Arc<Sealer>, id: MessageId) -> Option<Frames> {
+        sealer.encrypts().then(|| Frames { sealer: Arc::clone(sealer), id, number: 0 })
+    }
+
+    /// The bytes that stand for a piece; the last one may be empty, and there has to be one.
+    pub(super) fn next(&mut self, piece: &[u8], last: bool) -> Result<Vec<u8>, SpoolError> {
+        let context = context(self.id, self.number, last);
+        let broken = |why: String| SpoolError::Failed(format!("encrypt a clip: {why}"));
+        let sealed =
+            self.sealer.seal(&context, piece).map_err(|error| broken(error.to_string()))?;
+        let length = u32::try_from(sealed.len()).map_err(|error| broken(error.to_string()))?;
+        let mark: &[u8] = if self.number == 0 { MARK } else { &[] };
+        self.number = self.number.checked_add(1).ok_or_else(|| broken("too long".to_owned()))?;
+        Ok([mark, &length.to_be_bytes(), &sealed].concat())
+    }
+}
+
+fn context(id: MessageId, number: u32, last: bool) -> Vec<u8> {
+    [id.as_bytes().as_slice(), &number.to_be_bytes(), &[u8::from(last)]].concat()
+}
+
+/// The clip in a file's bytes, which may be the clip itself.
+pub(super) fn open(sealer: &Sealer, id: MessageId, file: Vec<u8>) -> Result<Vec<u8>, SpoolError> {
+    let Some(mut rest) = file.strip_prefix(MARK) else { return Ok(file) };
+    let broken = |why: String| SpoolError::Failed(format!("decrypt a clip: {why}"));
+    let cut_off = || broken("its file is cut off".to_owned());
+    let mut clip = Vec::with_capacity(file.len());
+    let mut number = 0;
+    loop {
+        let (length, after) = rest.split_first_chunk::<LENGTH_BYTES>().ok_or_else(cut_off)?;
+        let length = u32::from_be_bytes(*length) as usize;
+        let (sealed, after) = after.split_at_checked(length).ok_or_else(cut_off)?;
+        let last = after.is_empty();
+        let piece = sealer.open(&context(id, number, last), sealed);
+        clip.extend_from_slice(&piece.map_err(|error| broken(error.to_string()))?);
+        if last {
+            return Ok(clip);
+        }
+        (rest, number) = (after, number + 1);
+    }
+}

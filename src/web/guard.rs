@@ -1,0 +1,143 @@
+//! Stands before every route of the public listener: nobody comes past it without being known.
+//!
+//! Every path is closed but those that `web/mod.rs` names, letter by letter: a router may read
+//! `/%761` as `/v1`, so a list of closed paths would have holes.
+
+use actix_web::body::BoxBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::ConnectionType;
+use actix_web::http::header::{AUTHORIZATION, HeaderValue, WWW_AUTHENTICATE};
+use actix_web::middleware::Next;
+use actix_web::{HttpMessage, HttpRequest, HttpResponse};
+
+use super::client_address::client_address;
+use super::upload::has_body;
+use super::{PROBE_PATHS, Site, answers, cors, headers, is_open, linger, problem, quota};
+use crate::access::{Caller, Denied, Shown, Standing};
+use crate::domain::{Code, Problem};
+
+/// Finds out who asks and how much, and lets them on. Whatever comes of it, the answer has its
+/// headers: a page has to be able to read why it was refused.
+pub(super) async fn admit(
+    request: ServiceRequest,
+    next: Next<BoxBody>,
+) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+    let site = answers::site(request.request());
+    let origin = site.cors.allowed(request.request());
+    let mut response = match site.cors.preflight(request.request()) {
+        Some(preflight) => request.into_response(preflight),
+        None => pass(request, next, &site).await?,
+    };
+    site.cors.open(origin, response.headers_mut());
+    headers::make_strict(response.headers_mut());
+    Ok(response)
+}
+
+async fn pass(
+    request: ServiceRequest,
+    next: Next<BoxBody>,
+    site: &Site,
+) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+    if PROBE_PATHS.contains(&request.path()) {
+        return next.call(request).await;
+    }
+    let mut standing = None;
+    let mut response = match enter(request.request(), site, &mut standing).await {
+        Ok(()) => next.call(request).await?,
+        Err(turned) => {
+            let refusal = match turned {
+                Turned::Unknown(denied) => unauthorized(request.request(), site, denied),
+                Turned::Refused(problem) => turn_away(request.request(), site, problem),
+            };
+            request.into_response(refusal)
+        }
+    };
+    if let Some(standing) = standing {
+        quota::tell(standing, response.headers_mut());
+    }
+    Ok(response)
+}
+
+/// Why a request is turned away.
+enum Turned {
+    Unknown(Denied),
+    Refused(Problem),
+}
+
+/// Counts the request and finds its caller. A backend is known by one digest and held to its own
+/// quota; everybody else to that of their address, before a token of theirs is verified.
+async fn enter(
+    request: &HttpRequest,
+    site: &Site,
+    standing: &mut Option<Standing>,
+) -> Result<(), Turned> {
+    let authorization = request.headers().get_all(AUTHORIZATION);
+    let shown = site.access.shown(authorization.map(|value| value.to_str().ok()));
+    if !matches!(shown, Ok(Shown::Key(_)))
+        && let Some(address) = client_address(request, site.proxy_hops)
+    {
+        *standing = site.quotas.address(address);
+        within(*standing)?;
+    }
+    if is_open(request.path()) {
+        return Ok(());
+    }
+    let now = site.pipeline.clock().now();
+    let shown = shown.map_err(Turned::Unknown)?;
+    if shown == Shown::Nothing && may_be_a_strange_page(request, site) {
+        let detail = "without authentication only pages of cors.origins may send, and only to an \
+                      address";
+        return Err(Turned::Refused(Problem::new(Code::Forbidden, detail)));
+    }
+    let caller = site.access.identify(shown, now).await.map_err(Turned::Unknown)?;
+    if site.access.is_on() {
+        *standing = site.quotas.caller(&caller).or(*standing);
+        within(*standing)?;
+    }
+    request.extensions_mut().insert(caller);
+    Ok(())
+}
+
+/// Behind a proxy the name that is called is the proxy's affair.
+fn may_be_a_strange_page(request: &HttpRequest, site: &Site) -> bool {
+    let strange = cors::is_from_elsewhere(request) && site.cors.allowed(request).is_none();
+    strange || (site.proxy_hops == 0 && !cors::is_called_by_address(request))
+}
+
+fn within(standing: Option<Standing>) -> Result<(), Turned> {
+    match standing.as_ref().and_then(quota::refusal) {
+        Some(problem) => Err(Turned::Refused(problem)),
+        None => Ok(()),
+    }
+}
+
+/// 401, with what is asked for (RFC 6750 §3).
+fn unauthorized(request: &HttpRequest, site: &Site, denied: Denied) -> HttpResponse {
+    let mut response =
+        turn_away(request, site, Problem::new(Code::Unauthorized, denied.to_string()));
+    let challenge = match denied {
+        Denied::Missing => "Bearer realm=\"voicepost\"",
+        Denied::Malformed => "Bearer realm=\"voicepost\", error=\"invalid_request\"",
+        Denied::UnknownKey | Denied::Token(_) => {
+            "Bearer realm=\"voicepost\", error=\"invalid_token\""
+        }
+    };
+    response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+    response
+}
+
+/// Refuses a request of which no body was read, so that its sender reads why.
+pub(super) fn turn_away(request: &HttpRequest, site: &Site, problem: Problem) -> HttpResponse {
+    let mut response = problem::respond(request, problem);
+    if has_body(request) {
+        response.head_mut().set_connection_type(ConnectionType::Close);
+        linger::cut_after(request, site.patience.linger);
+    }
+    response
+}
+
+/// Who asks. There is one wherever the guard stands before.
+pub(super) fn caller(request: &HttpRequest) -> Caller {
+    let extensions = request.extensions();
+    extensions.get::<Caller>().cloned().expect("the guard lets nobody in who is not known")
+}

@@ -1,0 +1,30 @@
+//! How a caller stands with their quota, as an answer tells it: `RateLimit` and `RateLimit-Policy`
+//! (draft-ietf-httpapi-ratelimit-headers-10), and `Retry-After` where it is used up.
+
+use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
+
+use crate::access::Standing;
+use crate::domain::{Code, Problem};
+
+const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
+const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+
+/// Why the request is not served, where the quota is used up.
+pub(super) fn refusal(standing: &Standing) -> Option<Problem> {
+    let Standing { policy, per_minute, again_in_seconds, .. } = *standing;
+    let detail = format!("the quota of this {policy} is {per_minute} requests a minute");
+    let problem = Problem::new(Code::QuotaExceeded, detail).with("limit", per_minute);
+    standing.used_up.then(|| problem.retry_after(again_in_seconds))
+}
+
+/// Tells it in the headers of the answer.
+pub(super) fn tell(standing: Standing, headers: &mut HeaderMap) {
+    let Standing { policy, per_minute, left, again_in_seconds, .. } = standing;
+    let limit = format!("\"{policy}\";r={left};t={again_in_seconds}");
+    let rule = format!("\"{policy}\";q={per_minute};w=60");
+    for (name, value) in [(RATE_LIMIT, limit), (RATE_LIMIT_POLICY, rule)] {
+        if let Ok(value) = HeaderValue::try_from(value) {
+            headers.insert(name, value);
+        }
+    }
+}
