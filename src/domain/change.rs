@@ -196,8 +196,8 @@ impl Record {
     }
 
     /// Invariant 11: with the last purge, transcript, waveform and sender identity leave the
-    /// ledger, also a waveform that comes later. As long as the clip is in the spool the message can
-    /// be replayed, and needs them.
+    /// ledger, also a waveform that comes later. As long as the clip is in the spool the message
+    /// can be replayed, and needs them.
     pub(super) fn forget_when_purged(&mut self) {
         if !self.stage.is_open()
             && self.stage != Stage::Held
