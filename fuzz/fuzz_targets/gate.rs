@@ -25,7 +25,10 @@ fn check(clip: &[u8]) {
     }
     if let Ok(media) = whole {
         assert_eq!(media.bytes, clip.len() as u64);
-        assert!((100..=60_500).contains(&media.duration_ms));
+        // What has to be converted may only claim its length, until it is decoded.
+        if media.container.deliverable().is_some() {
+            assert!((100..=60_500).contains(&media.duration_ms));
+        }
         assert!(media.channels > 0 && media.sample_rate_hz > 0);
     }
 }

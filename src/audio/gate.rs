@@ -123,7 +123,7 @@ impl Gate {
             Stage::Wav(walk) => (Container::Wav, walk.finish()?),
             Stage::Ogg(walk) => (Container::Ogg, walk.finish()?),
             Stage::Webm(mut walk) => {
-                let notes = walk.finish();
+                let notes = walk.finish()?;
                 (Container::Webm, walk.sink.finish(notes, true)?)
             }
             Stage::Mp4(walk) => (Container::Mp4, walk.finish_unseen()?),

@@ -177,25 +177,20 @@ fn try_opus(clip: &[u8]) -> Tally {
     let mut tally = Tally::default();
     let mut packets = OggPackets::new(clip);
     let Some(head) = packets.next() else { return tally };
-    // Other mapping families pack several streams into a packet, each with a length of its own.
-    let is_one_stream = head.get(18) == Some(&0);
+    let streams = opus::streams(head);
     packets.next();
-    measure_opus(&mut packets, is_one_stream, &mut tally);
+    measure_opus(&mut packets, streams, &mut tally);
     packets.jump(clip, clip.len() / 2);
-    measure_opus(&mut packets, is_one_stream, &mut tally);
+    measure_opus(&mut packets, streams, &mut tally);
     tally
 }
 
-fn measure_opus(packets: &mut OggPackets<'_>, is_one_stream: bool, tally: &mut Tally) {
+fn measure_opus(packets: &mut OggPackets<'_>, streams: u8, tally: &mut Tally) {
     for _ in 0..PACKETS_MEASURED {
         let Some(packet) = packets.next() else { return };
         if packet.starts_with(b"OpusHead") || packet.starts_with(b"OpusTags") {
             continue;
         }
-        tally.count(if is_one_stream {
-            opus::is_well_formed(packet)
-        } else {
-            opus::packet_samples(packet).is_some()
-        });
+        tally.count(opus::is_well_formed(packet, streams));
     }
 }

@@ -20,6 +20,8 @@
 //! - **Between and behind**: bytes that belong to no frame, chunk or page are stepped over as
 //!   players do. Up to 2 % of the clip is noted `junk-bytes`, more is `audio-corrupted`. Tags that
 //!   players know (ID3, APE and Lyrics3 in MP3, whole chunks in WAV) are no junk.
+//!   Behind junk the next frame, page or cluster counts again; in MP4 all the rest is junk, and in
+//!   FLAC, whose frames do not say where they end, it counts as cut off.
 //! - **Cut off**: what is whole is played, noted `truncated`. Without one whole frame, sample or
 //!   packet of audio it is `audio-corrupted`; without a byte `audio-empty`.
 //! - **Headers that lie**: what is there counts, noted `header-duration-wrong` from a second on.

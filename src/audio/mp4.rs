@@ -3,6 +3,8 @@
 //! Where the description of the packets comes before them, as all live recorders write it, packets
 //! are counted as they come by. Where it comes at the end, there is nothing to look at any more:
 //! the length is only a claim then, to be proven on the finished clip.
+//!
+//! Where no box begins, nothing says where the next one might: the rest of the file is junk.
 
 use std::collections::VecDeque;
 
@@ -14,7 +16,7 @@ use super::mp4_table;
 use super::mp4_track::{self, Mp4Track, rescale};
 use super::opus;
 use super::packets::{PacketClock, PacketSink};
-use super::playtime::{Found, corrupted};
+use super::playtime::{Found, check_junk, corrupted};
 
 /// The longest `moov` or `moof` box: more than the tables for a minute of 2.5 ms packets.
 const WHOLE_BYTES_MAX: u64 = 512 * 1024;
@@ -43,6 +45,7 @@ pub(super) struct Mp4Walk<S> {
     /// Whether any bytes came since the last description.
     has_begun: bool,
     is_cut: bool,
+    junk_bytes: u64,
 }
 
 /// What the next byte belongs to; `None`: to the end of the file.
@@ -52,6 +55,7 @@ enum At {
     Whole { kind: [u8; 4], bytes_left: u64 },
     Media { bytes_left: Option<u64> },
     Skip { bytes_left: Option<u64> },
+    Junk,
 }
 
 impl<S: PacketSink> Mp4Walk<S> {
@@ -72,6 +76,7 @@ impl<S: PacketSink> Mp4Walk<S> {
             claimed_ticks: 0,
             has_begun: false,
             is_cut: false,
+            junk_bytes: 0,
         }
     }
 
@@ -82,6 +87,7 @@ impl<S: PacketSink> Mp4Walk<S> {
                 At::Whole { bytes_left, .. } => split(bytes, Some(bytes_left)),
                 At::Media { bytes_left } => split(bytes, bytes_left),
                 At::Skip { bytes_left } => split(bytes, bytes_left),
+                At::Junk => split(bytes, None),
             };
             self.take(part)?;
             self.box_ends()?;
@@ -110,6 +116,7 @@ impl<S: PacketSink> Mp4Walk<S> {
                 self.at = At::Media { bytes_left: less(bytes_left) };
             }
             At::Skip { bytes_left } => self.at = At::Skip { bytes_left: less(bytes_left) },
+            At::Junk => self.junk_bytes += count,
         }
         self.offset += count;
         Ok(())
@@ -126,11 +133,17 @@ impl<S: PacketSink> Mp4Walk<S> {
                 self.head_bytes = 0;
                 self.box_begins(header)
             }
-            Err(size) => {
-                let at = self.box_at;
-                Err(corrupted(format!("the MP4 box at byte {at} states a size of {size}")))
+            Err(_) => {
+                self.junk_begins();
+                Ok(())
             }
         }
+    }
+
+    fn junk_begins(&mut self) {
+        self.junk_bytes += self.offset - self.box_at;
+        self.head_bytes = 0;
+        self.at = At::Junk;
     }
 
     fn box_begins(&mut self, header: BoxHeader) -> Result<(), ClipRefusal> {
@@ -151,8 +164,8 @@ impl<S: PacketSink> Mp4Walk<S> {
                 At::Media { bytes_left: body_bytes }
             }
             _ if !kind.iter().all(|byte| (0x20..0x7F).contains(byte) || *byte == 0xA9) => {
-                let at = self.box_at;
-                return Err(corrupted(format!("no MP4 box begins at byte {at}")));
+                self.junk_begins();
+                return Ok(());
             }
             _ => At::Skip { bytes_left: body_bytes },
         };
@@ -245,18 +258,27 @@ impl<S: PacketSink> Mp4Walk<S> {
             self.sink.part(packet);
             self.packet_ends()?;
         }
-        Ok(self.notes())
+        self.notes()
     }
 
-    fn notes(&mut self) -> Vec<Note> {
+    fn notes(&mut self) -> Result<Vec<Note>, ClipRefusal> {
+        check_junk(self.junk_bytes, self.offset)?;
         let in_box = match self.at {
             At::Header => self.head_bytes > 0,
             At::Media { bytes_left } | At::Skip { bytes_left } => bytes_left.is_some(),
             At::Whole { .. } => true,
+            At::Junk => false,
         };
         self.drop_packet();
         let is_cut = in_box || self.is_cut || !self.places.is_empty();
-        if is_cut { vec![Note::Truncated] } else { Vec::new() }
+        let mut notes = Vec::new();
+        if is_cut {
+            notes.push(Note::Truncated);
+        }
+        if self.junk_bytes > 0 {
+            notes.push(Note::JunkBytes);
+        }
+        Ok(notes)
     }
 }
 
@@ -264,7 +286,7 @@ impl Mp4Walk<PacketClock> {
     /// The file is over for somebody who has not kept it.
     pub(super) fn finish_unseen(mut self) -> Result<Found, ClipRefusal> {
         if !self.is_late {
-            let notes = self.notes();
+            let notes = self.notes()?;
             return self.sink.finish(notes, true);
         }
         let places = std::mem::take(&mut self.places);
@@ -276,7 +298,7 @@ impl Mp4Walk<PacketClock> {
             (None, None) => 0,
         };
         self.sink.claim(samples);
-        let notes = self.notes();
+        let notes = self.notes()?;
         self.sink.finish(notes, false)
     }
 }

@@ -180,18 +180,55 @@ impl OggWalk {
         self.crc = ogg_crc::update(self.crc, body);
         self.body_bytes_left -= body.len();
         while !body.is_empty() {
-            let (part, others) = body.split_at(body.len().min(self.run_bytes));
-            if let Some(link) = self.link.as_mut().filter(|_| !self.skips_packet) {
-                link.packet_part(part)?;
-            }
-            self.run_bytes -= part.len();
-            if self.run_bytes == 0 {
-                self.run_ends()?;
-                self.next_run()?;
-            }
-            body = others;
+            body = if self.run_bytes <= body.len() && self.run_is_audio_packet() {
+                self.whole_packets(body)?
+            } else {
+                self.packet_part(body)?
+            };
         }
         Ok(rest)
+    }
+
+    fn run_is_audio_packet(&self) -> bool {
+        self.run_ends_packet
+            && !self.skips_packet
+            && self.link.as_ref().is_some_and(Link::is_between_audio_packets)
+    }
+
+    /// Hands on audio packets that lie whole in this piece, which are nearly all; gives back the
+    /// rest of the piece.
+    fn whole_packets<'a>(&mut self, mut body: &'a [u8]) -> Result<&'a [u8], ClipRefusal> {
+        let Some(link) = self.link.as_mut() else { return Ok(body) };
+        let mut lacings = self.header[HEADER_BYTES..self.header_bytes][self.segment..].iter();
+        while let Some((packet, others)) = body.split_at_checked(self.run_bytes) {
+            link.audio_packet(packet)?;
+            body = others;
+            match lacings.next() {
+                Some(lacing @ 1..=254) => {
+                    self.run_bytes = usize::from(*lacing);
+                    self.segment += 1;
+                }
+                _ => {
+                    self.next_run()?;
+                    break;
+                }
+            }
+        }
+        Ok(body)
+    }
+
+    /// Hands on the next bytes of the packet under way; gives back the rest of the piece.
+    fn packet_part<'a>(&mut self, body: &'a [u8]) -> Result<&'a [u8], ClipRefusal> {
+        let (part, others) = body.split_at(body.len().min(self.run_bytes));
+        if let Some(link) = self.link.as_mut().filter(|_| !self.skips_packet) {
+            link.packet_part(part)?;
+        }
+        self.run_bytes -= part.len();
+        if self.run_bytes == 0 {
+            self.run_ends()?;
+            self.next_run()?;
+        }
+        Ok(others)
     }
 
     /// Finds the next run of segments that has bytes; the page ends when there is none.

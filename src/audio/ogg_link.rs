@@ -51,8 +51,7 @@ impl Link {
 
     /// Takes the next bytes of the packet under way.
     pub(super) fn packet_part(&mut self, part: &[u8]) -> Result<(), ClipRefusal> {
-        // The length of an audio packet is told by its first two bytes.
-        let wanted = if self.is_audio() { 2 } else { HEAD_BYTES };
+        let wanted = self.head_bytes_max();
         let room = self.head[..wanted].iter_mut().skip(self.packet_bytes);
         room.zip(part).for_each(|(kept, byte)| *kept = *byte);
         self.packet_bytes += part.len();
@@ -64,6 +63,11 @@ impl Link {
             self.setup.extend_from_slice(part);
         }
         Ok(())
+    }
+
+    fn head_bytes_max(&self) -> usize {
+        // The length of an audio packet is told by its first two bytes.
+        if self.is_audio() { 2 } else { HEAD_BYTES }
     }
 
     fn is_audio(&self) -> bool {
@@ -81,18 +85,30 @@ impl Link {
         self.setup.clear();
     }
 
+    /// Whether audio packets come here, and none is under way.
+    pub(super) fn is_between_audio_packets(&self) -> bool {
+        self.packet_bytes == 0 && self.is_audio()
+    }
+
+    /// Takes a whole audio packet, or the first two bytes of one, which tell its length.
+    #[inline]
+    pub(super) fn audio_packet(&mut self, packet: &[u8]) -> Result<(), ClipRefusal> {
+        if let Packets::Vorbis(_, lengths) = &mut self.packets {
+            if let Some(samples) = packet.first().and_then(|byte| lengths.next(*byte)) {
+                self.clock.packet(samples);
+            }
+            return Ok(());
+        }
+        self.clock.opus_packet(packet)
+    }
+
     /// The packet under way is whole.
     pub(super) fn packet_ends(&mut self) -> Result<(), ClipRefusal> {
-        let (bytes, is_audio) = (std::mem::take(&mut self.packet_bytes), self.is_audio());
-        let head = &self.head[..bytes.min(if is_audio { 2 } else { HEAD_BYTES })];
+        let bytes = std::mem::take(&mut self.packet_bytes);
+        let kept = self.head;
+        let head = &kept[..bytes.min(self.head_bytes_max())];
         let next = match &mut self.packets {
-            Packets::Opus { .. } => return self.clock.opus_packet(head),
-            Packets::Vorbis(_, lengths) => {
-                if let Some(samples) = head.first().and_then(|byte| lengths.next(*byte)) {
-                    self.clock.packet(samples);
-                }
-                return Ok(());
-            }
+            Packets::Opus { .. } | Packets::Vorbis(..) => return self.audio_packet(head),
             Packets::Identification => identify(head, bytes, &mut self.clock)?,
             Packets::OpusTags { channels } => {
                 if !head.starts_with(b"OpusTags") {

@@ -94,12 +94,57 @@ fn frame_samples(config: u8) -> u32 {
     }
 }
 
-/// Whether the frames inside a whole packet of a one-stream clip add up to its size (RFC 6716
-/// §3.2, rules R1 to R7).
-pub(super) fn is_well_formed(packet: &[u8]) -> bool {
-    if packet_samples(packet).is_none() {
-        return false;
+/// Streams that each packet of a clip with this identification header holds (RFC 7845 §5.1.1).
+pub(super) fn streams(head: &[u8]) -> u8 {
+    match head.get(18) {
+        None | Some(0) => 1,
+        Some(_) => head.get(HEAD_BYTES).copied().unwrap_or(0),
     }
+}
+
+/// Whether a whole packet holds so many streams of one length (RFC 7845 §3), and the frames in it
+/// add up to its size (RFC 6716 §3.2, rules R1 to R7).
+pub(super) fn is_well_formed(packet: &[u8], streams: u8) -> bool {
+    let samples = packet_samples(packet);
+    let mut last = packet;
+    for _ in 1..streams {
+        let Some(after) = behind_self_delimited(last) else { return false };
+        if packet_samples(after) != samples {
+            return false;
+        }
+        last = after;
+    }
+    streams > 0 && samples.is_some() && fills_its_packet(last)
+}
+
+/// What stands behind a packet that tells its own size (RFC 6716, appendix B).
+fn behind_self_delimited(packet: &[u8]) -> Option<&[u8]> {
+    let (toc, rest) = packet.split_first()?;
+    let (first, rest) = match toc & 3 {
+        3 => return behind_code_3(rest),
+        _ => frame_length(rest)?,
+    };
+    let (bytes, rest) = match toc & 3 {
+        0 => (first, rest),
+        1 => (2 * first, rest),
+        _ => frame_length(rest).map(|(second, rest)| (first + second, rest))?,
+    };
+    rest.get(bytes..)
+}
+
+fn behind_code_3(bytes: &[u8]) -> Option<&[u8]> {
+    let Code3 { count, is_variable, padding, mut rest } = code_3(bytes)?;
+    let lengths = if is_variable { count } else { 1 };
+    let mut coded = 0;
+    for _ in 0..lengths {
+        let (length, after) = frame_length(rest)?;
+        coded += if is_variable { length } else { length * count };
+        rest = after;
+    }
+    rest.get(coded + padding..)
+}
+
+fn fills_its_packet(packet: &[u8]) -> bool {
     let (toc, frames) = (packet[0], &packet[1..]);
     match toc & 3 {
         0 => frames.len() <= FRAME_BYTES_MAX,
@@ -111,13 +156,20 @@ pub(super) fn is_well_formed(packet: &[u8]) -> bool {
 
 const FRAME_BYTES_MAX: usize = 1_275;
 
-fn is_well_formed_code_3(bytes: &[u8]) -> bool {
-    let Some((&count_byte, mut rest)) = bytes.split_first() else { return false };
-    let count = usize::from(count_byte & 0x3F);
+/// A packet with any number of frames, from its second byte on.
+struct Code3<'a> {
+    count: usize,
+    is_variable: bool,
+    padding: usize,
+    rest: &'a [u8],
+}
+
+fn code_3(bytes: &[u8]) -> Option<Code3<'_>> {
+    let (&count_byte, mut rest) = bytes.split_first()?;
     let mut padding = 0;
     if count_byte & 0x40 != 0 {
         loop {
-            let Some((&length, after)) = rest.split_first() else { return false };
+            let (&length, after) = rest.split_first()?;
             rest = after;
             padding += usize::from(length.min(254));
             if length != 255 {
@@ -125,8 +177,16 @@ fn is_well_formed_code_3(bytes: &[u8]) -> bool {
             }
         }
     }
+    let (count, is_variable) = (usize::from(count_byte & 0x3F), count_byte & 0x80 != 0);
+    Some(Code3 { count, is_variable, padding, rest })
+}
+
+fn is_well_formed_code_3(bytes: &[u8]) -> bool {
+    let Some(Code3 { count, is_variable, padding, mut rest }) = code_3(bytes) else {
+        return false;
+    };
     let mut coded = 0;
-    if count_byte & 0x80 != 0 {
+    if is_variable {
         for _ in 1..count {
             let Some((length, after)) = frame_length(rest) else { return false };
             coded += length;
@@ -134,7 +194,7 @@ fn is_well_formed_code_3(bytes: &[u8]) -> bool {
         }
     }
     let Some(left) = rest.len().checked_sub(padding + coded) else { return false };
-    if count_byte & 0x80 != 0 {
+    if is_variable {
         left <= FRAME_BYTES_MAX
     } else {
         left % count == 0 && left / count <= FRAME_BYTES_MAX
@@ -153,7 +213,30 @@ fn frame_length(bytes: &[u8]) -> Option<(usize, &[u8])> {
 
 #[cfg(test)]
 mod tests {
-    use super::{head_from_dops, packet_samples};
+    use super::{head_from_dops, is_well_formed, packet_samples};
+
+    #[test]
+    fn packets_of_several_streams_are_looked_through() {
+        // Two streams of 20 ms: the first of each kind, which tells its size, then one of 1 byte.
+        let firsts: [&[u8]; 5] = [
+            &[0xF8, 2, 9, 9],
+            &[0xF1, 1, 9, 9],
+            &[0xF2, 1, 2, 9, 9, 9],
+            &[0xF3, 2, 1, 9, 9],
+            &[0xF3, 0xC2, 1, 1, 2, 9, 9, 9, 0],
+        ];
+        for first in firsts {
+            let packet = [first, &[0xF8, 9]].concat();
+            assert!(is_well_formed(&packet, 2), "{packet:?}");
+            assert!(!is_well_formed(&packet, 3), "{packet:?}");
+            assert!(!is_well_formed(&first[..first.len() - 1], 2), "{packet:?}");
+            // The other stream must not be of another length.
+            let uneven = [first, &[0xF0, 9]].concat();
+            assert!(!is_well_formed(&uneven, 2), "{uneven:?}");
+        }
+        assert!(is_well_formed(&[0xF8, 9], 1));
+        assert!(!is_well_formed(&[0xF8, 9], 0));
+    }
 
     #[test]
     fn headers_of_mp4_may_be_swapped_and_are_put_right() {

@@ -16,13 +16,15 @@ const CODEBOOK_VALUES_MAX: u64 = 1 << 20;
 pub(super) struct Modes {
     long: u64,
     count: u32,
+    /// As many bits as name a mode.
+    mask: u32,
 }
 
 impl Modes {
     /// Whether the mode named by the bits behind the packet type uses long blocks; `None` for a
     /// mode that is not there.
     pub(super) fn is_long(&self, bits: u32) -> Option<bool> {
-        let number = bits & ((1 << bit_length(self.count - 1)) - 1);
+        let number = bits & self.mask;
         (number < self.count).then(|| self.long >> number & 1 == 1)
     }
 }
@@ -214,5 +216,6 @@ fn read_modes(bits: &mut BitReader<'_>) -> Option<Modes> {
         }
         bits.skip(8)?;
     }
-    bits.flag()?.then_some(Modes { long, count })
+    let mask = (1 << bit_length(count - 1)) - 1;
+    bits.flag()?.then_some(Modes { long, count, mask })
 }

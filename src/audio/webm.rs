@@ -4,13 +4,15 @@
 //! Live recorders leave the sizes of `Segment` and `Cluster` open, so the walk is flat: it steps
 //! into what only groups other elements and never asks where a group ends. Element ids tell by
 //! themselves where they belong.
+//!
+//! Behind bytes that begin no element the next cluster is looked for, as players do.
 
 use crate::domain::{ClipRefusal, Note};
 
 use super::ebml::{self, Element, HEADER_BYTES_MAX, Header};
 use super::opus;
 use super::packets::{AudioTrack, PacketSink};
-use super::playtime::{corrupted, unsupported};
+use super::playtime::{check_junk, corrupted, unsupported};
 use super::webm_track::{self, BLOCK_HEAD_BYTES_MAX, BlockHead, Lacing, WebmTrack};
 
 const EBML: u32 = 0x1A45_DFA3;
@@ -22,6 +24,9 @@ const SIMPLE_BLOCK: u32 = 0xA3;
 const BLOCK: u32 = 0xA1;
 const DISCARD_PADDING: u32 = 0x75A2;
 const DOC_TYPE: u32 = 0x4282;
+
+/// Bytes of the longest ids.
+const ID_BYTES: usize = 4;
 
 /// The longest element that is read as a whole: the tracks, or a block with several packets.
 const WHOLE_BYTES_MAX: u64 = 64 * 1024;
@@ -37,6 +42,18 @@ pub(super) struct WebmWalk<S> {
     whole: Vec<u8>,
     track: Option<u64>,
     offset: u64,
+    junk_bytes: u64,
+    group: Group,
+}
+
+/// What has come of a block group, whose elements may stand in any order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Group {
+    None,
+    /// Its block is still to come; so much of the end of that is not to be played.
+    Open {
+        trimmed: u64,
+    },
 }
 
 /// What the next byte belongs to.
@@ -57,6 +74,8 @@ enum At {
     Skip {
         bytes_left: u64,
     },
+    /// Bytes that begin no element, up to the next that certainly does.
+    Junk,
 }
 
 impl<S: PacketSink> WebmWalk<S> {
@@ -69,6 +88,8 @@ impl<S: PacketSink> WebmWalk<S> {
             whole: Vec::new(),
             track: None,
             offset: 0,
+            junk_bytes: 0,
+            group: Group::None,
         }
     }
 
@@ -77,6 +98,7 @@ impl<S: PacketSink> WebmWalk<S> {
             let before = bytes.len();
             bytes = match self.at {
                 At::Header => self.header(bytes)?,
+                At::Junk => self.junk(bytes),
                 At::Whole { id, bytes_left } => {
                     let (part, rest) = split(bytes, bytes_left);
                     self.whole.extend_from_slice(part);
@@ -113,15 +135,35 @@ impl<S: PacketSink> WebmWalk<S> {
                 self.at = self.element_begins(element)?;
             }
             Header::Invalid => {
-                let at = self.offset + 1 - self.head_bytes as u64;
-                return Err(corrupted(format!("no WebM element begins at byte {at}")));
+                self.junk_bytes += self.head_bytes as u64;
+                self.at = At::Junk;
             }
         }
         Ok(rest)
     }
 
+    /// Takes one byte of junk. The last four are kept, in which the id of a cluster may stand.
+    fn junk<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
+        let (&byte, rest) = bytes.split_first().unwrap_or((&0, bytes));
+        if self.head_bytes >= ID_BYTES {
+            self.head.copy_within(self.head_bytes + 1 - ID_BYTES..self.head_bytes, 0);
+            self.head_bytes = ID_BYTES - 1;
+        }
+        self.head[self.head_bytes] = byte;
+        self.head_bytes += 1;
+        self.junk_bytes += 1;
+        if self.head[..self.head_bytes] == CLUSTER.to_be_bytes() {
+            self.junk_bytes -= ID_BYTES as u64;
+            self.at = At::Header;
+        }
+        rest
+    }
+
     fn element_begins(&mut self, element: Element) -> Result<At, ClipRefusal> {
         let Element { id, body_bytes, .. } = element;
+        if id == BLOCK_GROUP {
+            self.group = Group::Open { trimmed: 0 };
+        }
         if matches!(id, SEGMENT | CLUSTER | BLOCK_GROUP) {
             return Ok(At::Header);
         }
@@ -185,7 +227,10 @@ impl<S: PacketSink> WebmWalk<S> {
     fn element_ends(&mut self) -> Result<(), ClipRefusal> {
         match self.at {
             At::Skip { bytes_left: 0 } => {}
-            At::Packet { bytes_left: 0 } => self.sink.end()?,
+            At::Packet { bytes_left: 0 } => {
+                self.sink.end()?;
+                self.block_ends();
+            }
             At::Whole { id, bytes_left: 0 } => {
                 let mut whole = std::mem::take(&mut self.whole);
                 self.whole_ends(id, &whole)?;
@@ -212,8 +257,12 @@ impl<S: PacketSink> WebmWalk<S> {
             DISCARD_PADDING => {
                 let bits = 64 - 8 * whole.len().min(8) as u32;
                 let ns = ((ebml::unsigned(whole) << bits.min(63)) as i64) >> bits.min(63);
-                let samples = u64::try_from(ns).unwrap_or(0) * 48 / 1_000_000;
-                self.sink.trim_last(samples.min(u64::from(opus::RATE_HZ)));
+                let samples = u64::try_from(ns).unwrap_or(0).saturating_mul(48) / 1_000_000;
+                let trimmed = samples.min(u64::from(opus::RATE_HZ));
+                match &mut self.group {
+                    Group::Open { trimmed: kept } => *kept = trimmed,
+                    Group::None => self.sink.trim_last(trimmed),
+                }
                 Ok(())
             }
             _ => self.laced_block(whole),
@@ -230,14 +279,36 @@ impl<S: PacketSink> WebmWalk<S> {
             self.sink.part(packet);
             self.sink.end()?;
         }
+        self.block_ends();
         Ok(())
     }
 
+    /// The block of a group has come: what was said before of its end holds.
+    fn block_ends(&mut self) {
+        if let Group::Open { trimmed } = std::mem::replace(&mut self.group, Group::None)
+            && trimmed > 0
+        {
+            self.sink.trim_last(trimmed);
+        }
+    }
+
     /// The file is over; the notes on it.
-    pub(super) fn finish(&mut self) -> Vec<Note> {
-        let is_cut = self.head_bytes > 0 || !matches!(self.at, At::Header);
+    pub(super) fn finish(&mut self) -> Result<Vec<Note>, ClipRefusal> {
+        check_junk(self.junk_bytes, self.offset)?;
+        let is_cut = match self.at {
+            At::Header => self.head_bytes > 0,
+            At::Junk => false,
+            _ => true,
+        };
         self.sink.drop_packet();
-        if is_cut { vec![Note::Truncated] } else { Vec::new() }
+        let mut notes = Vec::new();
+        if is_cut {
+            notes.push(Note::Truncated);
+        }
+        if self.junk_bytes > 0 {
+            notes.push(Note::JunkBytes);
+        }
+        Ok(notes)
     }
 }
 

@@ -100,7 +100,8 @@ pub(super) fn laced(lacing: Lacing, body: &[u8]) -> Option<Vec<&[u8]>> {
     match lacing {
         Lacing::None => return None,
         Lacing::Fixed => {
-            if !rest.len().is_multiple_of(count) {
+            // Packets of no bytes would be work that nobody sent.
+            if rest.len() < count || !rest.len().is_multiple_of(count) {
                 return None;
             }
             sizes.resize(count - 1, rest.len() / count);
@@ -158,6 +159,7 @@ mod tests {
         let fixed = [1, 7, 8, 9, 10];
         assert_eq!(laced(Lacing::Fixed, &fixed), Some(vec![&[7, 8][..], &[9, 10]]));
         assert_eq!(laced(Lacing::Fixed, &fixed[..4]), None);
+        assert_eq!(laced(Lacing::Fixed, &[255]), None);
         assert_eq!(laced(Lacing::Xiph, &[1, 9, 0]), None);
     }
 }

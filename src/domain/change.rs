@@ -197,8 +197,9 @@ impl Record {
         }
     }
 
-    /// Invariant 11: with the last purge, transcript and sender identity leave the ledger. As long
-    /// as the clip is in the spool the message can be replayed, and needs them.
+    /// Invariant 11: with the last purge, transcript, waveform and sender identity leave the
+    /// ledger, also a waveform that comes later. As long as the clip is in the spool the message
+    /// can be replayed, and needs them.
     pub(super) fn forget_when_purged(&mut self) {
         if !self.stage.is_open()
             && self.stage != Stage::Held
@@ -207,6 +208,7 @@ impl Record {
             && self.intent.is_none()
         {
             self.transcript = None;
+            self.waveform = None;
             self.envelope = None;
         }
     }

@@ -182,7 +182,8 @@ pub struct Record {
     pub sha256: String,
     /// What the sender's clip was, where another is delivered: its media type with its codec.
     pub converted_from: Option<String>,
-    /// What the clip looks like, once somebody had the time to look.
+    /// What the clip looks like, once somebody had the time to look; `None` again once the last
+    /// purge is done.
     pub waveform: Option<Waveform>,
     /// The conversation, where the route is told one.
     pub conversation_id: Option<String>,

@@ -181,6 +181,9 @@ fn a_muted_microphone_is_told_and_everything_else_is_audible() {
         .map(str::to_owned),
     );
     for file in files {
+        if file.contains("six-channels") {
+            continue;
+        }
         let clip = source(&file);
         let media = gated(&clip).unwrap();
         let waveform = match media.clone().deliverable() {
@@ -196,6 +199,14 @@ fn a_muted_microphone_is_told_and_everything_else_is_audible() {
     }
 }
 
+/// Nobody records so, and the decoder that draws takes one stream: they are delivered undrawn.
+#[test]
+fn more_than_two_channels_of_opus_are_not_drawn() {
+    let out = converted(&source("containers/opus-six-channels.webm"), OPUS);
+    assert_eq!(out.media.channels, 6);
+    assert_eq!(audio::waveform(&out.clip, &out.media), None);
+}
+
 #[test]
 fn every_format_of_one_speech_looks_the_same() {
     let look = |file: &str| {
@@ -204,18 +215,25 @@ fn every_format_of_one_speech_looks_the_same() {
         audio::waveform(&clip, &media).unwrap().peaks
     };
     let wanted = look("hello.wav");
+    // Coders delay, so that a part's peak may lie in the part beside it; beyond that, what is off.
+    let off = |peaks: &[u8]| -> u32 {
+        let parts = 1..peaks.len() - 1;
+        let beyond = parts.map(|part| {
+            let near = &wanted[part - 1..=part + 1];
+            let (low, high) = (near.iter().min().unwrap(), near.iter().max().unwrap());
+            u32::from(peaks[part].saturating_sub(*high).max(low.saturating_sub(peaks[part])))
+        });
+        beyond.sum()
+    };
+    // Two of 255 in each part, on average. MP3 is off by 46 in all; the most, 95, is ADPCM with its
+    // four bits a sample and a last block that is filled up.
+    let off_max = 2 * 62;
     for file in ["hello.mp3", "hello.ogg", "hello.vorbis.ogg", "alaw.wav", "adpcm-ms.wav"] {
-        let peaks = look(file);
-        // Coders delay, so that a part's peak may lie in the part beside it.
-        let off: u32 = (1..63)
-            .map(|part| {
-                let near = &wanted[part - 1..=part + 1];
-                let (low, high) = (near.iter().min().unwrap(), near.iter().max().unwrap());
-                u32::from(peaks[part].saturating_sub(*high).max(low.saturating_sub(peaks[part])))
-            })
-            .sum();
-        assert!(off < 64 * 8, "{file}: {peaks:?} and {wanted:?}");
+        let mut peaks = look(file);
+        assert!(off(&peaks) <= off_max, "{file}: {peaks:?} and {wanted:?}");
         assert!(peaks.iter().any(|peak| *peak > 100), "{file}: {peaks:?}");
+        peaks.reverse();
+        assert!(off(&peaks) > 4 * off_max, "{file} backwards: {}", off(&peaks));
     }
 }
 

@@ -136,6 +136,32 @@ fn laced_blocks_count_each_packet() {
 }
 
 #[test]
+fn laces_of_nothing_are_not_worked_through() {
+    // Each block of five bytes claims 256 packets; a clip of them once took seconds.
+    let lace = webm(&[vec![0x81, 0, 0, 0x04, 255]]);
+    assert_eq!(gated(&lace).unwrap_err().code(), Code::AudioCorrupted);
+}
+
+/// The elements of a block group may stand in any order (RFC 8794 §11.1.4).
+#[test]
+fn the_end_of_the_last_block_is_cut_off_wherever_that_is_said() {
+    let block = element(b"\xA1", &[0x81, 0, 0, 0, OPUS_20_MS]);
+    let packets = vec![vec![0x81, 0, 0, 0, OPUS_20_MS]; 10];
+    let cut = |ns: i64| element(b"\x75\xA2", &ns.to_be_bytes());
+    for group in [[block.clone(), cut(13_000_000)], [cut(13_000_000), block.clone()]] {
+        let mut clip = webm(&packets);
+        clip.extend(element(b"\xA0", &group.concat()));
+        assert_eq!(gated(&clip).unwrap().duration_ms, 11 * 20 - 6 - 13);
+        let judged = audio::judge(&clip, &LIMITS).unwrap();
+        assert_eq!(judged.duration_ms, 11 * 20 - 6 - 13);
+    }
+    // More than there is: not more than the packet.
+    let mut clip = webm(&packets);
+    clip.extend(element(b"\xA0", &[block, cut(i64::MAX)].concat()));
+    assert_eq!(gated(&clip).unwrap().duration_ms, 10 * 20 - 6);
+}
+
+#[test]
 fn bombs_go_off_at_their_first_bytes() {
     // Hours of packets of one byte.
     let block = vec![0x81, 0, 0, 0, 3 << 3];

@@ -6,10 +6,14 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use voicepost::domain::{
     Backoff, ClipPlace, Code, CopyState, Ending, Event, Intent, Keeping, NewCopy, NextStep, Posted,
-    Record, Retry, Stage, Step, UnixMs, next_step, withdrawal,
+    Record, Retry, Stage, Step, UnixMs, Waveform, next_step, withdrawal,
 };
 
 use crate::samples::{START, intent, new_copy, plain};
+
+fn drawn() -> Event {
+    Event::ClipAnalysed { waveform: Waveform { peaks: vec![9; 64], silent: false } }
+}
 
 fn any_event() -> impl Strategy<Value = Event> {
     let time = || (0i64..3_000_000).prop_map(|ms| START.plus_ms(ms));
@@ -20,6 +24,7 @@ fn any_event() -> impl Strategy<Value = Event> {
     let detail = || "why".to_owned();
     let delivery = prop_oneof![
         (step(), any::<bool>()).prop_map(|(intent, repeat)| Event::Intended { intent, repeat }),
+        Just(drawn()),
         (0usize..3, of(step()))
             .prop_map(|(count, post)| Event::Uploaded { copies: vec![new_copy(); count], post }),
         (code(), time()).prop_map(|(code, next_attempt_at)| Event::UploadLost {
@@ -135,13 +140,15 @@ fn check(before: &Record, event: &Event, after: &Record, now: UnixMs) -> Result<
     forgets_exactly_when_purged(before, after)
 }
 
-/// Invariant 11: transcript and identity stay as long as something of the message does.
+/// Invariant 11: transcript and identity stay as long as something of the message does; then they
+/// go, and what the clip looks like.
 fn forgets_exactly_when_purged(before: &Record, after: &Record) -> Result<(), TestCaseError> {
     let nothing_left = is_over(after.stage)
         && after.purges_done()
         && after.intent.is_none()
         && after.clip != ClipPlace::Spooled;
-    let forgotten = after.transcript.is_none() && after.envelope.is_none();
+    let forgotten =
+        after.transcript.is_none() && after.waveform.is_none() && after.envelope.is_none();
     let kept = after.transcript == before.transcript && after.envelope == before.envelope;
     let right = if nothing_left { forgotten } else { kept };
     prop_assert!(right, "nothing left: {nothing_left}, forgotten: {forgotten}");
@@ -238,6 +245,19 @@ fn a_cancelled_message_owes_the_copy_of_an_upload_answered_later_at_once() {
     assert!(record.transcript.is_some());
     record.apply(&Event::CopyPurged { ordinal: 0 }, later).unwrap();
     assert_eq!((&record.transcript, &record.envelope), (&None, &None));
+}
+
+/// Invariant 11.
+#[test]
+fn what_a_clip_looks_like_goes_with_the_last_purge_and_does_not_come_after_it() {
+    let mut record = after(&[Event::Cancelled { due_at: START }]);
+    record.apply(&uploaded(Some(intent(Step::Post))), START).unwrap();
+    record.apply(&drawn(), START).unwrap();
+    assert!(record.waveform.is_some());
+    record.apply(&Event::CopyPurged { ordinal: 0 }, START).unwrap();
+    assert_eq!(record.waveform, None);
+    record.apply(&drawn(), START).unwrap();
+    assert_eq!(record.waveform, None);
 }
 
 #[test]

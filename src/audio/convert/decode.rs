@@ -137,6 +137,9 @@ impl PacketSink for AacSpeech {
     }
 }
 
+/// Bytes of a tag that some programs append, which no player takes for audio.
+const ID3V1_BYTES: usize = 128;
+
 /// Decodes a native FLAC stream; with it, what is to be noted about the clip.
 pub(super) fn flac(
     clip: &[u8],
@@ -146,7 +149,10 @@ pub(super) fn flac(
     let head = clip.first_chunk::<{ flac::HEAD_BYTES }>();
     let info = head.map(flac::parse).transpose()?;
     let Some(info) = info else { return Err(corrupted("the FLAC stream has no description")) };
-    let stream = MediaSourceStream::new(Box::new(Cursor::new(clip)), Default::default());
+    // The reader would take it for a part of the last frame.
+    let tag_at = clip.len().saturating_sub(ID3V1_BYTES);
+    let audio = if clip[tag_at..].starts_with(b"TAG") { &clip[..tag_at] } else { clip };
+    let stream = MediaSourceStream::new(Box::new(Cursor::new(audio)), Default::default());
     let mut reader = FlacReader::try_new(stream, Default::default()).map_err(undecodable)?;
     let params = reader.default_track(symphonia::core::formats::TrackType::Audio);
     let params = params.and_then(|track| track.codec_params.as_ref()?.audio());

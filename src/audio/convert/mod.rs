@@ -135,7 +135,7 @@ fn walked<S: PacketSink>(
     if media.container == Container::Webm {
         let mut walk = WebmWalk::new(sink);
         walk.feed(clip)?;
-        let notes = walk.finish();
+        let notes = walk.finish()?;
         return Ok((walk.sink, notes));
     }
     let mut walk = Mp4Walk::new(sink);
