@@ -18,7 +18,7 @@ use crate::genesys::media_api::{MediaApiPlanner, MediaApiRoute, MediaApiRules};
 use crate::genesys::tls::{self, TlsError};
 use crate::genesys::{Planner, Route};
 use crate::ledger::sqlite::{SqliteLedger, SqliteOptions};
-use crate::ledger::{Ledger, OpenError};
+use crate::ledger::{Ledger, OpenError, WatchedLedger, Watchers};
 use crate::pipeline::{Admission, Bounds, DriveRules, Engine, Parts, Pipeline, RecoveryError};
 use crate::settings::{Credentials, LedgerUrl, Settings, SettingsError};
 use crate::spool::disk::DiskSpool;
@@ -114,7 +114,9 @@ impl App {
         let origin =
             Origin { host: settings.genesys.api_url(), client: credentials.client_id.clone() };
         let engine = Arbiter::new();
-        let shared: Arc<dyn Ledger> = ledger.clone();
+        let watchers = Watchers::new(settings.server.event_streams_max);
+        let shared: Arc<dyn Ledger> =
+            Arc::new(WatchedLedger::new(ledger.clone(), Arc::clone(&watchers)));
         let cast =
             cast(settings, route, &origin, credentials, &shared, tls, &clock, &metrics, &fatal);
         let actors = start_actors(&engine, cast).await?;
@@ -135,7 +137,7 @@ impl App {
         watch_storage(&pipeline, settings.ledger.free_bytes_min);
         sweep(&pipeline, settings);
         recover(&pipeline, &engine).await?;
-        let site = Arc::new(site(settings, Arc::clone(&pipeline)));
+        let site = Arc::new(site(settings, Arc::clone(&pipeline), watchers));
         let workers = workers(settings.server.workers);
         let linger = Duration::from_secs(settings.server.linger_seconds);
         let servers = Servers::start(site, listeners, workers, linger)
@@ -318,10 +320,11 @@ fn drive_rules(settings: &Settings) -> DriveRules {
     }
 }
 
-fn site(settings: &Settings, pipeline: Arc<Pipeline>) -> Site {
+fn site(settings: &Settings, pipeline: Arc<Pipeline>, watchers: Arc<Watchers>) -> Site {
     let server = &settings.server;
     Site {
         pipeline,
+        watchers,
         limits: settings.limits.audio(),
         converts: settings.audio.conversion() != Conversion::Off,
         patience: PatienceRules {

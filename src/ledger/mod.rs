@@ -15,8 +15,10 @@
 
 mod change;
 pub mod sqlite;
+mod watch;
 
 pub use change::{ChangeError, change, change_by, change_together};
+pub use watch::{Watch, WatchedLedger, Watchers};
 
 use std::path::PathBuf;
 

@@ -22,6 +22,8 @@ pub struct Server {
     pub wait_seconds_max: u64,
     /// Requests in flight; more are answered 503 `busy`.
     pub requests_max: usize,
+    /// Event streams open at a time; more are answered 503 `busy`.
+    pub event_streams_max: usize,
     /// Total time for a request body.
     pub body_seconds_max: u64,
     /// Slowest upload, judged after its first 10 s.
@@ -45,6 +47,7 @@ impl Server {
             ("server.wait_seconds_max", self.wait_seconds_max),
         );
         check.range("server.requests_max", self.requests_max, 1..=65_536);
+        check.range("server.event_streams_max", self.event_streams_max, 0..=65_536);
         check.range("server.body_seconds_max", self.body_seconds_max, 1..=3_600);
         check.range(
             "server.body_bytes_per_second_min",

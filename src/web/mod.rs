@@ -5,6 +5,7 @@
 
 mod admin;
 mod answers;
+mod events;
 mod fields;
 mod health;
 mod linger;
@@ -26,12 +27,15 @@ use std::time::Duration;
 use actix_web::web::{ServiceConfig, delete, get, post, resource};
 
 use crate::domain::AudioLimits;
+use crate::ledger::Watchers;
 use crate::pipeline::Pipeline;
 
 /// What the handlers work with.
 pub struct Site {
     /// Everything behind HTTP.
     pub pipeline: Arc<Pipeline>,
+    /// Tells of changes, for the event streams.
+    pub watchers: Arc<Watchers>,
     /// What a clip may be.
     pub limits: AudioLimits,
     /// Whether clips that cannot be delivered as they are may be converted.
@@ -71,6 +75,7 @@ fn public(routes: &mut ServiceConfig) {
                 .route(delete().to(messages::withdraw))
                 .default_service(actix_web::web::to(answers::method_not_allowed)),
         )
+        .service(read_only("/v1/voice-messages/{id}/events").route(get().to(events::follow)))
         .service(read_only("/v1/limits").route(get().to(messages::limits)))
         .service(read_only("/openapi.json").route(get().to(openapi::document)))
         // probers

@@ -13,6 +13,7 @@ mod convert;
 mod convert_hostile;
 mod crash;
 mod disconnects;
+mod events;
 mod full_disk;
 mod gate_properties;
 mod genesys_says_no;
