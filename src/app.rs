@@ -24,7 +24,7 @@ use crate::settings::{Credentials, LedgerUrl, Settings, SettingsError};
 use crate::spool::disk::DiskSpool;
 use crate::spool::{Spool, SpoolError};
 use crate::telemetry::Metrics;
-use crate::web::{Listeners, PatienceRules, Servers, Site};
+use crate::web::{Listeners, Pages, PatienceRules, Servers, Site};
 
 /// How long the start waits for the first token exchange before it goes on, not ready.
 const FIRST_EXCHANGE: Duration = Duration::from_secs(10);
@@ -92,10 +92,12 @@ impl App {
     /// last process left is queued and both listeners answer.
     ///
     /// `fatal` is called when the process must not go on: its ledger failed, or an actor panicked.
+    /// `pages` are added to the public listener.
     pub async fn start(
         settings: &Settings,
         credentials: Credentials,
         fatal: Fatal,
+        pages: Option<Pages>,
     ) -> Result<App, StartError> {
         let route = settings.route()?;
         let tls = tls::client_config()?;
@@ -137,7 +139,8 @@ impl App {
         watch_storage(&pipeline, settings.ledger.free_bytes_min);
         sweep(&pipeline, settings);
         recover(&pipeline, &engine).await?;
-        let site = Arc::new(site(settings, Arc::clone(&pipeline), watchers));
+        let site = site(settings, Arc::clone(&pipeline), watchers);
+        let site = Arc::new(Site { pages, ..site });
         let workers = workers(settings.server.workers);
         let linger = Duration::from_secs(settings.server.linger_seconds);
         let servers = Servers::start(site, listeners, workers, linger)
@@ -334,6 +337,7 @@ fn site(settings: &Settings, pipeline: Arc<Pipeline>, watchers: Arc<Watchers>) -
             linger: Duration::from_secs(server.linger_seconds),
             body_bytes_per_second_min: server.body_bytes_per_second_min,
         },
+        pages: None,
     }
 }
 

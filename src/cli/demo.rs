@@ -67,7 +67,7 @@ async fn demo(mut settings: Settings, args: &DemoArgs, data: &Path) -> Ended {
     settings.spool.dir = data.join("spool");
     let SandboxSettings { client_id, client_secret, .. } = SandboxSettings::default();
     let credentials = Credentials { client_id, client_secret: Secret::new(client_secret) };
-    let app = App::start(&settings, credentials, serve::fatal()).await?;
+    let app = App::start(&settings, credentials, serve::fatal(), None).await?;
     steps.started(&url, &app, TTL_SECONDS, DELAY_SECONDS_MIN);
     let proven = whole_way(&app, &sandbox, &steps).await;
     let code = match (args.once, proven) {

@@ -14,6 +14,7 @@ mod openapi;
 mod orders;
 mod prefer;
 mod problem;
+mod recorder;
 mod server;
 mod sips;
 mod upload;
@@ -42,7 +43,12 @@ pub struct Site {
     pub converts: bool,
     /// How patient the gateway is with senders.
     pub patience: PatienceRules,
+    /// Pages on the public listener beside the routes below; only the demo has some.
+    pub pages: Option<Pages>,
 }
+
+/// Adds pages to the routes of each worker.
+pub type Pages = Arc<dyn Fn(&mut ServiceConfig) + Send + Sync>;
 
 /// How long senders may take, and may be left waiting.
 #[derive(Clone, Copy, Debug)]
@@ -77,6 +83,7 @@ fn public(routes: &mut ServiceConfig) {
         )
         .service(read_only("/v1/voice-messages/{id}/events").route(get().to(events::follow)))
         .service(read_only("/v1/limits").route(get().to(messages::limits)))
+        .service(read_only("/voicepost.js").route(get().to(recorder::script)))
         .service(read_only("/openapi.json").route(get().to(openapi::document)))
         // probers
         .service(read_only("/livez").route(get().to(health::live)))

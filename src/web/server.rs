@@ -58,7 +58,9 @@ impl Servers {
         let data = Data::from(site);
         let app_data = data.clone();
         let connection = move || {
+            let pages = app_data.pages.clone();
             let app = App::new().app_data(app_data.clone()).configure(public);
+            let app = app.configure(|routes| pages.iter().for_each(|pages| pages(routes)));
             let http = HttpService::build()
                 .client_request_timeout(HEAD_TIMEOUT)
                 // A sender who is refused while still sending must be able to read why.

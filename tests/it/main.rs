@@ -35,6 +35,7 @@ mod process;
 mod receipts;
 mod reckoning;
 mod reckoning_notices;
+mod recorder;
 mod repeats;
 mod replay;
 mod restarts;
