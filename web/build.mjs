@@ -1,15 +1,28 @@
 // Makes dist/voicepost.js, the one file that the gateway serves, and its gzipped twin. Both are
 // committed, so that building the gateway needs no node. `--check` only compares: the committed
 // files must be what the sources say.
-import { build } from "esbuild";
+import { build, transform } from "esbuild";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { gunzipSync, gzipSync } from "node:zlib";
 
 const BYTES_MAX = 20_000;
 const here = new URL(".", import.meta.url);
+/** The style sheet is a text to the bundler, which leaves its white space alone. */
+const styles = {
+  name: "styles",
+  setup({ onLoad }) {
+    onLoad({ filter: /style\.js$/ }, async ({ path }) => {
+      const source = await readFile(path, "utf8");
+      const [before, css, after] = source.split("`");
+      const { code } = await transform(css, { loader: "css", minify: true });
+      return { contents: `${before}\`${code.replaceAll("\\", "\\\\")}\`${after}` };
+    });
+  },
+};
 const built = await build({
   absWorkingDir: here.pathname,
   entryPoints: ["src/voicepost.js"],
+  plugins: [styles],
   bundle: true,
   minify: true,
   format: "iife",

@@ -35,6 +35,7 @@ function troubleOf(status, text, retryAfter) {
 /** Sends a take. Resolves to the receipt; rejects with [`Trouble`]. */
 export function upload({ gateway, token, take, signal, progress }) {
   return new Promise((resolve, reject) => {
+    if (signal.aborted) throw new Trouble("aborted");
     const form = new FormData();
     for (const [name, value] of Object.entries(take.fields)) if (value) form.append(name, value);
     form.append("file", take.blob, fileName(take.blob.type));

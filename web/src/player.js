@@ -29,7 +29,9 @@ export function player({ src, ms, peaks, text, failed }) {
   for (const wave of [base, over]) wave.setAttribute("preserveAspectRatio", "none");
   const track = h("div", { class: "track", part: "waveform", dir: "ltr" }, base, over, slider);
   const time = h("span", { class: "time", part: "time" });
-  const pace = h("button", { type: "button", class: "pace", part: "speed", onclick: hasten });
+  const pace = h("button", {
+    type: "button", class: "pace", part: "speed", dir: "ltr", onclick: hasten,
+  });
   const root = h("div", { class: "player" }, toggle, track, time, pace);
 
   function show() {

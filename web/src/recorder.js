@@ -8,7 +8,8 @@
 // `changed()` state or note, `moved()` time or progress, `level(l)`, `say(text, values, urgent)`,
 // `emit(event, detail)` (false: the page has taken over).
 
-import { Trouble, follow, pause, upload } from "./gateway.js";
+import { Delivery } from "./delivery.js";
+import { Trouble, pause } from "./gateway.js";
 import { askLimits } from "./limits.js";
 import { nameOf, obstacle, openMicrophone } from "./microphone.js";
 import { look } from "./peaks.js";
@@ -22,8 +23,6 @@ const STOP_EARLY_MS = 120;
 const WARN_MS = 10_000;
 const UNHEARD_AFTER_MS = 3_000;
 const UNHEARD_LEVEL = 0.012;
-const TRIES = 4;
-const RETRY_MS = 1_000;
 const RETRY_LATER_MS = 15_000;
 
 export class Recorder {
@@ -47,9 +46,11 @@ export class Recorder {
   #saving = Promise.resolve();
   #abort = new AbortController();
   #later;
+  #delivery;
 
   constructor(page) {
     this.#page = page;
+    this.#delivery = new Delivery(page);
   }
 
   /** Learns the limits, and offers what an earlier page could not send. */
@@ -208,7 +209,7 @@ export class Recorder {
     this.take = take;
     this.receipt = undefined;
     await Promise.all([this.#lookAt(take), this.#save(take)]);
-    if (this.take === take) this.#review();
+    if (this.take === take) this.#review(take.silent ? "silent" : undefined);
   }
 
   #review(why) {
@@ -276,7 +277,8 @@ export class Recorder {
     this.#page.say("sending");
     await this.#save(take);
     try {
-      this.receipt = await this.#upload(take, signal);
+      const progress = (loaded, total) => this.#progress(loaded, total);
+      this.receipt = await this.#delivery.upload(take, signal, progress);
     } catch (trouble) {
       if (!signal.aborted) this.#fail(trouble);
       return;
@@ -286,31 +288,7 @@ export class Recorder {
     this.#page.emit("status", { kind: "status", receipt: this.receipt });
     this.#arrived(this.receipt);
     if (this.#over(this.receipt)) return;
-    const ask = (path, headers) => this.#ask(path, headers, signal);
-    const tell = (kind, data) => this.#told(kind, data);
-    await follow({ id: this.receipt.id, ask, tell, signal });
-  }
-
-  async #upload(take, signal) {
-    let renewed = false;
-    for (let turn = 1; ; turn += 1) {
-      try {
-        const token = await this.#page.token(renewed);
-        return await upload({
-          gateway: this.#page.gateway(), token, take, signal,
-          progress: (loaded, total) => this.#progress(loaded, total),
-        });
-      } catch (trouble) {
-        if (!(trouble instanceof Trouble) || signal.aborted) throw trouble;
-        if (trouble.status === 401 && !renewed) {
-          renewed = true;
-        } else if (!trouble.retryable || turn >= TRIES || !navigator.onLine) {
-          throw trouble;
-        } else {
-          await pause(trouble.retryAfterMs ?? RETRY_MS * 2 ** (turn - 1), signal);
-        }
-      }
-    }
+    await this.#delivery.follow(this.receipt.id, (kind, data) => this.#told(kind, data));
   }
 
   #progress(loaded, total) {
@@ -319,26 +297,17 @@ export class Recorder {
     this.#page.moved();
   }
 
-  async #ask(path, headers, signal) {
-    const gateway = this.#page.gateway();
-    const once = async (renew) => {
-      const token = await this.#page.token(renew);
-      const authorized = token ? { ...headers, Authorization: `Bearer ${token}` } : headers;
-      return fetch(gateway + path, { headers: authorized, cache: "no-store", signal });
-    };
-    const answer = await once(false);
-    return answer.status === 401 ? once(true) : answer;
-  }
-
   /** An event of the stream; `true` where nothing more is wanted. */
   #told(kind, data) {
     if (kind === "reply") {
       this.#page.emit("reply", data);
       return false;
     }
-    this.receipt = data;
     this.#page.emit("status", { kind, receipt: data });
-    this.#arrived(data);
+    if (data.id === this.receipt?.id) {
+      this.receipt = data;
+      this.#arrived(data);
+    }
     return this.#over(data);
   }
 
@@ -371,14 +340,16 @@ export class Recorder {
   }
 
   #fail(trouble) {
-    const { code = "internal", message, status, id } = trouble;
+    const { code = "internal", message, status, id, retryAfterMs = 0 } = trouble;
     const retryable = trouble.retryable ?? false;
     const lost = code === "offline" && navigator.onLine;
     const name = lost ? "busy" : textOf({ code, status, retryable });
     this.#become("failed", { kind: "bad", name });
     this.#page.say(name, {}, true);
     this.#page.emit("failed", { code, message, status, retryable, id });
-    if (retryable && navigator.onLine) this.#later = setTimeout(() => this.#again(), RETRY_LATER_MS);
+    if (retryable && navigator.onLine) {
+      this.#later = setTimeout(() => this.#again(), Math.max(retryAfterMs, RETRY_LATER_MS));
+    }
   }
 
   /** The connection is back, or a new token is there. */
@@ -394,12 +365,14 @@ export class Recorder {
   reset() {
     if (this.state !== "sent") return;
     this.take = undefined;
+    this.receipt = undefined;
     this.#become("idle");
   }
 
   /** The element has left its page: the microphone is let go, what was said is kept. */
   async leave() {
     this.#stopSending();
+    this.#delivery.leave();
     if (this.state === "asking") this.#become("idle");
     if (["recording", "paused"].includes(this.state)) await this.stop();
     this.#release();

@@ -43,8 +43,9 @@ const CSS = `
   border-radius: var(--radius);
 }
 .row { display: flex; align-items: center; gap: .5rem; flex-wrap: wrap; min-height: 2.75rem; }
-.grow { flex: 1 1 auto; min-width: 0; }
-.end { margin-inline-start: auto; }
+.grow { flex: 1 1 9rem; min-width: 0; }
+.end, .row > .main { margin-inline-start: auto; }
+.row > .end ~ .main { margin-inline-start: 0; }
 button {
   font: inherit; color: inherit; border: 0; background: none; cursor: pointer; margin: 0;
   min-height: 2.75rem; border-radius: 1.375rem; padding: .25rem .75rem;
@@ -74,9 +75,9 @@ button:focus-visible, summary:focus-visible, textarea:focus-visible, .note:focus
   color: var(--on-accent); display: grid; place-items: center; flex: none;
 }
 .start:hover .disc { filter: brightness(1.08); }
-.start .small { margin-inline-start: auto; padding-inline-end: .6rem; font-weight: 400; }
+.start .small { white-space: nowrap; margin-inline-start: auto; padding-inline-end: .6rem; font-weight: 400; }
 .small { color: var(--quiet); font-size: .875rem; }
-.quiet { color: var(--quiet); font-weight: 600; font-size: .9375rem; }
+.quiet { color: var(--quiet); font-weight: 600; font-size: .9375rem; padding-inline: .5rem; }
 .quiet.danger, .round.danger { color: var(--danger); }
 .time { font-variant-numeric: tabular-nums; font-size: .9375rem; white-space: nowrap; }
 .time .small { font-size: inherit; }
@@ -120,6 +121,7 @@ button:focus-visible, summary:focus-visible, textarea:focus-visible, .note:focus
 .bar::-webkit-progress-bar { background: var(--line); border-radius: .25rem; }
 .bar::-webkit-progress-value { background: var(--accent); border-radius: .25rem; }
 .bar::-moz-progress-bar { background: var(--accent); border-radius: .25rem; }
+.bar:indeterminate { background: var(--accent); animation: breathe 1.6s ease-in-out infinite; }
 .lead { padding-inline-start: .5rem; }
 details { margin: .15rem .35rem .1rem; }
 summary { cursor: pointer; color: var(--quiet); font-size: .9375rem; padding: .4rem .15rem;
@@ -128,6 +130,7 @@ summary:hover { color: var(--text); }
 textarea {
   display: block; width: 100%; margin-top: .25rem; font: inherit; color: inherit; resize: vertical;
   background: var(--surface); border: 1px solid var(--quiet); border-radius: .75rem; padding: .5rem .7rem;
+  field-sizing: content; min-height: 4.5rem; max-height: 10rem;
 }
 .said { margin: .1rem .15rem .35rem; white-space: pre-wrap; overflow-wrap: anywhere; }
 :dir(rtl).send .icon, :dir(rtl) > .icon.send { transform: scaleX(-1); }
@@ -140,7 +143,7 @@ textarea {
   .main .word { position: absolute; clip-path: inset(50%); width: 1px; height: 1px; overflow: hidden; }
   .main { width: 2.75rem; padding: 0; }
 }
-@media (prefers-reduced-motion: reduce) { .dot.live { animation: none; } }
+@media (prefers-reduced-motion: reduce) { .dot.live, .bar { animation: none !important; } }
 @media (forced-colors: active) {
   .panel, button { border: 1px solid; }
   .dot { background: Mark; forced-color-adjust: none; }

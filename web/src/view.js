@@ -192,7 +192,6 @@ export class View {
         this.#button("again", "again", () => recorder.record(), {
           className: "quiet", word: true, icon: false,
         }),
-        h("span", { class: "end" }),
         this.#button("send", "send", () => recorder.send(), {
           className: "main", word: true, first: true,
         })),
@@ -250,7 +249,6 @@ export class View {
       h("div", { class: "row" },
         this.#button("delete", "delete", () => recorder.discard(), { className: "round danger" }),
         this.#typing(),
-        h("span", { class: "end" }),
         this.#button("retry", "retry", () => recorder.send(), {
           className: "main", word: true, first: true, icon: "send",
         })),

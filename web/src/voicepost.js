@@ -46,13 +46,14 @@ class VoiceMessage extends HTMLElement {
   }
 
   attributeChangedCallback(name, before, after) {
-    if (before === after || !this.isConnected) return;
-    if (name === "token") this.#recorder?.retryWhere("session");
+    // Before it is built there is nothing to change: an upgrade tells the attributes first.
+    if (before === after || !(this.#recorder || this.#player)) return;
+    if (name === "token") this.token = after;
     else if (PLAYBACK.includes(name) || name === "lang" && !this.#recorder) {
       this.#takeDown();
       this.#build();
     } else if (name === "lang") this.#view.render();
-    else if (this.#recorder.state === "idle") this.#recorder.start();
+    else if (this.#recorder?.state === "idle") this.#recorder.start();
   }
 
   #build() {
@@ -102,8 +103,8 @@ class VoiceMessage extends HTMLElement {
     const said = this.getAttribute("transcript")?.trim();
     const words = said && h("details", { part: "transcript" },
       h("summary", {}, text("transcript")), h("p", { class: "said" }, said));
-    const instead = (name) => {
-      const row = h("p", { class: "note warn", part: "note", role: "status" }, icon("warning"),
+    const instead = (name, mark) => {
+      const row = h("p", { class: "note warn", part: "note", role: "status" }, mark,
         h("span", {}, text(name)));
       panel.replaceChildren(row, words ?? "");
       if (words) words.open = true;
@@ -112,7 +113,7 @@ class VoiceMessage extends HTMLElement {
     if (src) {
       const made = player({
         src, ms: Number(this.getAttribute("duration-ms")) || undefined,
-        peaks: parsePeaks(this.getAttribute("waveform")), text, failed: () => instead("noAudio"),
+        peaks: parsePeaks(this.getAttribute("waveform")), text, failed: () => instead("noAudio", icon("warning")),
       });
       panel.append(h("div", { class: "row" }, made.root), words ?? "");
       this.#player = made;
