@@ -73,7 +73,7 @@ export const state = (page) => page.evaluate(() => document.querySelector("voice
 /** Waits until the recorder is in one of these states. */
 export async function reach(page, ...states) {
   const wait = (states) => states.includes(document.querySelector("voice-message").state);
-  await page.waitForFunction(wait, states, { timeout: 20_000 }).catch(async () => {
+  await page.waitForFunction(wait, states, { timeout: 40_000 }).catch(async () => {
     assert.fail(`the recorder is ${await state(page)}, not ${states.join(" or ")}`);
   });
 }
