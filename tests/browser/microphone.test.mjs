@@ -44,6 +44,39 @@ test("not allowed", () => refused({ denied: true },
 test("none there", () => refused({ absent: true },
   "No microphone was found.", gateway.url, "noMicrophone"));
 
+test("in use by another program", async () => {
+  const browser = await launch();
+  const context = await browser.newContext();
+  await context.addInitScript(() => {
+    navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException("", "NotReadableError"));
+  });
+  const page = await open(context, gateway.url, html(conversation().attributes));
+  await start(page).click();
+  await page.locator("[part=note]").getByText("Another app is using the microphone.").waitFor();
+  await browser.close();
+});
+
+test("a microphone that is pulled out leaves what was said so far", async () => {
+  const browser = await launch();
+  const context = await browser.newContext();
+  await context.addInitScript(() => {
+    const ask = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+    navigator.mediaDevices.getUserMedia = async (wanted) => (window.stream = await ask(wanted));
+  });
+  const page = await open(context, gateway.url, html(conversation().attributes));
+  await start(page).click();
+  await reach(page, "recording");
+  await page.waitForTimeout(1_500);
+  await page.evaluate(() => {
+    const [track] = window.stream.getAudioTracks();
+    track.stop();
+    track.dispatchEvent(new Event("ended"));
+  });
+  await reach(page, "review");
+  await page.locator("[part=note]").getByText("The microphone went away.").waitFor();
+  await browser.close();
+});
+
 test("a page that is not secure", () => refused({
   args: [
     "--host-resolver-rules=MAP voice.test 127.0.0.1",

@@ -18,6 +18,15 @@ const playback = (attributes) => `<!doctype html><html lang="en"><head><meta cha
   <link rel="icon" href="data:,"><script src="/voicepost.js" defer></script></head>
   <body><main><h1>Chat</h1><voice-message ${attributes}></voice-message></main></body></html>`;
 
+/** A clip that is offered stands where a recorded one does, and takes no time. */
+export async function offerClip(page) {
+  await page.evaluate(async (bytes) => {
+    const blob = await (await fetch(`data:audio/ogg;base64,${bytes}`)).blob();
+    await document.querySelector("voice-message").offer(blob);
+  }, hello.toString("base64"));
+  await reach(page, "review");
+}
+
 /** A page that refuses the answer to uploads, or keeps it waiting. */
 async function answerUploads(context, answer) {
   await context.route("**/v1/voice-messages", answer);
@@ -68,12 +77,7 @@ export const STATES = {
   async review(context, url) {
     const page = await open(context, url, html(conversation().attributes));
     await start(page).waitFor();
-    // A clip that is offered stands where a recorded one does, and takes no time.
-    await page.evaluate(async (bytes) => {
-      const blob = await (await fetch(`data:audio/ogg;base64,${bytes}`)).blob();
-      await document.querySelector("voice-message").offer(blob);
-    }, hello.toString("base64"));
-    await reach(page, "review");
+    await offerClip(page);
     return page;
   },
   async caption(context, url) {
