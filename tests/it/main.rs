@@ -12,6 +12,7 @@ mod clips;
 mod convert;
 mod convert_hostile;
 mod crash;
+mod demo;
 mod disconnects;
 mod events;
 mod full_disk;
