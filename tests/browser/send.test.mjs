@@ -93,7 +93,7 @@ test("a pause is not part of the message", async () => {
   await button(page, "Pause").click();
   await reach(page, "paused");
   const paused = Date.now();
-  await page.waitForTimeout(3_000);
+  await page.waitForTimeout(5_000);
   const pause = Date.now() - paused;
   await button(page, "Go on recording").click();
   await reach(page, "recording");
@@ -106,8 +106,8 @@ test("a pause is not part of the message", async () => {
   const [post] = await arrived(gateway, id);
   const { ms } = await listen(page, await gateway.clip(post.upload));
   const spoken = whole - pause;
-  // The clicks themselves take their time, on a busy machine the more.
-  assert.ok(ms > 1_800 && ms < spoken + 1_000 && ms < whole - 1_500,
+  // Neither clicks nor encoders are on time on a busy machine; half the pause is room enough.
+  assert.ok(ms > 1_500 && ms < whole - pause / 2,
     `${ms} ms arrived, where ${spoken} of ${whole} ms were no pause`);
 });
 

@@ -121,7 +121,8 @@ button:focus-visible, summary:focus-visible, textarea:focus-visible, .note:focus
 .bar::-webkit-progress-bar { background: var(--line); border-radius: .25rem; }
 .bar::-webkit-progress-value { background: var(--accent); border-radius: .25rem; }
 .bar::-moz-progress-bar { background: var(--accent); border-radius: .25rem; }
-.bar:indeterminate { background: var(--accent); animation: breathe 1.6s ease-in-out infinite; }
+.bar:indeterminate, .bar:indeterminate::-webkit-progress-bar { background: var(--accent); }
+.bar:indeterminate { animation: breathe 1.6s ease-in-out infinite; }
 .lead { padding-inline-start: .5rem; }
 details { margin: .15rem .35rem .1rem; }
 summary { cursor: pointer; color: var(--quiet); font-size: .9375rem; padding: .4rem .15rem;
