@@ -7,17 +7,22 @@ import {
 import { startGateway } from "./gateway.mjs";
 
 let gateway;
+let browser;
 before(async () => {
   gateway = await startGateway();
+  browser = await launch();
 });
-after(() => gateway?.stop());
+after(async () => {
+  await browser?.close();
+  await gateway?.stop();
+});
 
 /** Presses record, and expects a text instead of a recording. */
 async function refused(options, text, url = gateway.url, code) {
-  const browser = await launch(options);
+  const other = await launch(options);
   try {
     const { attributes } = conversation();
-    const context = await browser.newContext();
+    const context = await other.newContext();
     const body = html(`${attributes} type-into="#text"`,
       (element) => `${element}<label>Text <input id="text"></label>`);
     const page = await open(context, url, body);
@@ -34,7 +39,7 @@ async function refused(options, text, url = gateway.url, code) {
     await button(page, "Type instead").click();
     await page.waitForFunction(() => document.activeElement.id === "text");
   } finally {
-    await browser.close();
+    await other.close();
   }
 }
 
@@ -45,7 +50,6 @@ test("none there", () => refused({ absent: true },
   "No microphone was found.", gateway.url, "noMicrophone"));
 
 test("in use by another program", async () => {
-  const browser = await launch();
   const context = await browser.newContext();
   await context.addInitScript(() => {
     navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException("", "NotReadableError"));
@@ -53,11 +57,9 @@ test("in use by another program", async () => {
   const page = await open(context, gateway.url, html(conversation().attributes));
   await start(page).click();
   await page.locator("[part=note]").getByText("Another app is using the microphone.").waitFor();
-  await browser.close();
 });
 
 test("a microphone that is pulled out leaves what was said so far", async () => {
-  const browser = await launch();
   const context = await browser.newContext();
   await context.addInitScript(() => {
     const ask = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
@@ -74,7 +76,6 @@ test("a microphone that is pulled out leaves what was said so far", async () => 
   });
   await reach(page, "review");
   await page.locator("[part=note]").getByText("The microphone went away.").waitFor();
-  await browser.close();
 });
 
 test("a page that is not secure", () => refused({
@@ -86,7 +87,6 @@ test("a page that is not secure", () => refused({
 }, "Recording needs a secure page", gateway.url.replace("127.0.0.1", "voice.test"), "insecure"));
 
 test("a microphone that is muted is told while it records, and after", async () => {
-  const browser = await launch();
   const { attributes } = conversation();
   const context = await browser.newContext();
   // A stream without sound, as a muted microphone gives it.
@@ -107,11 +107,9 @@ test("a microphone that is muted is told while it records, and after", async () 
   await button(page, "Finish").click();
   await reach(page, "review");
   await page.locator("[part=note]").getByText("Nothing can be heard in this recording.").waitFor();
-  await browser.close();
 });
 
 test("a recording goes on where no AudioContext starts", async () => {
-  const browser = await launch();
   const { attributes } = conversation();
   const context = await browser.newContext();
   await context.addInitScript(() => {
@@ -131,11 +129,9 @@ test("a recording goes on where no AudioContext starts", async () => {
   await reach(page, "review");
   await button(page, "Send").click();
   await reach(page, "sent");
-  await browser.close();
 });
 
 test("too short is told, and nothing is kept", async () => {
-  const browser = await launch();
   const { attributes } = conversation();
   const page = await open(await browser.newContext(), gateway.url, html(attributes));
   await start(page).waitFor();
@@ -146,11 +142,9 @@ test("too short is told, and nothing is kept", async () => {
   });
   await reach(page, "idle");
   await page.locator("[part=note]").getByText("That was too short.").waitFor();
-  await browser.close();
 });
 
 test("in a frame the microphone needs the page's leave", async () => {
-  const browser = await launch();
   // Another origin than the gateway's, on the same machine.
   const outside = gateway.url.replace("127.0.0.1", "localhost");
   for (const allowed of [true, false]) {
@@ -173,5 +167,4 @@ test("in a frame the microphone needs the page's leave", async () => {
     }
     await context.close();
   }
-  await browser.close();
 });
