@@ -6,6 +6,7 @@ import {
   SPEECH, arrived, button, conversation, html, kept, launch, open, reach, record, start,
 } from "./browser.mjs";
 import { startGateway } from "./gateway.mjs";
+import { offerWav } from "./states.mjs";
 import { likeness, listen } from "./sound.mjs";
 
 let gateway;
@@ -126,4 +127,29 @@ test("what is deleted is gone, and the text beside the audio arrives", async () 
   await reach(page, "sent");
   const posts = await arrived(gateway, id);
   assert.deepEqual(posts.map((post) => post.transcript), ["Please hold my room."]);
+});
+
+test("a slow connection shows how far it is, and can be taken back", async () => {
+  const { id, attributes } = conversation();
+  const context = await browser.newContext();
+  const page = await open(context, gateway.url, html(attributes));
+  const devtools = await context.newCDPSession(page);
+  await start(page).waitFor();
+  await offerWav(page, 40);
+  await devtools.send("Network.emulateNetworkConditions", {
+    offline: false, latency: 20, downloadThroughput: 1e6, uploadThroughput: 400_000,
+  });
+  await button(page, "Send").click();
+  await page.waitForFunction(() => {
+    const bar = document.querySelector("voice-message").shadowRoot.querySelector("[part=progress]");
+    return bar?.value > 5 && bar.value < 95;
+  });
+  await button(page, "Cancel").click();
+  await reach(page, "review");
+  await page.waitForTimeout(500);
+  assert.deepEqual(await arrived(gateway, id), []);
+  assert.equal((await kept(page)).length, 1, "the take is still there");
+  await button(page, "Send").click();
+  await reach(page, "sent");
+  assert.equal((await arrived(gateway, id)).length, 1);
 });

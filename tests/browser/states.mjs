@@ -27,6 +27,27 @@ export async function offerClip(page) {
   await reach(page, "review");
 }
 
+/** A large clip: so many seconds of a tone as 16-bit WAV, 32 kB each. */
+export async function offerWav(page, seconds) {
+  await page.evaluate(async (seconds) => {
+    const rate = 16_000;
+    const bytes = new DataView(new ArrayBuffer(44 + seconds * rate * 2));
+    const text = (at, word) => [...word].forEach((letter, n) => bytes.setUint8(at + n, letter.charCodeAt(0)));
+    text(0, "RIFF");
+    bytes.setUint32(4, bytes.byteLength - 8, true);
+    text(8, "WAVEfmt ");
+    [[16, 16], [24, rate], [28, rate * 2], [40, seconds * rate * 2]]
+      .forEach(([at, value]) => bytes.setUint32(at, value, true));
+    [[20, 1], [22, 1], [32, 2], [34, 16]].forEach(([at, value]) => bytes.setUint16(at, value, true));
+    text(36, "data");
+    for (let at = 0; at < seconds * rate; at += 1) {
+      bytes.setInt16(44 + at * 2, 8_000 * Math.sin(at / 9), true);
+    }
+    await document.querySelector("voice-message").offer(new Blob([bytes], { type: "audio/wav" }));
+  }, seconds);
+  await reach(page, "review");
+}
+
 /** A page that refuses the answer to uploads, or keeps it waiting. */
 async function answerUploads(context, answer) {
   await context.route("**/v1/voice-messages", answer);
