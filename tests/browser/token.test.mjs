@@ -1,7 +1,9 @@
 // The guest's token: sent with each request, and asked for anew where the gateway refuses it.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { arrived, button, conversation, html, launch, open, reach, record } from "./browser.mjs";
+import {
+  arrived, button, conversation, html, launch, open, reach, record, start, state,
+} from "./browser.mjs";
 import { startGateway } from "./gateway.mjs";
 
 let gateway;
@@ -75,4 +77,48 @@ test("a provider is asked each time", async () => {
   await reach(page, "sent");
   assert.deepEqual(seen.slice(0, 2), ["Bearer t1", "Bearer t2"]);
   assert.deepEqual(await page.evaluate(() => window.asked), [false, true]);
+});
+
+/** A token as a backend makes it, but for its signature. */
+function token(sub, jti) {
+  const part = (value) => Buffer.from(JSON.stringify(value)).toString("base64url");
+  return `${part({ alg: "HS256" })}.${part({ sub, conversation_id: "c1", jti })}.x`;
+}
+
+test("where only a token names the guest, another guest is not offered the take", async () => {
+  const context = await browser.newContext();
+  const offered = async (guest) => {
+    await context.unrouteAll();
+    const page = await open(context, gateway.url, html(`token="${guest}"`));
+    await start(page).or(button(page, "Send")).waitFor();
+    await page.waitForTimeout(500);
+    return page;
+  };
+  const first = await offered(token("anna", 1));
+  await record(first, 1_200);
+  await first.close();
+  const other = await offered(token("ben", 2));
+  assert.equal(await state(other), "idle");
+  await other.close();
+  const again = await offered(token("anna", 3));
+  assert.equal(await state(again), "review");
+});
+
+test("what the page sets before the script is there holds", async () => {
+  const { id } = conversation();
+  const context = await browser.newContext();
+  const seen = await guarded(context, "early");
+  const early = `<script>Object.assign(document.querySelector("voice-message"), {
+    token: "early", conversationId: "${id}", senderId: "g1", texts: { record: "Speak" },
+  });</script>`;
+  const page = await open(context, gateway.url, html("", (element) => element + early));
+  await page.getByRole("button", { name: /^Speak/ }).click();
+  await reach(page, "recording");
+  await page.waitForTimeout(1_200);
+  await button(page, "Finish").click();
+  await reach(page, "review");
+  await button(page, "Send").click();
+  await reach(page, "sent");
+  assert.equal(seen[0], "Bearer early");
+  assert.equal((await arrived(gateway, id)).length, 1);
 });

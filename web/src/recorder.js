@@ -56,7 +56,7 @@ export class Recorder {
   /** Learns the limits, and offers what an earlier page could not send. */
   async start() {
     this.#learn();
-    const found = this.state === "idle" ? await find(this.#page.scope()) : undefined;
+    const found = this.state === "idle" ? await find(await this.#page.scope()) : undefined;
     if (!found) return;
     if (this.state !== "idle") return found.release();
     this.#release = found.release;
@@ -392,7 +392,7 @@ export class Recorder {
 
   /** Writes takes one after the other, so that an older one never covers a newer. */
   #save(take) {
-    this.#saving = this.#saving.then(() => keep(take)).catch(() => {
+    this.#saving = this.#saving.then(async () => keep({ ...take, scope: await take.scope })).catch(() => {
       if (this.take?.key !== take.key || this.note) return;
       this.note = { kind: "warn", name: "storage" };
       this.#page.changed();

@@ -12,17 +12,24 @@ import { View } from "./view.js";
 const CAME_FROM = globalThis.document?.currentScript?.src;
 const PLAYBACK = ["src", "transcript", "waveform", "duration-ms"];
 
+/** What a token says, as far as it can be read; whether it is true is the gateway's to say. */
+function claimsOf(token) {
+  try {
+    return JSON.parse(atob(token.split(".")[1].replace(/-/g, "+").replace(/_/g, "/")));
+  } catch {
+    return {};
+  }
+}
+
 class VoiceMessage extends HTMLElement {
   static observedAttributes = [...PLAYBACK, "lang", "token", "conversation-id", "sender-id"];
-
-  /** Called when a token is needed: `renew` says that the last one was refused. */
-  tokenProvider;
 
   #root = this.attachShadow({ mode: "open" });
   #recorder;
   #view;
   #player;
   #token;
+  #provider;
   #texts = {};
   #online = () => this.#recorder?.retryWhere("offline");
 
@@ -34,6 +41,13 @@ class VoiceMessage extends HTMLElement {
   connectedCallback() {
     addEventListener("online", this.#online);
     if (this.#recorder || this.#player) return;
+    // What a page said before the script was there stands in the way of the accessors.
+    for (const name of ["texts", "token", "tokenProvider", "gateway", "conversationId", "senderId"]) {
+      if (!Object.hasOwn(this, name)) continue;
+      const value = this[name];
+      delete this[name];
+      this[name] = value;
+    }
     this.#build();
   }
 
@@ -73,7 +87,7 @@ class VoiceMessage extends HTMLElement {
   #buildRecorder() {
     const page = {
       gateway: () => this.gateway,
-      scope: () => [this.gateway, this.conversationId, this.senderId].join("\n"),
+      scope: () => this.#scope(),
       language: () => this.#language,
       fields: () => ({
         conversation_id: this.conversationId, sender_id: this.senderId, language: this.#language,
@@ -93,6 +107,14 @@ class VoiceMessage extends HTMLElement {
     });
     this.#view.render();
     this.#recorder.start();
+  }
+
+  /** Whose takes these are: another guest at the same browser is not offered them. */
+  async #scope() {
+    const { gateway, conversationId, senderId } = this;
+    const { conversation_id: conversation, sub, iss } = conversationId && senderId ? {}
+      : claimsOf(await this.#tokenFor(false));
+    return [gateway, conversationId ?? conversation, senderId ?? [iss, sub]].join("\n");
   }
 
   #buildPlayback() {
@@ -138,8 +160,8 @@ class VoiceMessage extends HTMLElement {
   async #tokenFor(renew) {
     const known = this.#token ?? this.getAttribute("token") ?? undefined;
     if (known && !renew) return known;
-    if (this.tokenProvider) {
-      this.#token = (await this.tokenProvider({ renew })) ?? undefined;
+    if (this.#provider) {
+      this.#token = (await this.#provider({ renew })) ?? undefined;
       return this.#token;
     }
     if (!renew) return undefined;
@@ -163,7 +185,7 @@ class VoiceMessage extends HTMLElement {
   set texts(texts) {
     this.#texts = Object.fromEntries(Object.entries(texts ?? {}).filter(([name]) => isText(name)));
     if (this.#recorder) this.#view.render();
-    else if (this.isConnected) {
+    else if (this.#player) {
       this.#takeDown();
       this.#build();
     }
@@ -200,7 +222,23 @@ class VoiceMessage extends HTMLElement {
 
   set token(token) {
     this.#token = token ?? undefined;
-    if (token) this.#recorder?.retryWhere("session");
+    if (token) this.#known();
+  }
+
+  /** Called when a token is needed: `renew` says that the last one was refused. */
+  set tokenProvider(provider) {
+    this.#provider = provider;
+    if (provider) this.#known();
+  }
+
+  get tokenProvider() {
+    return this.#provider;
+  }
+
+  /** Whoever speaks can be known now: what waits for that goes on. */
+  #known() {
+    if (this.state === "idle") this.#recorder.start();
+    else this.#recorder?.retryWhere("session");
   }
 
   /** Where it stands; `playback` for one that plays. */
