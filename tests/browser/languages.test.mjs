@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { conversation, html, launch, open, reach } from "./browser.mjs";
 import { startGateway } from "./gateway.mjs";
+import { offerClip } from "./states.mjs";
 import { textsFor } from "../../web/src/texts.js";
 
 let gateway;
@@ -22,10 +23,8 @@ describe("a recorder in", { concurrency: 4 }, () => {
       const text = textsFor(lang);
       const { attributes } = conversation();
       const page = await open(await browser.newContext(), gateway.url, html(`${attributes} lang="${lang}"`));
-      await page.getByRole("button", { name: new RegExp(`^${text("record")}`) }).click();
-      await reach(page, "recording");
-      await page.waitForTimeout(1_100);
-      await page.getByRole("button", { name: text("stop"), exact: true }).click();
+      await page.getByRole("button", { name: new RegExp(`^${text("record")}`) }).waitFor();
+      await offerClip(page);
       await page.getByRole("button", { name: text("send"), exact: true }).waitFor();
       if (lang === "sv") assert.equal(text("send"), "Send", "English where there is no table");
       else if (lang !== "en") assert.notEqual(text("record"), textsFor("en")("record"));

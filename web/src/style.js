@@ -143,6 +143,10 @@ textarea {
   .player { flex-wrap: wrap; }
   .main .word { position: absolute; clip-path: inset(50%); width: 1px; height: 1px; overflow: hidden; }
   .main { width: 2.75rem; padding: 0; }
+  .start { flex-wrap: wrap; gap: 0 .4rem; }
+  .start > span { flex: 1 1 0; min-width: 0; }
+  .start > .disc { flex: none; }
+  .start > .small { flex-basis: 100%; padding-inline-start: .75rem; }
 }
 @media (prefers-reduced-motion: reduce) { .dot.live, .bar { animation: none !important; } }
 @media (forced-colors: active) {
