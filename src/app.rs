@@ -15,14 +15,14 @@ use crate::domain::{Keeping, Origin};
 use crate::genesys::http::{HttpLimits, HttpTransport};
 use crate::genesys::tls::{self, TlsError};
 use crate::ledger::sqlite::{SqliteLedger, SqliteOptions};
-use crate::ledger::{Ledger, OpenError};
+use crate::ledger::{Ledger, OpenError, WatchedLedger, Watchers};
 use crate::pipeline::{Admission, Bounds, DriveRules, Engine, Parts, Pipeline, RecoveryError};
 use crate::sealing::SealError;
 use crate::settings::{Credentials, LedgerUrl, Settings, SettingsError};
 use crate::spool::disk::DiskSpool;
 use crate::spool::{Spool, SpoolError};
 use crate::telemetry::Metrics;
-use crate::web::{Listeners, ServerRules, Servers};
+use crate::web::{Listeners, Pages, ServerRules, Servers, Site};
 
 mod doors;
 mod housekeeping;
@@ -100,10 +100,12 @@ impl App {
     /// last process left is queued and both listeners answer.
     ///
     /// `fatal` is called when the process must not go on: its ledger failed, or an actor panicked.
+    /// `pages` are added to the public listener.
     pub async fn start(
         settings: &Settings,
         credentials: Credentials,
         fatal: Fatal,
+        pages: Option<Pages>,
     ) -> Result<App, StartError> {
         let route = settings.route()?;
         settings.check_access(&credentials.access)?;
@@ -128,7 +130,9 @@ impl App {
             Origin { host: settings.genesys.api_url(), client: credentials.client_id.clone() };
         let way = Way::open(route, settings, &sealer)?;
         let engine = Arbiter::new();
-        let shared: Arc<dyn Ledger> = ledger.clone();
+        let watchers = Watchers::new(settings.server.event_streams_max);
+        let shared: Arc<dyn Ledger> =
+            Arc::new(WatchedLedger::new(ledger.clone(), Arc::clone(&watchers)));
         let doors = Doors::new(settings, &credentials.access, access, ledger.clone())?;
         housekeeping::follow_secrets(&credentials);
         let cast =
@@ -152,7 +156,8 @@ impl App {
         housekeeping::sweep(&pipeline, settings);
         housekeeping::sweep_quotas(&doors.quotas);
         recover(&pipeline, &engine).await?;
-        let site = Arc::new(doors.site(settings, &way, Arc::clone(&pipeline)));
+        let site = doors.site(settings, &way, Arc::clone(&pipeline), watchers);
+        let site = Arc::new(Site { pages, ..site });
         let servers = Servers::start(site, listeners, server_rules(settings))
             .map_err(|error| StartError::Listen { address: public_addr, error })?;
         tracing::info!(%public_addr, %admin_addr, %route, "gateway started");

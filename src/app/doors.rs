@@ -8,7 +8,7 @@ use super::StartError;
 use super::way::Way;
 use crate::access::{Access, OperatorKey, Quotas};
 use crate::domain::Conversion;
-use crate::ledger::AuditLog;
+use crate::ledger::{AuditLog, Watchers};
 use crate::pipeline::Pipeline;
 use crate::sealing::{SealError, Sealer};
 use crate::settings::{AccessSecrets, Settings};
@@ -48,10 +48,18 @@ impl Doors {
     }
 
     /// All that the handlers work with.
-    pub(super) fn site(self, settings: &Settings, way: &Way, pipeline: Arc<Pipeline>) -> Site {
+    pub(super) fn site(
+        self,
+        settings: &Settings,
+        way: &Way,
+        pipeline: Arc<Pipeline>,
+        watchers: Arc<Watchers>,
+    ) -> Site {
         let server = &settings.server;
         Site {
             pipeline,
+            watchers,
+            pages: None,
             route: way.name(),
             media: way.hosted().map(MediaHost::new),
             access: self.access,

@@ -5,10 +5,12 @@ use std::error::Error;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::demo_pages;
 use super::demo_steps::Steps;
 use super::send::{self, SendArgs};
 use super::{DemoArgs, Ended, serve};
@@ -20,13 +22,15 @@ use crate::telemetry;
 
 /// The clip: five seconds of synthetic speech, Ogg Opus.
 const CLIP: &[u8] = include_bytes!("../../tests/fixtures/audio/hello.ogg");
-/// The demo's copies live this long, so that one can watch them go.
-const TTL_SECONDS: u64 = 4;
+/// The demo's copies live this long, so that one can watch them go: with `--once` nobody listens to
+/// them before.
+const TTL_SECONDS: u64 = 30;
+const TTL_SECONDS_ONCE: u64 = 4;
 /// The demo's floor between post and delete.
 const DELAY_SECONDS_MIN: u64 = 2;
 /// How often the history is looked at.
 const LOOK: Duration = Duration::from_millis(20);
-/// The whole way, purge included, takes about `TTL_SECONDS`; longer than this is a failure.
+/// The whole way, purge included, takes little more than the life of a copy; longer is a failure.
 const WHOLE_WAY_MAX: Duration = Duration::from_secs(60);
 /// Port of the gateway, unless `--port` says otherwise: that of `serve`.
 const PORT: u16 = 8080;
@@ -54,22 +58,27 @@ async fn demo(mut settings: Settings, args: &DemoArgs, data: &Path) -> Ended {
     let steps = Steps::new(args.json);
     let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let sandbox = SandboxServer::start(SandboxSettings::default(), TcpListener::bind(any_port)?)?;
+    let sandbox = Arc::new(sandbox);
     let url = sandbox.base_url().to_owned();
-    let port = if args.once { 0 } else { PORT };
-    settings.server.listen = SocketAddr::from((Ipv4Addr::LOCALHOST, args.port.unwrap_or(port)));
+    let ttl_seconds = if args.once { TTL_SECONDS_ONCE } else { TTL_SECONDS };
+    settings.server.listen = SocketAddr::from((Ipv4Addr::LOCALHOST, port(args)));
     settings.admin.listen = any_port;
     settings.genesys.route = Some(args.route);
     settings.genesys.login_url = Some(url.clone());
     settings.genesys.api_url = Some(url.clone());
-    settings.purge.ttl_seconds = TTL_SECONDS;
+    settings.purge.ttl_seconds = ttl_seconds;
     settings.purge.delay_seconds_min = DELAY_SECONDS_MIN;
     settings.ledger.url = LedgerUrl::Sqlite(data.join("voicepost.db"));
     settings.spool.dir = data.join("spool");
     let SandboxSettings { client_id, client_secret, .. } = SandboxSettings::default();
     let client_secret = Secret::new(client_secret).into();
     let credentials = Credentials { client_id, client_secret, access: AccessSecrets::default() };
-    let app = App::start(&settings, credentials, serve::fatal()).await?;
-    steps.started(&url, &app, TTL_SECONDS, DELAY_SECONDS_MIN);
+    let pages = demo_pages::pages(&sandbox);
+    let app = App::start(&settings, credentials, serve::fatal(), Some(pages)).await?;
+    if !args.once {
+        steps.invitation(&app);
+    }
+    steps.started(&url, &app, ttl_seconds, DELAY_SECONDS_MIN);
     let proven = whole_way(&app, &sandbox, &steps).await;
     let code = match (args.once, proven) {
         (true, Ok(true)) => ExitCode::SUCCESS,
@@ -79,14 +88,20 @@ async fn demo(mut settings: Settings, args: &DemoArgs, data: &Path) -> Ended {
             ExitCode::FAILURE
         }
         (false, _) => {
-            steps.invitation(&app);
             follow_until_stopped(&app, &steps).await?;
             ExitCode::SUCCESS
         }
     };
     app.drain().await;
-    sandbox.stop();
+    sandbox.close();
     Ok(code)
+}
+
+/// The port that was asked for; else `serve`'s, or a free one where that is taken or nobody looks.
+fn port(args: &DemoArgs) -> u16 {
+    let free = |port: &u16| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok();
+    let usual = Some(PORT).filter(|_| !args.once).filter(free);
+    args.port.or(usual).unwrap_or(0)
 }
 
 /// Sends the clip and shows every step until its purge is proven by both sides.
@@ -100,7 +115,9 @@ async fn whole_way(
         to: format!("http://{}", app.public_addr),
         conversation: "demo-conversation".to_owned(),
         sender: "demo-guest".to_owned(),
-        transcript: Some("Hello, my order has not arrived yet.".to_owned()),
+        transcript: Some(
+            "Hello. My flight lands later than planned. Could you hold my room, please?".to_owned(),
+        ),
         language: Some("en".to_owned()),
         key: None,
         token_file: None,

@@ -32,7 +32,7 @@ impl Steps {
     }
 
     pub(super) fn started(&self, sandbox: &str, app: &App, ttl_seconds: u64, floor_seconds: u64) {
-        let text = format!("stand-in for Genesys Cloud on {sandbox} (open it in a browser)");
+        let text = format!("stand-in for Genesys Cloud on {sandbox}");
         self.say("sandbox", &text, json!({ "url": sandbox }));
         let text =
             format!("gateway on http://{}, admin on http://{}", app.public_addr, app.admin_addr);
@@ -85,18 +85,16 @@ impl Steps {
         self.say(&row.event, &text, values);
     }
 
+    /// Where to look, before anything else is said.
     pub(super) fn invitation(&self, app: &App) {
+        let url = format!("http://{}/", app.public_addr);
         if self.json {
+            self.say("open", "the demo's page", json!({ "url": url }));
             return;
         }
         println!();
-        println!("The gateway goes on; try it yourself, and watch the sandbox's page:");
-        println!(
-            "  curl -F file=@clip.ogg -F conversation_id=c1 -F sender_id=g1 \\\n    \
-             http://{}/v1/voice-messages",
-            app.public_addr
-        );
-        println!("Stop it with Ctrl-C.");
+        println!("  Open  {url}  in a browser: record a voice message, and watch it arrive.");
+        println!("  Stop with Ctrl-C. Below is what happens, as the ledger's history tells it.");
         println!();
     }
 }

@@ -34,7 +34,7 @@ pub fn run(config: Option<&Path>) -> Ended {
         // Listening comes first: a supervisor may stop what it has only just started.
         let mut stop = StopSignals::listen()?;
         let app = tokio::select! {
-            app = App::start(&settings, credentials, fatal()) => app?,
+            app = App::start(&settings, credentials, fatal(), None) => app?,
             () = stop.next() => {
                 tracing::info!("stopped before the start was done");
                 return Ok(ExitCode::SUCCESS);

@@ -170,6 +170,14 @@ impl Record {
         }
     }
 
+    /// Whether nothing more happens to it by itself: it has ended, and nothing of its audio is
+    /// owed any more.
+    pub fn is_settled(&self, now: UnixMs) -> bool {
+        let state = self.purge_state(now);
+        let over = [PurgeState::Purged, PurgeState::Incomplete, PurgeState::GivenUp];
+        !self.is_under_way() && self.clip != ClipPlace::Spooled && over.contains(&state)
+    }
+
     /// On its way, waiting for an operator, or with an upload that may still be answered.
     fn is_under_way(&self) -> bool {
         self.stage.is_open() || self.stage == Stage::Held || self.intent.is_some()

@@ -16,9 +16,11 @@
 mod audit;
 mod change;
 pub mod sqlite;
+mod watch;
 
 pub use audit::{AUDIT_ROWS_MAX, AuditLog, AuditRow, Order};
 pub use change::{ChangeError, change, change_by, change_together};
+pub use watch::{Watch, WatchedLedger, Watchers};
 
 use std::path::PathBuf;
 

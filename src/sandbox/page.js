@@ -8,7 +8,16 @@ const byId = (id) => document.getElementById(id);
 const conversations = new Map();
 const messages = new Map();
 const loose = new Map();
+// When the gateway means to delete a clip, by the id of its message. The wire does not say that: a
+// page that shows this one in a frame may.
+const dueAt = new Map();
 let turns = 0;
+
+if (parent !== window) document.documentElement.classList.add("framed");
+addEventListener("message", ({ origin, data }) => {
+  const at = Date.parse(data?.due_at);
+  if (origin === location.origin && at) dueAt.set(data.message_id, at);
+});
 
 function element(name, className, text) {
   const made = document.createElement(name);
@@ -49,9 +58,10 @@ function newMessage(sender, at, transcript, mediaId) {
   if (transcript) root.append(element("p", "transcript", transcript));
   const slot = element("div", "slot");
   const gone = element("p", "gone");
+  const due = element("p", "due");
   const meta = element("p", "quiet meta");
-  root.append(slot, gone, meta);
-  return { root, slot, gone, meta, badge, mediaId, audio: null };
+  root.append(slot, gone, due, meta);
+  return { root, slot, gone, due, meta, badge, mediaId, audio: null };
 }
 
 function silence(message, why) {
@@ -89,6 +99,12 @@ function showClip(message, upload, now) {
   }
 }
 
+function showDue(message, at) {
+  const seconds = Math.max(0, Math.ceil((at - Date.now()) / 1000));
+  const left = `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
+  setText(message.due, message.audio && at ? `to be deleted in ${left}` : "");
+}
+
 function conversation(id) {
   let known = conversations.get(id);
   if (!known) {
@@ -97,7 +113,9 @@ function conversation(id) {
     const count = element("span");
     title.append(" ", count);
     const list = element("ul", "messages");
-    root.append(title, list);
+    const answer = element("p", "answer",
+      "No answering here: media-api, the route in use, brings nothing back to the guest.");
+    root.append(title, list, answer);
     byId("conversations").append(root);
     known = { root, list, count };
     conversations.set(id, known);
@@ -122,6 +140,7 @@ function showPosts(posts, uploads, now) {
       messages.set(key, message);
     }
     showClip(message, uploads.get(post.media_id), now);
+    showDue(message, dueAt.get(post.message_id));
   });
   forget(messages, seen);
   for (const [id, { root, list, count }] of conversations) {

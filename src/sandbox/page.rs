@@ -5,12 +5,12 @@ use super::wire::Reply;
 /// Nothing inline, nothing from elsewhere; all text reaches the page through `textContent`.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
     connect-src 'self'; media-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; \
-    frame-ancestors 'none'";
+    frame-ancestors 'self'";
 
 /// The file at `path`, if it is one of the page's.
 pub(super) fn find(path: &str) -> Option<Reply> {
     let (media_type, text) = match path {
-        "/" => ("text/html; charset=utf-8", include_str!("page.html")),
+        "/" | "/sandbox/" => ("text/html; charset=utf-8", include_str!("page.html")),
         "/sandbox/page.js" => ("text/javascript; charset=utf-8", include_str!("page.js")),
         "/sandbox/page.css" => ("text/css; charset=utf-8", include_str!("page.css")),
         _ => return None,

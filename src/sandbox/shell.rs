@@ -76,6 +76,12 @@ impl SandboxServer {
         action(&mut lock(&self.sandbox))
     }
 
+    /// Answers a `GET` for the page, the account or a clip, for a page that is served elsewhere.
+    pub fn look(&self, request: &HttpRequest) -> HttpResponse {
+        let request = translate(request, Bytes::new());
+        answer(self.with(|sandbox| sandbox.handle(&request, now_ms())))
+    }
+
     /// Connections accepted so far.
     pub fn connections(&self) -> u64 {
         self.connections.load(Ordering::Relaxed)

@@ -8,6 +8,7 @@ mod admin_guard;
 mod answers;
 mod client_address;
 mod cors;
+mod events;
 mod fields;
 mod guard;
 mod headers;
@@ -21,6 +22,7 @@ mod places;
 mod prefer;
 mod problem;
 mod quota;
+mod recorder;
 mod scope;
 mod server;
 mod sips;
@@ -40,7 +42,7 @@ use tokio::sync::Semaphore;
 use crate::access::{Access, OperatorKey, Quotas};
 use crate::domain::{AudioLimits, RouteName};
 use crate::hosted::Hosted;
-use crate::ledger::AuditLog;
+use crate::ledger::{AuditLog, Watchers};
 use crate::pipeline::Pipeline;
 
 /// What the handlers work with.
@@ -61,6 +63,8 @@ pub struct Site {
     pub operator_key: Option<OperatorKey>,
     /// What operators did.
     pub audit: Arc<dyn AuditLog>,
+    /// Tells of changes, for the event streams.
+    pub watchers: Arc<Watchers>,
     /// What a clip may be.
     pub limits: AudioLimits,
     /// Whether clips that cannot be delivered as they are may be converted.
@@ -69,6 +73,8 @@ pub struct Site {
     pub patience: PatienceRules,
     /// The media host, where the route has one.
     pub media: Option<MediaHost>,
+    /// Pages on the public listener beside the routes below; only the demo has some.
+    pub pages: Option<Pages>,
 }
 
 /// The media host behind HTTP.
@@ -83,6 +89,9 @@ impl MediaHost {
         MediaHost { hosted, reads: Semaphore::new(media::READS_MAX) }
     }
 }
+
+/// Adds pages to the routes of each worker.
+pub type Pages = Arc<dyn Fn(&mut ServiceConfig) + Send + Sync>;
 
 /// How long senders may take, and may be left waiting.
 #[derive(Clone, Copy, Debug)]
@@ -100,7 +109,7 @@ pub struct PatienceRules {
 }
 
 /// Paths of the public listener that tell everyone the same; all others ask who is there.
-const OPEN_PATHS: [&str; 4] = ["/v1/limits", "/openapi.json", "/livez", "/readyz"];
+const OPEN_PATHS: [&str; 5] = ["/v1/limits", "/voicepost.js", "/openapi.json", "/livez", "/readyz"];
 /// Paths for probers, who have no key and no quota.
 const PROBE_PATHS: [&str; 2] = ["/livez", "/readyz"];
 
@@ -128,7 +137,9 @@ fn public(routes: &mut ServiceConfig) {
                 .route(delete().to(messages::withdraw))
                 .default_service(actix_web::web::to(answers::method_not_allowed)),
         )
+        .service(read_only("/v1/voice-messages/{id}/events").route(get().to(events::follow)))
         .service(read_only("/v1/limits").route(get().to(messages::limits)))
+        .service(read_only("/voicepost.js").route(get().to(recorder::script)))
         .service(read_only("/openapi.json").route(get().to(openapi::document)))
         // Genesys and agents' browsers
         .service(

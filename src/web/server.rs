@@ -70,8 +70,13 @@ impl Servers {
         let app_data = data.clone();
         let places = Places::new(rules.connections_per_address_max);
         let connection = move || {
-            let app =
-                App::new().app_data(app_data.clone()).wrap(from_fn(guard::admit)).configure(public);
+            let pages = app_data.pages.clone();
+            let app = App::new()
+                .app_data(app_data.clone())
+                .wrap(from_fn(guard::admit))
+                // The demo has addresses of its own below `/media`.
+                .configure(|routes| pages.iter().for_each(|pages| pages(routes)))
+                .configure(public);
             let http = HttpService::build()
                 .client_request_timeout(rules.head_max)
                 // A sender who is refused while still sending must be able to read why.

@@ -56,6 +56,7 @@ fn a_method_that_a_path_does_not_take_is_refused_with_those_it_does() {
         ("/v1/voice-messages", "POST"),
         (one.as_str(), "GET, DELETE"),
         ("/v1/limits", "GET"),
+        ("/voicepost.js", "GET"),
         ("/livez", "GET"),
         ("/readyz", "GET"),
         ("/openapi.json", "GET"),

@@ -131,7 +131,7 @@ fn run(
     let fatal = Arc::new(move |reason| fatal.lock().expect("no test panics here").push(reason));
     let thread = std::thread::spawn(move || {
         actix_rt::System::new().block_on(async move {
-            match App::start(&settings, credentials, fatal).await {
+            match App::start(&settings, credentials, fatal, None).await {
                 Ok(app) => {
                     let found = (app.public_addr, app.admin_addr, Arc::clone(&app.pipeline));
                     started.send(Ok(found)).expect("the test waits");

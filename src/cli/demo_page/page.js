@@ -1,0 +1,117 @@
+// The guest's chat of the demo: the recorder, what was said, and what becomes of it. The agent's desk
+// beside it is the sandbox's own page; it is told when a clip is to go, and finds out the rest itself.
+"use strict";
+
+const byId = (id) => document.getElementById(id);
+const [recorder, log, desk] = ["recorder", "log", "desk"].map(byId);
+const messages = new Map();
+
+// A reload is still the same conversation, so a take that was not sent is offered again.
+const conversation = sessionStorage.getItem("conversation")
+  ?? `guest-${Math.random().toString(36).slice(2, 7)}`;
+sessionStorage.setItem("conversation", conversation);
+recorder.conversationId = conversation;
+recorder.senderId = "guest";
+
+function element(name, className, text) {
+  const made = document.createElement(name);
+  if (className) made.className = className;
+  if (text !== undefined) made.textContent = text;
+  return made;
+}
+
+function append(item) {
+  log.append(item);
+  log.scrollTop = log.scrollHeight;
+}
+
+function left(dueAt) {
+  const seconds = Math.max(0, Math.ceil((dueAt - Date.now()) / 1000));
+  return `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
+}
+
+function step(current) {
+  const names = ["record", "heard", "gone"];
+  names.forEach((name, at) => {
+    const item = byId(`step-${name}`);
+    item.className = at < names.indexOf(current) || current === "over" ? "done"
+      : name === current ? "now" : "";
+    if (name === current) item.setAttribute("aria-current", "step");
+    else item.removeAttribute("aria-current");
+  });
+}
+
+function sent({ detail }) {
+  const { receipt, blob, duration_ms: ms, waveform, transcript } = detail;
+  const item = element("li", "mine voice");
+  const clip = element("voice-message");
+  const src = URL.createObjectURL(blob);
+  clip.setAttribute("src", src);
+  clip.setAttribute("duration-ms", ms);
+  if (waveform) clip.setAttribute("waveform", waveform.join(","));
+  if (transcript) clip.setAttribute("transcript", transcript);
+  const fate = element("p", "fate");
+  item.append(clip, fate);
+  messages.set(receipt.id, { clip, fate, src, receipt });
+  step("heard");
+  show(receipt.id);
+  append(item);
+}
+
+function status({ detail: { receipt } }) {
+  const message = messages.get(receipt.id);
+  if (!message) return;
+  message.receipt = receipt;
+  show(receipt.id);
+}
+
+function show(id) {
+  const message = messages.get(id);
+  const { receipt: { purge, message_id }, clip, fate, src } = message;
+  const dueAt = Date.parse(purge.due_at);
+  if (purge.state === "purged") {
+    if (message.gone) return;
+    message.gone = true;
+    fate.className = "fate gone";
+    fate.textContent = "Deleted at Genesys, proven by its answer";
+    URL.revokeObjectURL(src);
+    if (!clip.hasAttribute("transcript")) clip.setAttribute("transcript", "");
+    clip.removeAttribute("src");
+    step("over");
+    byId("step-gone").lastElementChild.textContent = "The audio is gone";
+    return;
+  }
+  const late = dueAt < Date.now();
+  fate.textContent = late ? "Delivered · audio is being deleted"
+    : `Delivered · audio goes in ${left(dueAt)}`;
+  desk.contentWindow.postMessage({ message_id, due_at: purge.due_at }, location.origin);
+  if (id === [...messages.keys()].at(-1)) {
+    byId("step-gone").lastElementChild.textContent = late ? "The audio is going"
+      : `The audio goes in ${left(dueAt)}`;
+  }
+}
+
+async function useSample({ target }) {
+  const { clip, text } = target.dataset;
+  if (!clip) return;
+  const answer = await fetch(clip);
+  await recorder.offer(await answer.blob(), { transcript: text });
+}
+
+function typed(event) {
+  event.preventDefault();
+  const text = byId("text").value.trim();
+  if (!text) return;
+  const item = element("li", "mine");
+  item.append(element("p", "", text),
+    element("p", "fate", "Typed: the chat’s own business, Voicepost carries what is spoken"));
+  append(item);
+  byId("text").value = "";
+}
+
+recorder.addEventListener("sent", sent);
+recorder.addEventListener("status", status);
+recorder.addEventListener("recorded", () => step("record"));
+byId("samples").addEventListener("click", useSample);
+byId("typed").addEventListener("submit", typed);
+setInterval(() => messages.forEach((message, id) => message.gone || show(id)), 500);

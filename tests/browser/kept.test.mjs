@@ -1,0 +1,123 @@
+// Nothing that was said is lost: a reload, a lost answer, no connection, a second tab.
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import {
+  arrived, button, conversation, html, kept, launch, open, reach, record, start, state,
+} from "./browser.mjs";
+import { startGateway } from "./gateway.mjs";
+
+let gateway;
+let browser;
+before(async () => {
+  gateway = await startGateway();
+  browser = await launch();
+});
+after(async () => {
+  await browser?.close();
+  await gateway?.stop();
+});
+
+/** Keeps uploads from their answers; `reaches`: the gateway gets them all the same. */
+async function withhold(context, { reaches }) {
+  const keys = [];
+  const hold = async (route, request) => {
+    keys.push(request.headers()["idempotency-key"]);
+    // Never fulfilled: the page waits until it is gone.
+    if (reaches) await route.fetch().catch(() => {});
+  };
+  await context.route("**/v1/voice-messages", hold);
+  return { keys, end: () => context.unroute("**/v1/voice-messages", hold) };
+}
+
+for (const reaches of [false, true]) {
+  const what = reaches ? "its answer is lost" : "it is on its way";
+  test(`a page that is reloaded while ${what} sends it once, under the same key`, async () => {
+    const { id, attributes } = conversation();
+    const context = await browser.newContext();
+    const page = await open(context, gateway.url, html(attributes));
+    await record(page, 1_500);
+    const [{ key }] = await kept(page);
+    const held = await withhold(context, { reaches });
+    await button(page, "Send").click();
+    await reach(page, "sending");
+    const until = Date.now() + 10_000;
+    while (held.keys.length === 0 || reaches && (await arrived(gateway, id)).length === 0) {
+      assert.ok(Date.now() < until, "the upload began");
+      await page.waitForTimeout(100);
+    }
+    await held.end();
+    await page.reload();
+    await reach(page, "review");
+    await page.getByText(/^Recorded at .*, not sent yet\.$/).waitFor();
+    const [request] = await Promise.all([
+      page.waitForRequest("**/v1/voice-messages"), button(page, "Send").click(),
+    ]);
+    assert.equal(request.headers()["idempotency-key"], key);
+    assert.deepEqual(held.keys, [key]);
+    await reach(page, "sent");
+    assert.equal((await arrived(gateway, id)).length, 1);
+    assert.deepEqual(await kept(page), []);
+  });
+}
+
+test("a page that goes away while it records keeps what was said so far", async () => {
+  const { attributes } = conversation();
+  const page = await open(await browser.newContext(), gateway.url, html(attributes));
+  await start(page).click();
+  await reach(page, "recording");
+  const began = Date.now();
+  await page.waitForTimeout(3_400);
+  await page.reload();
+  const whole = Date.now() - began;
+  await reach(page, "review");
+  const { ms } = (await kept(page))[0];
+  assert.ok(ms >= 1_000 && ms <= whole + 1_000, `${ms} of ${whole} ms are kept`);
+});
+
+test("without a connection it waits, and goes out by itself when there is one", async () => {
+  const { id, attributes } = conversation();
+  const context = await browser.newContext();
+  const page = await open(context, gateway.url, html(attributes));
+  await context.setOffline(true);
+  await record(page, 1_500);
+  await button(page, "Send").click();
+  await reach(page, "failed");
+  await page.getByText(/^No connection\. Your message is kept/).first().waitFor();
+  assert.equal((await kept(page)).length, 1);
+  assert.deepEqual(await arrived(gateway, id), []);
+  await context.setOffline(false);
+  await reach(page, "sent");
+  assert.equal((await arrived(gateway, id)).length, 1);
+});
+
+test("two tabs do not both offer the take, and the second gets it when the first is gone", async () => {
+  const { id, attributes } = conversation();
+  const context = await browser.newContext();
+  const first = await open(context, gateway.url, html(attributes));
+  await record(first, 1_500);
+  const second = await context.newPage();
+  await second.goto(`${gateway.url}/chat`);
+  await second.waitForTimeout(700);
+  assert.equal(await state(second), "idle");
+  await first.close();
+  await second.reload();
+  await reach(second, "review");
+  await button(second, "Send").click();
+  await reach(second, "sent");
+  assert.equal((await arrived(gateway, id)).length, 1);
+});
+
+test("a take of another conversation, or of another guest, is not offered", async () => {
+  const { id, attributes } = conversation();
+  const context = await browser.newContext();
+  const page = await open(context, gateway.url, html(attributes));
+  await record(page, 1_200);
+  for (const other of [`conversation-id="${id}x" sender-id="g1"`, `conversation-id="${id}" sender-id="g2"`]) {
+    await context.unrouteAll();
+    await page.close();
+    const stranger = await open(context, gateway.url, html(other));
+    await stranger.waitForTimeout(600);
+    assert.equal(await state(stranger), "idle");
+    await stranger.close();
+  }
+});

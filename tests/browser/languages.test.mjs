@@ -1,0 +1,64 @@
+// The texts: six languages, the page's own ones, right to left.
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import { conversation, html, launch, open, reach } from "./browser.mjs";
+import { startGateway } from "./gateway.mjs";
+import { offerClip } from "./states.mjs";
+import { textsFor } from "../../web/src/texts.js";
+
+let gateway;
+let browser;
+before(async () => {
+  gateway = await startGateway();
+  browser = await launch();
+});
+after(async () => {
+  await browser?.close();
+  await gateway?.stop();
+});
+
+describe("a recorder in", { concurrency: 4 }, () => {
+  for (const lang of ["de", "es-MX", "fr", "pt-BR", "ja", "en", "sv"]) {
+    test(lang, async () => {
+      const text = textsFor(lang);
+      const { attributes } = conversation();
+      const page = await open(await browser.newContext(), gateway.url, html(`${attributes} lang="${lang}"`));
+      await page.getByRole("button", { name: new RegExp(`^${text("record")}`) }).waitFor();
+      await offerClip(page);
+      await page.getByRole("button", { name: text("send"), exact: true }).waitFor();
+      if (lang === "sv") assert.equal(text("send"), "Send", "English where there is no table");
+      else if (lang !== "en") assert.notEqual(text("record"), textsFor("en")("record"));
+    });
+  }
+});
+
+test("the language changes with the page, texts with the integrator", async () => {
+  const { attributes } = conversation();
+  const page = await open(await browser.newContext(), gateway.url, html(attributes));
+  await page.getByRole("button", { name: /^Record a voice message/ }).waitFor();
+  await page.evaluate(() => document.querySelector("voice-message").setAttribute("lang", "de"));
+  await page.getByRole("button", { name: /^Sprachnachricht aufnehmen/ }).waitFor();
+  await page.evaluate(() => {
+    document.querySelector("voice-message").texts = { record: "Sag es uns", upTo: "{time} lang" };
+  });
+  await page.getByRole("button", { name: "Sag es uns 1:00 lang" }).waitFor();
+});
+
+test("right to left the row turns, the sound does not", async () => {
+  const context = await browser.newContext();
+  const page = await open(context, gateway.url, html(`${conversation().attributes} dir="rtl"`));
+  await page.getByRole("button", { name: /^Record a voice message/ }).click();
+  await reach(page, "recording");
+  await page.waitForTimeout(1_100);
+  await page.getByRole("button", { name: "Finish" }).click();
+  await reach(page, "review");
+  const places = await page.evaluate(() => {
+    const root = document.querySelector("voice-message").shadowRoot;
+    const left = (part) => root.querySelector(`[part=${part}]`).getBoundingClientRect().left;
+    return { play: left("play"), wave: left("waveform"), send: left("send"), delete: left("delete"),
+      time: getComputedStyle(root.querySelector("[part=waveform]")).direction };
+  });
+  assert.ok(places.play > places.wave, "play stands at the right of the waveform");
+  assert.ok(places.delete > places.send, "send stands at the left");
+  assert.equal(places.time, "ltr");
+});

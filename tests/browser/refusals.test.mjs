@@ -1,0 +1,91 @@
+// What the gateway refuses is said in the guest's words, and goes on where it can.
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { arrived, button, conversation, html, launch, open, reach, start } from "./browser.mjs";
+import { startGateway } from "./gateway.mjs";
+import { offerClip } from "./states.mjs";
+
+let gateway;
+let browser;
+before(async () => {
+  gateway = await startGateway();
+  browser = await launch();
+});
+after(async () => {
+  await browser?.close();
+  await gateway?.stop();
+});
+
+/** A page whose uploads are answered by these one after the other, and then by the gateway. */
+async function answered(...answers) {
+  const { id, attributes } = conversation();
+  const context = await browser.newContext();
+  const keys = [];
+  await context.route("**/v1/voice-messages", (route, request) => {
+    keys.push(request.headers()["idempotency-key"]);
+    const [status, code, retryable, headers = {}] = answers.shift() ?? [];
+    if (!status) return route.continue();
+    return route.fulfill({
+      status, headers: { "content-type": "application/problem+json", ...headers },
+      body: JSON.stringify({ code, status, retryable, title: code, detail: code }),
+    });
+  });
+  const page = await open(context, gateway.url, html(attributes));
+  await start(page).waitFor();
+  await offerClip(page);
+  await button(page, "Send").click();
+  return { id, page, keys };
+}
+
+const REFUSALS = [
+  [429, "quota-exceeded", true, "That was many messages in a short time.", { "retry-after": "40" }],
+  [503, "purge-backlog", true, "It does not get through just now.", { "retry-after": "30" }],
+  [404, "conversation-not-found", false, "This conversation has ended"],
+  [413, "too-large", false, "This recording is too long to be sent."],
+  [403, "forbidden", false, "Your session has run out."],
+  [422, "audio-corrupted", false, "The message could not be delivered."],
+];
+
+for (const [status, code, retryable, text, headers] of REFUSALS) {
+  test(`${status} ${code}`, async () => {
+    const { id, page, keys } = await answered([status, code, retryable, headers]);
+    await reach(page, "failed");
+    await page.locator("[part=note]").getByText(text).waitFor();
+    // The guest may try again by hand, and it is the same message.
+    await button(page, "Try again").click();
+    await reach(page, "sent");
+    assert.equal(new Set(keys).size, 1);
+    assert.equal((await arrived(gateway, id)).length, 1);
+  });
+}
+
+test("a short trouble passes without a word", async () => {
+  const { id, page, keys } = await answered(
+    [503, "busy", true, { "retry-after": "1" }], [409, "in-progress", true, { "retry-after": "1" }],
+  );
+  await reach(page, "sent");
+  assert.equal(keys.length, 3);
+  assert.equal(new Set(keys).size, 1);
+  assert.equal((await arrived(gateway, id)).length, 1);
+});
+
+test("a message that fails after it was accepted is told, and another try is another message", async () => {
+  const { id, attributes } = conversation();
+  const context = await browser.newContext();
+  const page = await open(context, gateway.url, html(attributes));
+  await start(page).waitFor();
+  await offerClip(page);
+  // The conversation ends while the message is on its way: the answer waits for less than the post.
+  await context.route("**/v1/voice-messages", async (route, request) => {
+    await route.continue({ headers: { ...request.headers(), prefer: "respond-async" } });
+  });
+  await gateway.faults([{ endpoint: "post", times: 1, do: { status: 404, latency_ms: 1_500 } }]);
+  await button(page, "Send").click();
+  await reach(page, "delivering");
+  await page.getByRole("status").getByText("Arrived, being passed on").waitFor();
+  await reach(page, "failed");
+  await page.locator("[part=note]").getByText("This conversation has ended").waitFor();
+  await button(page, "Try again").click();
+  await reach(page, "sent");
+  assert.equal((await arrived(gateway, id)).length, 1);
+});

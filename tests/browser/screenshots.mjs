@@ -1,0 +1,82 @@
+// Pictures of every page and state, light and dark, phone and desktop, to be looked at by people.
+//   node tests/browser/screenshots.mjs FOLDER
+import { join } from "node:path";
+import { launch, start } from "./browser.mjs";
+import { startDemo, startGateway } from "./gateway.mjs";
+import { STATES } from "./states.mjs";
+
+const folder = process.argv[2];
+if (!folder) throw new Error("usage: screenshots.mjs FOLDER");
+const SIZES = { phone: { width: 375, height: 720 }, desktop: { width: 1280, height: 800 } };
+const SCHEMES = ["light", "dark"];
+const PAGE = `body { font-family: system-ui, "DejaVu Sans"; margin: 0; padding: 24px; background: Canvas;
+  color: CanvasText } h1 { font-size: 18px; margin: 0 0 12px }`;
+
+const browser = await launch();
+const gateway = await startGateway();
+for (const [name, make] of Object.entries(STATES)) {
+  const context = await browser.newContext({ viewport: { width: 375, height: 300 } });
+  const page = await make(context, gateway.url);
+  await page.addStyleTag({ content: PAGE });
+  for (const colorScheme of SCHEMES) {
+    await page.emulateMedia({ colorScheme });
+    await page.evaluate((scheme) => (document.documentElement.style.colorScheme = scheme), colorScheme);
+    await page.screenshot({ path: join(folder, `${name}-${colorScheme}.png`) });
+  }
+  await context.close();
+}
+for (const lang of ["de", "ja", "ar"]) {
+  const context = await browser.newContext({ viewport: { width: 375, height: 300 } });
+  const page = await STATES.failed(context, gateway.url);
+  await page.addStyleTag({ content: PAGE });
+  await page.evaluate((lang) => {
+    document.documentElement.dir = lang === "ar" ? "rtl" : "ltr";
+    document.querySelector("voice-message").setAttribute("lang", lang);
+  }, lang);
+  await page.screenshot({ path: join(folder, `failed-${lang}.png`) });
+  await context.close();
+}
+
+const demo = await startDemo();
+for (const [size, viewport] of Object.entries(SIZES)) {
+  for (const colorScheme of SCHEMES) {
+    const context = await browser.newContext({ viewport, colorScheme });
+    const page = await context.newPage();
+    const shot = (name) => page.screenshot({
+      path: join(folder, `demo-${name}-${size}-${colorScheme}.png`), fullPage: size === "phone",
+    });
+    await page.goto(demo.url);
+    await start(page).waitFor();
+    await page.waitForTimeout(1_200);
+    await shot("first");
+    await start(page).click();
+    await page.waitForTimeout(2_500);
+    await shot("recording");
+    await page.locator("#recorder").getByRole("button", { name: "Finish" }).click();
+    await page.locator("#recorder").getByRole("button", { name: "Send" }).click();
+    await page.getByText(/^Delivered/).waitFor();
+    await page.getByRole("button", { name: "A lost parcel" }).click();
+    await page.locator("#recorder").getByRole("button", { name: "Send" }).click();
+    await page.getByText(/^Delivered/).nth(1).waitFor();
+    await page.waitForTimeout(2_500);
+    await shot("sent");
+    if (size === "desktop") {
+      await page.getByText("Deleted at Genesys").nth(1).waitFor({ timeout: 60_000 });
+      await page.waitForTimeout(1_500);
+      await shot("gone");
+    }
+    await context.close();
+  }
+}
+const desk = (await (await fetch(`${demo.url}sandbox/account`)).json()).uploads[0].media_url;
+for (const colorScheme of SCHEMES) {
+  const context = await browser.newContext({ viewport: SIZES.desktop, colorScheme });
+  const page = await context.newPage();
+  await page.goto(new URL("/", desk).href);
+  await page.locator(".message").first().waitFor();
+  await page.screenshot({ path: join(folder, `sandbox-${colorScheme}.png`) });
+  await context.close();
+}
+await demo.stop();
+await browser.close();
+await gateway.stop();

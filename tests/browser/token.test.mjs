@@ -1,0 +1,124 @@
+// The guest's token: sent with each request, and asked for anew where the gateway refuses it.
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import {
+  arrived, button, conversation, html, launch, open, reach, record, start, state,
+} from "./browser.mjs";
+import { startGateway } from "./gateway.mjs";
+
+let gateway;
+let browser;
+before(async () => {
+  gateway = await startGateway();
+  browser = await launch();
+});
+after(async () => {
+  await browser?.close();
+  await gateway?.stop();
+});
+
+/** A gateway that knows one token: what it is asked with another is refused before it gets there. */
+async function guarded(context, good) {
+  const seen = [];
+  await context.route(/\/v1\/voice-messages/, (route, request) => {
+    const given = request.headers().authorization;
+    seen.push(given);
+    if (given === `Bearer ${good}`) return route.continue();
+    return route.fulfill({
+      status: 401, contentType: "application/problem+json",
+      body: JSON.stringify({ code: "unauthorized", status: 401, retryable: false }),
+    });
+  });
+  return seen;
+}
+
+test("a token that has run out is replaced while the message waits", async () => {
+  const { id, attributes } = conversation();
+  const context = await browser.newContext();
+  const seen = await guarded(context, "new");
+  const page = await open(context, gateway.url, html(`${attributes} token="old"`));
+  await page.evaluate(() => document.querySelector("voice-message")
+    .addEventListener("token-needed", ({ detail }) => detail.respondWith(Promise.resolve("new"))));
+  await record(page, 1_200);
+  await button(page, "Send").click();
+  await reach(page, "sent");
+  assert.deepEqual(seen.slice(0, 2), ["Bearer old", "Bearer new"]);
+  assert.equal((await arrived(gateway, id)).length, 1);
+});
+
+test("where the page has none, the message waits for it", async () => {
+  const { id, attributes } = conversation();
+  const context = await browser.newContext();
+  await guarded(context, "later");
+  const page = await open(context, gateway.url, html(`${attributes} token="old"`));
+  await record(page, 1_200);
+  await button(page, "Send").click();
+  await reach(page, "failed");
+  await page.locator("[part=note]").getByText("Your session has run out.").waitFor();
+  await page.evaluate(() => document.querySelector("voice-message").setAttribute("token", "later"));
+  await reach(page, "sent");
+  assert.equal((await arrived(gateway, id)).length, 1);
+});
+
+test("a provider is asked each time", async () => {
+  const { attributes } = conversation();
+  const context = await browser.newContext();
+  const seen = await guarded(context, "t2");
+  const page = await open(context, gateway.url, html(attributes));
+  await page.evaluate(() => {
+    window.asked = [];
+    document.querySelector("voice-message").tokenProvider = async ({ renew }) => {
+      window.asked.push(renew);
+      return renew ? "t2" : "t1";
+    };
+  });
+  await record(page, 1_200);
+  await button(page, "Send").click();
+  await reach(page, "sent");
+  assert.deepEqual(seen.slice(0, 2), ["Bearer t1", "Bearer t2"]);
+  assert.deepEqual(await page.evaluate(() => window.asked), [false, true]);
+});
+
+/** A token as a backend makes it, but for its signature. */
+function token(sub, jti) {
+  const part = (value) => Buffer.from(JSON.stringify(value)).toString("base64url");
+  return `${part({ alg: "HS256" })}.${part({ sub, conversation_id: "c1", jti })}.x`;
+}
+
+test("where only a token names the guest, another guest is not offered the take", async () => {
+  const context = await browser.newContext();
+  const offered = async (guest) => {
+    await context.unrouteAll();
+    const page = await open(context, gateway.url, html(`token="${guest}"`));
+    await start(page).or(button(page, "Send")).waitFor();
+    await page.waitForTimeout(500);
+    return page;
+  };
+  const first = await offered(token("anna", 1));
+  await record(first, 1_200);
+  await first.close();
+  const other = await offered(token("ben", 2));
+  assert.equal(await state(other), "idle");
+  await other.close();
+  const again = await offered(token("anna", 3));
+  assert.equal(await state(again), "review");
+});
+
+test("what the page sets before the script is there holds", async () => {
+  const { id } = conversation();
+  const context = await browser.newContext();
+  const seen = await guarded(context, "early");
+  const early = `<script>Object.assign(document.querySelector("voice-message"), {
+    token: "early", conversationId: "${id}", senderId: "g1", texts: { record: "Speak" },
+  });</script>`;
+  const page = await open(context, gateway.url, html("", (element) => element + early));
+  await page.getByRole("button", { name: /^Speak/ }).click();
+  await reach(page, "recording");
+  await page.waitForTimeout(1_200);
+  await button(page, "Finish").click();
+  await reach(page, "review");
+  await button(page, "Send").click();
+  await reach(page, "sent");
+  assert.equal(seen[0], "Bearer early");
+  assert.equal((await arrived(gateway, id)).length, 1);
+});

@@ -1,0 +1,415 @@
+// One guest's take from the microphone to the gateway: what state it is in, and what leads on.
+//
+//   idle → asking → recording ⇄ paused → review → sending → delivering → sent
+//                                          ▲         │          │
+//                                          └──── failed ◀───────┘
+//
+// It knows no element. The page that it is given says where to send, and is told of every change:
+// `changed()` state or note, `moved()` time or progress, `level(l)`, `say(text, values, urgent)`,
+// `emit(event, detail)` (false: the page has taken over).
+
+import { Delivery } from "./delivery.js";
+import { Trouble, pause } from "./gateway.js";
+import { askLimits } from "./limits.js";
+import { nameOf, obstacle, openMicrophone } from "./microphone.js";
+import { look } from "./peaks.js";
+import { claim, drop, find, keep } from "./takes.js";
+import { textOf } from "./texts.js";
+
+const LIMITS_WAIT_MS = 1_500;
+const TICK_MS = 100;
+/** The last bytes of an encoder come a little after the stop. */
+const STOP_EARLY_MS = 120;
+const WARN_MS = 10_000;
+const UNHEARD_AFTER_MS = 3_000;
+const UNHEARD_LEVEL = 0.012;
+const RETRY_LATER_MS = 15_000;
+
+export class Recorder {
+  state = "idle";
+  /** What the guest should know beside the state: `{kind, name, values}`. */
+  note;
+  /** What was recorded: `{key, scope, blob, ms, at, fields, peaks}`. */
+  take;
+  receipt;
+  loaded = 0;
+  total = 0;
+  warned = false;
+
+  #page;
+  #limits;
+  #limitsNow;
+  #recording;
+  #timer;
+  #loudest = 0;
+  #release = () => {};
+  #saving = Promise.resolve();
+  #abort = new AbortController();
+  #later;
+  #delivery;
+
+  constructor(page) {
+    this.#page = page;
+    this.#delivery = new Delivery(page);
+  }
+
+  /** Learns the limits, and offers what an earlier page could not send. */
+  async start() {
+    this.#learn();
+    const found = this.state === "idle" ? await find(await this.#page.scope()) : undefined;
+    if (!found) return;
+    if (this.state !== "idle") return found.release();
+    this.#release = found.release;
+    this.take = found.take;
+    await this.#lookAt(found.take);
+    const at = new Date(found.take.at).toLocaleTimeString(this.#page.language(), {
+      hour: "numeric", minute: "2-digit",
+    });
+    if (this.take === found.take && this.state === "idle") {
+      this.#become("review", { kind: "info", name: "offered", values: { at } });
+    }
+  }
+
+  #learn() {
+    this.#limits = askLimits(this.#page.gateway()).then((limits) => {
+      this.#limitsNow = limits;
+      this.#page.moved();
+      return limits;
+    });
+    return this.#limits;
+  }
+
+  get limitMs() {
+    return (this.#limitsNow?.duration_ms_max ?? 60_000);
+  }
+
+  /** How long the take is, or has become so far. */
+  get ms() {
+    return this.#recording ? Math.min(this.#recording.ms, this.limitMs) : this.take?.ms ?? 0;
+  }
+
+  get leftMs() {
+    return Math.max(0, this.limitMs - this.ms);
+  }
+
+  async record() {
+    if (!["idle", "review", "failed", "sent"].includes(this.state)) return;
+    const why = obstacle();
+    if (why) return this.#refuse(why);
+    if (this.take) await this.#forget();
+    this.#become("asking");
+    this.#page.say("asking");
+    // Asked anew where it could not be reached: it may have been the connection.
+    const limits = this.#limitsNow?.known ? this.#limitsNow
+      : await Promise.race([this.#learn(), pause(LIMITS_WAIT_MS).then(() => this.#limitsNow)]);
+    let recording;
+    try {
+      recording = await openMicrophone(limits?.types ?? []);
+    } catch (error) {
+      if (this.state === "asking") this.#refuse(nameOf(error));
+      return;
+    }
+    if (this.state !== "asking") {
+      await recording.stop();
+      return;
+    }
+    this.#begin(recording);
+  }
+
+  #begin(recording) {
+    const take = {
+      key: crypto.randomUUID(), scope: this.#page.scope(), at: Date.now(), fields: undefined,
+    };
+    this.take = take;
+    this.receipt = undefined;
+    this.#recording = recording;
+    this.#loudest = 0;
+    this.warned = false;
+    claim(take.key).then((release) => {
+      if (release && this.take === take) this.#release = release;
+      else release?.();
+    });
+    recording.onpiece = () => {
+      if (this.#recording === recording) {
+        this.#save({ ...take, blob: recording.blob, ms: Math.round(recording.ms) });
+      }
+    };
+    recording.onlevel = (level) => {
+      this.#loudest = Math.max(this.#loudest, level);
+      this.#page.level(level);
+    };
+    recording.oncut = () => this.#recording === recording && this.stop("cut");
+    this.#timer = setInterval(() => this.#tick(recording), TICK_MS);
+    this.#become("recording");
+    this.#page.say("recording");
+  }
+
+  #tick(recording) {
+    const { leftMs } = this;
+    if (leftMs <= STOP_EARLY_MS) return this.stop("limit");
+    if (!this.warned && leftMs <= Math.min(WARN_MS, this.limitMs / 2)) {
+      this.warned = true;
+      recording.beep(2);
+      this.#page.say("left", { seconds: Math.ceil(leftMs / 1000) }, true);
+      this.#page.changed();
+    }
+    const unheard = recording.isMetered && recording.ms > UNHEARD_AFTER_MS
+      && this.#loudest < UNHEARD_LEVEL && this.state === "recording";
+    if (unheard !== (this.note?.name === "unheard")) {
+      this.note = unheard ? { kind: "warn", name: "unheard" } : undefined;
+      if (unheard) this.#page.say("unheard");
+      this.#page.changed();
+    }
+    this.#page.moved();
+  }
+
+  pause() {
+    if (this.state !== "recording") return;
+    this.#recording.pause();
+    this.#become("paused");
+    this.#page.say("paused");
+  }
+
+  resume() {
+    if (this.state !== "paused") return;
+    this.#recording.resume();
+    this.#become("recording");
+    this.#page.say("recording");
+  }
+
+  /** Ends the recording and keeps it; `why` where it was not the guest: `limit` or `cut`. */
+  async stop(why) {
+    const recording = this.#recording;
+    if (this.state === "asking") return this.#become("idle");
+    if (!recording || !["recording", "paused"].includes(this.state)) return;
+    clearInterval(this.#timer);
+    if (why === "limit") recording.beep(3);
+    this.state = "stopping";
+    const { blob, ms } = await recording.stop();
+    this.#recording = undefined;
+    if (this.state !== "stopping") return;
+    const shortest = (this.#limitsNow?.duration_ms_min ?? 100) + STOP_EARLY_MS;
+    if (blob.size === 0 || ms < shortest) {
+      await this.#forget();
+      return this.#refuse(blob.size === 0 && ms >= shortest ? "silent" : "tooShort");
+    }
+    const take = { ...this.take, blob, ms: Math.round(ms) };
+    this.take = take;
+    await Promise.all([this.#lookAt(take), this.#save(take)]);
+    if (this.take !== take) return;
+    this.#review(why ?? (take.silent ? "silent" : undefined));
+  }
+
+  /** Takes a clip that was not recorded here, to be listened to and sent. */
+  async offer(blob, { transcript } = {}) {
+    if (!["idle", "review", "failed", "sent"].includes(this.state)) return;
+    await this.#forget();
+    const key = crypto.randomUUID();
+    const take = { key, scope: this.#page.scope(), at: Date.now(), blob, ms: 0, transcript };
+    this.take = take;
+    this.receipt = undefined;
+    await Promise.all([this.#lookAt(take), this.#save(take)]);
+    if (this.take === take) this.#review(take.silent ? "silent" : undefined);
+  }
+
+  #review(why) {
+    const { blob, ms, peaks } = this.take;
+    const kind = why === "limit" ? "info" : "warn";
+    const stored = this.note?.name === "storage" ? this.note : undefined;
+    this.state = "review";
+    if (!this.#page.emit("recorded", { blob, type: blob.type, duration_ms: ms, waveform: peaks })) {
+      this.#forget().then(() => this.#become("idle"));
+      return;
+    }
+    this.#become("review", why ? { kind, name: why } : stored);
+    const time = `${Math.round(ms / 1000)} s`;
+    if (why) this.#page.say(why, {}, true);
+    else this.#page.say("ready", { time });
+  }
+
+  async #lookAt(take) {
+    const seen = await look(take.blob);
+    if (!seen) return;
+    take.peaks = seen.peaks;
+    take.silent = seen.silent;
+    if (seen.ms > 0) take.ms = seen.ms;
+  }
+
+  /** Deletes the take, on this device and for good. */
+  async discard() {
+    this.#stopSending();
+    clearInterval(this.#timer);
+    const recording = this.#recording;
+    this.#recording = undefined;
+    const had = this.take !== undefined;
+    this.#become("idle");
+    this.#page.moved();
+    await Promise.all([recording?.stop(), this.#forget()]);
+    if (had) {
+      this.#page.say("deleted");
+      this.#page.emit("discarded", {});
+    }
+  }
+
+  /** Takes the sending back, as long as the gateway has not got it all. */
+  cancel() {
+    if (this.state === "asking") return this.#become("idle");
+    if (this.state !== "sending") return;
+    this.#stopSending();
+    this.#become("review");
+  }
+
+  #stopSending() {
+    clearTimeout(this.#later);
+    this.#abort.abort();
+    this.#abort = new AbortController();
+  }
+
+  async send() {
+    if (!["review", "failed"].includes(this.state) || !this.take) return;
+    this.#stopSending();
+    const { signal } = this.#abort;
+    const { take } = this;
+    // A repeat under the same key has to say the same: what goes along is fixed by the first try.
+    take.fields ??= { ...this.#page.fields(), transcript: take.transcript?.trim() };
+    this.loaded = 0;
+    this.#become("sending");
+    this.#page.say("sending");
+    await this.#save(take);
+    try {
+      const progress = (loaded, total) => this.#progress(loaded, total);
+      this.receipt = await this.#delivery.upload(take, signal, progress);
+    } catch (trouble) {
+      if (!signal.aborted) this.#fail(trouble);
+      return;
+    }
+    await this.#drop(take);
+    if (signal.aborted) return;
+    this.#page.emit("status", { kind: "status", receipt: this.receipt });
+    this.#arrived(this.receipt);
+    if (this.#over(this.receipt)) return;
+    await this.#delivery.follow(this.receipt.id, (kind, data) => this.#told(kind, data));
+  }
+
+  #progress(loaded, total) {
+    Object.assign(this, { loaded, total });
+    this.#page.emit("progress", { loaded, total });
+    this.#page.moved();
+  }
+
+  /** An event of the stream; `true` where nothing more is wanted. */
+  #told(kind, data) {
+    if (kind === "reply") {
+      this.#page.emit("reply", data);
+      return false;
+    }
+    this.#page.emit("status", { kind, receipt: data });
+    if (data.id === this.receipt?.id) {
+      this.receipt = data;
+      this.#arrived(data);
+    }
+    return this.#over(data);
+  }
+
+  #over({ status, purge }) {
+    const ended = ["sent", "failed", "cancelled"].includes(status);
+    const gone = ["purged", "incomplete", "given-up"].includes(purge?.state);
+    return ended && (gone || !this.#page.follows());
+  }
+
+  #arrived(receipt) {
+    // The guest may have gone on to the next one.
+    if (!["sending", "delivering"].includes(this.state)) return;
+    if (receipt.status === "sent") {
+      const { blob, ms, peaks, fields } = this.take;
+      this.#become("sent");
+      this.#page.say("sent");
+      this.#page.emit("sent", {
+        receipt, blob, duration_ms: ms, waveform: peaks, transcript: fields.transcript,
+      });
+    } else if (receipt.status === "failed" || receipt.status === "cancelled") {
+      const { code = receipt.status, detail } = receipt.error ?? {};
+      // The key belongs to the message that failed: another try is another message.
+      this.take.key = crypto.randomUUID();
+      this.#save(this.take);
+      this.#fail(new Trouble(code, { detail, id: receipt.id }));
+    } else if (this.state !== "delivering") {
+      this.#become("delivering");
+      this.#page.say("delivering");
+    }
+  }
+
+  #fail(trouble) {
+    const { code = "internal", message, status, id, retryAfterMs = 0 } = trouble;
+    const retryable = trouble.retryable ?? false;
+    const lost = code === "offline" && navigator.onLine;
+    const name = lost ? "busy" : textOf({ code, status, retryable });
+    this.#become("failed", { kind: "bad", name });
+    this.#page.say(name, {}, true);
+    this.#page.emit("failed", { code, message, status, retryable, id });
+    if (retryable && navigator.onLine) {
+      this.#later = setTimeout(() => this.#again(), Math.max(retryAfterMs, RETRY_LATER_MS));
+    }
+  }
+
+  /** The connection is back, or a new token is there. */
+  retryWhere(name) {
+    if (this.state === "failed" && this.note?.name === name) this.send();
+  }
+
+  #again() {
+    if (this.state === "failed") this.send();
+  }
+
+  /** Begins anew, after a message was sent. */
+  reset() {
+    if (this.state !== "sent") return;
+    this.take = undefined;
+    this.receipt = undefined;
+    this.#become("idle");
+  }
+
+  /** The element has left its page: the microphone is let go, what was said is kept. */
+  async leave() {
+    this.#stopSending();
+    this.#delivery.leave();
+    if (this.state === "asking") this.#become("idle");
+    if (["recording", "paused"].includes(this.state)) await this.stop();
+    this.#release();
+  }
+
+  #refuse(name) {
+    this.#become("idle", { kind: "bad", name });
+    this.#page.say(name, {}, true);
+    this.#page.emit("failed", { code: name, message: name, retryable: true });
+  }
+
+  #become(state, note) {
+    this.state = state;
+    this.note = note;
+    this.#page.changed();
+  }
+
+  /** Writes takes one after the other, so that an older one never covers a newer. */
+  #save(take) {
+    this.#saving = this.#saving.then(async () => keep({ ...take, scope: await take.scope })).catch(() => {
+      if (this.take?.key !== take.key || this.note) return;
+      this.note = { kind: "warn", name: "storage" };
+      this.#page.changed();
+    });
+    return this.#saving;
+  }
+
+  async #drop({ key }) {
+    await this.#saving;
+    await drop(key);
+    this.#release();
+    this.#release = () => {};
+  }
+
+  async #forget() {
+    const { take } = this;
+    this.take = undefined;
+    if (take) await this.#drop(take);
+  }
+}

@@ -1,0 +1,74 @@
+// Takes that the gateway does not have yet, in IndexedDB: a reload, a crash or a lost connection
+// takes nothing from the guest. A take goes when the gateway has it, when the guest deletes it, and
+// after a day, when its key is no protection against a double any more.
+
+const KEEP_MS = 24 * 3_600_000;
+
+function open() {
+  return new Promise((resolve, reject) => {
+    const request = indexedDB.open("voicepost", 1);
+    request.onupgradeneeded = () => request.result.createObjectStore("takes", { keyPath: "key" });
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(request.error);
+    request.onblocked = () => reject(new Error("blocked"));
+  });
+}
+
+async function run(mode, action) {
+  const database = await open();
+  try {
+    return await new Promise((resolve, reject) => {
+      const change = database.transaction("takes", mode, { durability: "strict" });
+      const request = action(change.objectStore("takes"));
+      change.oncomplete = () => resolve(request.result);
+      change.onabort = () => reject(change.error);
+      change.onerror = () => reject(change.error);
+    });
+  } finally {
+    database.close();
+  }
+}
+
+/** Keeps a take: `{key, scope, blob, ms, at, fields}`. Rejects where the browser has no room. */
+export async function keep(take) {
+  // As bytes: some browsers keep no Blob in private windows.
+  const bytes = await take.blob.arrayBuffer();
+  const { key, scope, ms, at, fields } = take;
+  return run("readwrite", (takes) => {
+    return takes.put({ key, scope, bytes, type: take.blob.type, ms, at, fields });
+  });
+}
+
+/** Lets go of a take. */
+export const drop = (key) => run("readwrite", (takes) => takes.delete(key)).catch(() => {});
+
+/**
+ * The newest take of this scope that no other tab has in hand, and a function that lets go of it;
+ * `undefined` where there is none.
+ */
+export async function find(scope) {
+  try {
+    const all = await run("readonly", (takes) => takes.getAll());
+    const old = Date.now() - KEEP_MS;
+    all.filter((take) => take.at < old).forEach((take) => drop(take.key));
+    const mine = all.filter((take) => take.scope === scope && take.at >= old && take.bytes.byteLength);
+    for (const { bytes, type, ...take } of mine.sort((a, b) => b.at - a.at)) {
+      const release = await claim(take.key);
+      if (release) return { take: { ...take, blob: new Blob([bytes], { type }) }, release };
+    }
+  } catch {
+    // Without a store there is nothing to offer.
+  }
+  return undefined;
+}
+
+/** Takes a key in hand as this tab; `undefined` where another has it. */
+export function claim(key) {
+  if (!navigator.locks) return Promise.resolve(() => {});
+  return new Promise((resolve) => {
+    navigator.locks.request(`voicepost ${key}`, { ifAvailable: true }, (lock) => {
+      if (!lock) return resolve(undefined);
+      return new Promise((release) => resolve(release));
+    }).catch(() => resolve(() => {}));
+  });
+}
