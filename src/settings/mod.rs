@@ -33,6 +33,7 @@ mod quota;
 mod secret;
 mod server;
 mod spool;
+mod tls;
 mod transcript;
 
 pub use admin::Admin;
@@ -55,6 +56,7 @@ pub use quota::Quota;
 pub use secret::Secret;
 pub use server::Server;
 pub use spool::Spool;
+pub use tls::Tls;
 pub use transcript::TranscriptSettings;
 
 use check::Check;
@@ -73,6 +75,8 @@ pub struct Settings {
     pub quota: Quota,
     /// Pages of which origins may ask.
     pub cors: Cors,
+    /// Whom it trusts when it calls.
+    pub tls: Tls,
     /// The Genesys Cloud organisation behind it.
     pub genesys: Genesys,
     /// What a clip may be.
