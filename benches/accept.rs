@@ -217,6 +217,7 @@ async fn pipeline(directory: &Path, leaving: &Leaving) -> (Arc<Pipeline>, Arc<Sq
             on_unknown: OnUnknown::Repeat,
             keeping: Keeping { ttl_seconds: 3_600, delay_seconds_min: 30, failed_seconds: 0 },
             backpressure_seconds: 300,
+            waveforms: false,
         },
         admission: Admission::new(bounds, spool),
         metrics,
@@ -249,12 +250,7 @@ fn cast(
         },
         ledger: Arc::clone(ledger),
         clock: clock.clone(),
-        clip_rules: ClipRules {
-            limits: LIMITS,
-            conversion: Conversion::Off,
-            transcodes_max: 1,
-            waveforms: false,
-        },
+        clip_rules: ClipRules { limits: LIMITS, conversion: Conversion::Off, transcodes_max: 1 },
         purge_rules: PurgeRules {
             backoff,
             ttl_seconds: 3_600,

@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 
 use voicepost::domain::{
     ClipPlace, Codec, CopyKind, CopyState, Deliverable, Envelope, Event, Intent, Lane, Media,
-    MessageId, NewCopy, Principal, Private, Record, RouteName, Stage, Step, Transcript, UnixMs,
+    MessageId, NewCopy, Posted, Principal, Private, Record, RouteName, Stage, Step, Transcript,
+    UnixMs,
 };
 use voicepost::ledger::sqlite::{SqliteLedger, SqliteOptions};
 use voicepost::ledger::{DueCopy, KeyChange, KeyClaim, Ledger, Transition};
@@ -225,7 +226,7 @@ fn uploaded() -> Event {
 fn posted(number: u64) -> Event {
     let message_id = Some("0d1f7f0f-9c2b-4f0e-8a51-6f1c0f4e9b11".to_owned());
     let due_at = START.plus_ms(900_000 + i64::try_from(number).unwrap() / 10);
-    Event::Posted { message_id, due_at, retention: false }
+    Event::Posted { posted: Posted { message_id, ..Posted::default() }, due_at, retention: false }
 }
 
 fn accepted(number: u64) -> Record {

@@ -24,7 +24,8 @@ use voicepost::actors::{
 };
 use voicepost::clock::Clock;
 use voicepost::domain::{
-    Backoff, Copy, Event, Failure, Found, NewCopy, Outcome, PurgeOutcome, Record, Step, UnixMs,
+    Backoff, Copy, Event, Failure, Found, NewCopy, Outcome, Posted, PurgeOutcome, Record, Step,
+    UnixMs,
 };
 use voicepost::genesys::Route;
 use voicepost::ledger::sqlite::{SqliteLedger, SqliteOptions};
@@ -90,7 +91,11 @@ fn sent(number: u64) -> Record {
     let mut record = plain(number);
     let due_at = START.plus_ms(i64::try_from(number).unwrap());
     let upload = Event::Uploaded { copies: vec![new_copy()], post: Some(intent(Step::Post)) };
-    let post = Event::Posted { message_id: Some(format!("m-{number}")), due_at, retention: false };
+    let post = Event::Posted {
+        posted: Posted { message_id: Some(format!("m-{number}")), ..Posted::default() },
+        due_at,
+        retention: false,
+    };
     record.apply(&upload, START).unwrap();
     record.apply(&post, START).unwrap();
     record
@@ -106,7 +111,7 @@ impl Route for Stub {
         future::pending().boxed_local()
     }
 
-    fn post(&self, _: Vec<Arc<Record>>) -> LocalBoxFuture<'_, Outcome<Vec<Option<String>>>> {
+    fn post(&self, _: Vec<Arc<Record>>) -> LocalBoxFuture<'_, Outcome<Vec<Posted>>> {
         future::pending().boxed_local()
     }
 

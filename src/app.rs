@@ -11,12 +11,9 @@ use tokio::sync::oneshot;
 use crate::access::{Access, AccessError};
 use crate::actors::{self, Actors, Cast, ClipRules, Fatal, PurgeRules};
 use crate::clock::Clock;
-use crate::domain::{Keeping, Origin, RouteName};
-use crate::genesys::api::Api;
+use crate::domain::{Keeping, Origin};
 use crate::genesys::http::{HttpLimits, HttpTransport};
-use crate::genesys::media_api::{MediaApiPlanner, MediaApiRoute, MediaApiRules};
 use crate::genesys::tls::{self, TlsError};
-use crate::genesys::{Planner, Route};
 use crate::ledger::sqlite::{SqliteLedger, SqliteOptions};
 use crate::ledger::{Ledger, OpenError};
 use crate::pipeline::{Admission, Bounds, DriveRules, Engine, Parts, Pipeline, RecoveryError};
@@ -29,8 +26,10 @@ use crate::web::{Listeners, ServerRules, Servers};
 
 mod doors;
 mod housekeeping;
+mod way;
 
 use doors::Doors;
+use way::Way;
 
 /// How long the start waits for the first token exchange before it goes on, not ready.
 const FIRST_EXCHANGE: Duration = Duration::from_secs(10);
@@ -126,19 +125,20 @@ impl App {
         let spool: Arc<dyn Spool> = Arc::new(DiskSpool::open_sealed(&settings.spool.dir, sealer)?);
         let origin =
             Origin { host: settings.genesys.api_url(), client: credentials.client_id.clone() };
+        let way = Way::open(route, settings)?;
         let engine = Arbiter::new();
         let shared: Arc<dyn Ledger> = ledger.clone();
         let doors = Doors::new(settings, &credentials.access, access, ledger.clone())?;
         housekeeping::follow_secrets(&credentials);
         let cast =
-            cast(settings, route, &origin, credentials, &shared, tls, &clock, &metrics, &fatal);
+            cast(settings, &way, &origin, credentials, &shared, tls, &clock, &metrics, &fatal);
         let actors = start_actors(&engine, cast).await?;
         await_first_token(&actors).await?;
         let admission = Admission::new(bounds(settings), Arc::clone(&spool));
         let parts = Parts {
             ledger: Arc::clone(&shared),
             spool,
-            planner: planner(settings, route, origin),
+            planner: way.planner(settings, origin),
             actors,
             clock,
             rules: drive_rules(settings),
@@ -151,8 +151,8 @@ impl App {
         housekeeping::sweep(&pipeline, settings);
         housekeeping::sweep_quotas(&doors.quotas);
         recover(&pipeline, &engine).await?;
-        let site = Arc::new(doors.site(settings, route, Arc::clone(&pipeline)));
-        let servers = Servers::start(site, listeners, server_rules(settings))
+        let site = doors.site(settings, route, Arc::clone(&pipeline), way.hosted());
+        let servers = Servers::start(Arc::new(site), listeners, server_rules(settings))
             .map_err(|error| StartError::Listen { address: public_addr, error })?;
         tracing::info!(%public_addr, %admin_addr, %route, "gateway started");
         let drain_for = Duration::from_secs(settings.server.drain_seconds);
@@ -222,20 +222,10 @@ fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
-fn planner(settings: &Settings, route: RouteName, origin: Origin) -> Arc<dyn Planner> {
-    match route {
-        RouteName::MediaApi => Arc::new(MediaApiPlanner::new(MediaApiRules {
-            placeholder: settings.transcript.placeholder.clone(),
-            media_url_seconds_max: settings.delivery.media_url_seconds_max,
-            origin,
-        })),
-    }
-}
-
 #[expect(clippy::too_many_arguments, reason = "the composition root hands everything on once")]
 fn cast(
     settings: &Settings,
-    route: RouteName,
+    way: &Way,
     origin: &Origin,
     credentials: Credentials,
     ledger: &Arc<dyn Ledger>,
@@ -250,19 +240,11 @@ fn cast(
         connections_max: settings.genesys.connections_max,
     };
     let (http_clock, http_metrics) = (clock.clone(), Arc::clone(metrics));
-    let (origin, upload_body) = (origin.clone(), settings.genesys.media_api.upload_body);
     Cast {
         transport: Box::new(move || {
             Rc::new(HttpTransport::new(limits, tls, http_clock, http_metrics))
         }),
-        route: Box::new(move |transport, tokens, gate| -> Rc<dyn Route> {
-            match route {
-                RouteName::MediaApi => {
-                    let api = Api { base_url: origin.host.clone(), transport, tokens, gate };
-                    Rc::new(MediaApiRoute::new(api, origin, upload_body))
-                }
-            }
-        }),
+        route: way.factory(settings, origin.clone()),
         login_url: settings.genesys.login_url(),
         credentials,
         ledger: Arc::clone(ledger),
@@ -274,7 +256,6 @@ fn cast(
                 0 => (cores() / 2).max(1),
                 configured => configured,
             },
-            waveforms: settings.audio.waveforms,
         },
         purge_rules: PurgeRules {
             backoff: settings.purge.backoff(),
@@ -313,7 +294,7 @@ async fn await_first_token(actors: &Actors) -> Result<(), StartError> {
 
 fn keeping(settings: &Settings) -> Keeping {
     Keeping {
-        ttl_seconds: settings.purge.ttl_seconds,
+        ttl_seconds: way::ttl_seconds(settings),
         delay_seconds_min: settings.purge.delay_seconds_min,
         failed_seconds: settings.delivery.failed_keep_seconds,
     }
@@ -339,6 +320,7 @@ fn drive_rules(settings: &Settings) -> DriveRules {
         on_unknown: delivery.on_unknown,
         keeping: keeping(settings),
         backpressure_seconds: settings.purge.backpressure_seconds,
+        waveforms: settings.audio.waveforms,
     }
 }
 

@@ -8,6 +8,7 @@ pub mod cli;
 pub mod clock;
 pub mod domain;
 pub mod genesys;
+pub mod hosted;
 pub mod ledger;
 pub mod pipeline;
 pub mod sandbox;

@@ -16,7 +16,7 @@ use serde::Serialize;
 use super::guard::{Vigil, contained};
 use super::handle::Order;
 use super::outcomes::{Outcomes, panicked};
-use crate::domain::{Found, Outcome, Record};
+use crate::domain::{Found, Outcome, Posted, Record};
 use crate::genesys::Route;
 
 // 1 limits: the permits of its handle, `genesys.posts_max`
@@ -63,7 +63,7 @@ pub struct LookUpPost {
 pub struct ObserveMessenger;
 
 impl Message for PostMessages {
-    type Result = Outcome<Vec<Option<String>>>;
+    type Result = Outcome<Vec<Posted>>;
 }
 impl Message for LookUpPost {
     type Result = Found;
@@ -88,7 +88,7 @@ impl Actor for MessengerActor {
 // 6 handlers
 
 impl Handler<Order<PostMessages>> for MessengerActor {
-    type Result = ResponseFuture<Outcome<Vec<Option<String>>>>;
+    type Result = ResponseFuture<Outcome<Vec<Posted>>>;
 
     fn handle(&mut self, order: Order<PostMessages>, _: &mut Self::Context) -> Self::Result {
         let route = Rc::clone(&self.route);

@@ -14,6 +14,9 @@ use crate::genesys::Route;
 use crate::ledger::{ChangeError, DueCopy, Ledger, change};
 use crate::telemetry::Metrics;
 
+/// Shortest pause after a 429: what the answer asks for may be nothing, or over already by our clock.
+const RATE_PAUSE_MS_MIN: u64 = 1_000;
+
 /// Pause after a ledger that did not commit or could not be read.
 const LEDGER_PAUSE_MS: i64 = 5_000;
 
@@ -212,7 +215,8 @@ impl PurgeWork {
     }
 
     fn after(&self, pause_ms: u64) -> UnixMs {
-        self.clock.now().plus_ms(i64::try_from(pause_ms.max(1)).unwrap_or(i64::MAX))
+        let pause_ms = pause_ms.max(RATE_PAUSE_MS_MIN);
+        self.clock.now().plus_ms(i64::try_from(pause_ms).unwrap_or(i64::MAX))
     }
 
     async fn change(&self, record: &mut Record, event: Event) -> Result<(), ChangeError> {

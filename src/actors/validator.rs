@@ -7,7 +7,6 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
-use std::sync::Arc;
 
 use actix::{Actor, Context, Handler, Message, MessageResult, ResponseFuture};
 use bytes::Bytes;
@@ -40,8 +39,6 @@ pub struct ValidatorActor {
     /// Turns of the clips that are coded anew.
     transcodes: Rc<Semaphore>,
     waiting: Rc<Cell<usize>>,
-    /// The one place for a clip that is drawn.
-    drawing: Arc<Semaphore>,
     observed: Rc<RefCell<ValidatorObserved>>,
     _vigil: Vigil,
 }
@@ -55,8 +52,6 @@ pub struct ClipRules {
     pub conversion: Conversion,
     /// Clips coded anew at a time.
     pub transcodes_max: usize,
-    /// Whether accepted clips are drawn.
-    pub waveforms: bool,
 }
 
 // 3 observed
@@ -113,7 +108,7 @@ pub enum NotChecked {
     Busy,
 }
 
-/// Draws a clip, if nobody else is drawn; otherwise it stays undrawn.
+/// Draws a clip.
 pub struct DrawClip {
     /// The whole clip.
     pub clip: Bytes,
@@ -143,7 +138,6 @@ impl ValidatorActor {
             rules,
             transcodes: Rc::new(Semaphore::new(rules.transcodes_max)),
             waiting: Rc::default(),
-            drawing: Arc::new(Semaphore::new(usize::from(rules.waveforms))),
             observed: Rc::default(),
             _vigil: vigil,
         }
@@ -180,9 +174,7 @@ impl Handler<DrawClip> for ValidatorActor {
     type Result = ResponseFuture<Option<Waveform>>;
 
     fn handle(&mut self, work: DrawClip, _: &mut Self::Context) -> Self::Result {
-        let place = Arc::clone(&self.drawing).try_acquire_owned();
         async move {
-            let _place = place.ok()?;
             let DrawClip { clip, media } = work;
             let drawn = tokio::task::spawn_blocking(move || audio::waveform(&clip, &media));
             drawn.await.ok().flatten()

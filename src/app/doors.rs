@@ -7,11 +7,12 @@ use std::time::Duration;
 use super::StartError;
 use crate::access::{Access, OperatorKey, Quotas};
 use crate::domain::{Conversion, RouteName};
+use crate::hosted::Hosted;
 use crate::ledger::AuditLog;
 use crate::pipeline::Pipeline;
 use crate::sealing::{SealError, Sealer};
 use crate::settings::{AccessSecrets, Settings};
-use crate::web::{CorsRules, PatienceRules, Site};
+use crate::web::{CorsRules, MediaHost, PatienceRules, Site};
 
 /// What data on the disk is sealed with.
 pub(super) fn sealer(secrets: &AccessSecrets) -> Result<Arc<Sealer>, SealError> {
@@ -52,6 +53,7 @@ impl Doors {
         settings: &Settings,
         route: RouteName,
         pipeline: Arc<Pipeline>,
+        hosted: Option<Hosted>,
     ) -> Site {
         let server = &settings.server;
         Site {
@@ -66,6 +68,7 @@ impl Doors {
             },
             operator_key: self.operator_key,
             audit: self.audit,
+            media: hosted.map(MediaHost::new),
             limits: settings.limits.audio(),
             converts: settings.audio.conversion() != Conversion::Off,
             patience: PatienceRules {

@@ -17,6 +17,8 @@ const SWEEP: Duration = Duration::from_secs(600);
 const SECRETS_LOOK: Duration = Duration::from_secs(1);
 /// How often callers are forgotten whose whole quota is there again.
 const SWEEP_QUOTAS: Duration = Duration::from_secs(10);
+/// Pause after a sweep that left some.
+const SWEEP_MORE: Duration = Duration::from_secs(5);
 /// Rows that one sweep deletes at most, of each kind.
 const SWEEP_ROWS: u32 = 10_000;
 
@@ -75,17 +77,24 @@ pub(super) fn sweep(pipeline: &Arc<Pipeline>, settings: &Settings) {
         loop {
             let now: UnixMs = pipeline.clock().now();
             let (keys_before, records_before) = (now.plus_ms(keys_ago), now.plus_ms(records_ago));
-            match pipeline.ledger().sweep(keys_before, records_before, SWEEP_ROWS).await {
+            let swept = pipeline.ledger().sweep(keys_before, records_before, SWEEP_ROWS).await;
+            let more = matches!(&swept, Ok(rows) if *rows >= u64::from(SWEEP_ROWS));
+            match swept {
                 Ok(0) => {}
                 Ok(rows) => tracing::info!(rows, "old rows swept"),
                 Err(error) => tracing::error!(%error, "old rows not swept"),
+            }
+            match pipeline.pull_in_purges().await {
+                Ok(0) => {}
+                Ok(messages) => tracing::warn!(messages, "purges pulled in: the clock was ahead"),
+                Err(error) => tracing::error!(%error, "purges not looked through"),
             }
             match pipeline.sweep_spool(&mut strays).await {
                 Ok(0) => {}
                 Ok(files) => tracing::warn!(files, "spool files without a message swept"),
                 Err(error) => tracing::error!(%error, "the spool was not swept"),
             }
-            tokio::time::sleep(SWEEP).await;
+            tokio::time::sleep(if more { SWEEP_MORE } else { SWEEP }).await;
         }
     });
 }

@@ -1,7 +1,7 @@
 //! The pieces of [`Record::apply`](super::Record::apply): what single events do to the fields.
 
 use super::{
-    ClipPlace, Code, Copy, CopyKind, CopyState, Ending, Event, Intent, NewCopy, Private, Record,
+    ClipPlace, Code, Copy, CopyState, Ending, Event, Intent, NewCopy, Posted, Private, Record,
     Retention, Stage, Step, UnixMs,
 };
 
@@ -24,15 +24,17 @@ impl Record {
         self.next_attempt_at = None;
     }
 
-    pub(super) fn orphan(&mut self, host: &str, client: &str, now: UnixMs) {
-        let lost = NewCopy {
-            kind: CopyKind::UploadedMedia,
-            state: CopyState::Orphaned,
-            host: host.to_owned(),
-            client: client.to_owned(),
-            private: Private::default(),
-        };
-        self.add_copy(lost, now);
+    /// No post references what was lost, so what can be named must go now.
+    pub(super) fn upload_lost(&mut self, copies: &[NewCopy], now: UnixMs) {
+        let before = self.copies.len();
+        for copy in copies {
+            self.add_copy(copy.clone(), now);
+        }
+        let lost = self.copies.iter_mut().skip(before);
+        for copy in lost.filter(|copy| copy.state == CopyState::Owed) {
+            copy.due_at = Some(now);
+            copy.next_attempt_at = Some(now);
+        }
     }
 
     fn add_copy(&mut self, copy: NewCopy, now: UnixMs) {
@@ -59,19 +61,16 @@ impl Record {
         self.last_error_code = Some(code);
     }
 
-    pub(super) fn posted(
-        &mut self,
-        message_id: Option<&str>,
-        due_at: UnixMs,
-        retention: bool,
-        now: UnixMs,
-    ) {
+    pub(super) fn posted(&mut self, posted: &Posted, due_at: UnixMs, retention: bool, now: UnixMs) {
         self.stage = Stage::Sent;
         self.drop_memory();
         self.intent = None;
         self.next_attempt_at = None;
         self.post_in_doubt = false;
-        self.message_id = message_id.map(str::to_owned);
+        self.message_id.clone_from(&posted.message_id);
+        if posted.conversation_id.is_some() {
+            self.conversation_id.clone_from(&posted.conversation_id);
+        }
         self.posted_at = Some(now);
         let current = self.current_copy().map(|copy| copy.ordinal);
         for copy in self.copies.iter_mut().filter(|copy| copy.state == CopyState::Owed) {
@@ -79,6 +78,9 @@ impl Record {
                 copy.retention = Retention::Owed;
                 copy.next_attempt_at = Some(now);
             }
+        }
+        for copy in &posted.copies {
+            self.add_copy(copy.clone(), now);
         }
         self.hasten(due_at);
     }

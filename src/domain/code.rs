@@ -42,6 +42,10 @@ codes! {
     RouteNotFound = "route-not-found",
     /// No voice message of this id, or not the caller's.
     MessageNotFound = "message-not-found",
+    /// The audio that was at this address is deleted.
+    MediaGone = "media-gone",
+    /// The range asked for lies outside the audio.
+    RangeNotSatisfiable = "range-not-satisfiable",
     /// Genesys does not know the conversation.
     ConversationNotFound = "conversation-not-found",
     /// The path exists, the method does not.

@@ -27,19 +27,30 @@ impl std::fmt::Debug for Private {
 pub enum CopyKind {
     /// Media uploaded to Genesys.
     UploadedMedia,
+    /// The file on our own media host.
+    HostedFile,
+    /// What Genesys keeps of a file it fetched from our media host.
+    CachedMedia,
+    /// Genesys' recording of the conversation, with its own copy of the media.
+    Recording,
 }
 
 impl CopyKind {
+    const NAMES: [(CopyKind, &'static str); 4] = [
+        (CopyKind::UploadedMedia, "uploaded-media"),
+        (CopyKind::HostedFile, "hosted-file"),
+        (CopyKind::CachedMedia, "cached-media"),
+        (CopyKind::Recording, "recording"),
+    ];
+
     /// The name in receipts and the ledger.
     pub fn as_str(self) -> &'static str {
-        match self {
-            CopyKind::UploadedMedia => "uploaded-media",
-        }
+        CopyKind::NAMES.iter().find(|(kind, _)| *kind == self).map_or("", |(_, name)| name)
     }
 
     /// The kind of this name.
     pub fn parse(text: &str) -> Option<CopyKind> {
-        (text == "uploaded-media").then_some(CopyKind::UploadedMedia)
+        CopyKind::NAMES.iter().find(|(_, name)| *name == text).map(|(kind, _)| *kind)
     }
 }
 
@@ -127,7 +138,8 @@ pub struct Origin {
 pub struct NewCopy {
     /// What kind of place.
     pub kind: CopyKind,
-    /// `Owed`, or `Orphaned` where the answer did not name it.
+    /// `Owed`; `Orphaned` where the answer did not name it; `NotPossible` where the route knows
+    /// beforehand that nothing can be done about it.
     pub state: CopyState,
     /// The API host that made it. A purge is proven only by an answer of the same host.
     pub host: String,

@@ -4,7 +4,8 @@
 //! the state, so an impossible history stops at the commit that would have begun it.
 
 use super::{
-    ClipPlace, Code, Ending, Intent, NewCopy, Record, Retention, Stage, Step, UnixMs, Waveform,
+    ClipPlace, Code, Ending, Intent, NewCopy, Posted, Record, Retention, Stage, Step, UnixMs,
+    Waveform,
 };
 
 /// One durable change of a message, named in the past tense. Each is one history row.
@@ -18,8 +19,9 @@ pub enum Event {
     IntentDropped,
     /// The upload was answered. `post`: the next intent, where the post can leave at once.
     Uploaded { copies: Vec<NewCopy>, post: Option<Intent> },
-    /// The answer to an upload was lost: a copy may exist that nobody can name.
-    UploadLost { code: Code, host: String, client: String, next_attempt_at: UnixMs },
+    /// The answer to an upload was lost: these copies may exist. Orphaned where nobody can name
+    /// them; due at once where the route can.
+    UploadLost { code: Code, copies: Vec<NewCopy>, next_attempt_at: UnixMs },
     /// The call certainly had no effect and will be tried again.
     Deferred { code: Code, next_attempt_at: UnixMs },
     /// The answer to a post was lost.
@@ -27,7 +29,7 @@ pub enum Event {
     /// A look-up proved that the post in doubt did not happen.
     PostDisproved,
     /// The post was confirmed; `due_at` is when its copies must go.
-    Posted { message_id: Option<String>, due_at: UnixMs, retention: bool },
+    Posted { posted: Posted, due_at: UnixMs, retention: bool },
     /// The pre-signed URL of the upload is too old to be posted: upload again. The old copy is due
     /// at `due_at`.
     UploadOutdated { due_at: UnixMs },
@@ -195,8 +197,8 @@ impl Record {
                 self.attempts = self.attempts.saturating_sub(1);
             }
             Event::Uploaded { copies, post } => self.uploaded(copies, post.as_ref(), now),
-            Event::UploadLost { code, host, client, next_attempt_at } => {
-                self.orphan(host, client, now);
+            Event::UploadLost { code, copies, next_attempt_at } => {
+                self.upload_lost(copies, now);
                 self.defer(*code, *next_attempt_at);
             }
             Event::Deferred { code, next_attempt_at } => {
@@ -209,8 +211,8 @@ impl Record {
                 self.defer(*code, *next_attempt_at);
             }
             Event::PostDisproved => self.post_in_doubt = false,
-            Event::Posted { message_id, due_at, retention } => {
-                self.posted(message_id.as_deref(), *due_at, *retention, now);
+            Event::Posted { posted, due_at, retention } => {
+                self.posted(posted, *due_at, *retention, now);
             }
             Event::UploadOutdated { due_at } => self.outdated(*due_at),
             Event::ClipAnalysed { waveform } => self.waveform = Some(waveform.clone()),

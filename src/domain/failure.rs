@@ -1,7 +1,7 @@
 //! What a call to the outside came to, and whether to try again. The decision is data; `retry`
 //! does the arithmetic and nobody else reads it.
 
-use super::Code;
+use super::{Code, NewCopy};
 
 /// Whether a failed call is worth repeating.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,11 +63,22 @@ pub enum Outcome<T> {
     Unknown(Failure),
 }
 
+/// A message as Genesys knows it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Posted {
+    /// The id Genesys gave it, where it gave one.
+    pub message_id: Option<String>,
+    /// The conversation it stands in, where the answer names it.
+    pub conversation_id: Option<String>,
+    /// Copies that are there because of the post; none that a later post could reference.
+    pub copies: Vec<NewCopy>,
+}
+
 /// What a look-up says about a post whose answer was lost.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Found {
-    /// It is there, under this id of Genesys where the answer names one.
-    Yes(Option<String>),
+    /// It is there.
+    Yes(Posted),
     /// It is certainly not there.
     No,
     /// The route has no way to tell.

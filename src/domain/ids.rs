@@ -62,16 +62,19 @@ impl Principal {
 pub enum RouteName {
     /// Media API upload and conversation message: the contract first asked for.
     MediaApi,
+    /// The clip on our own media host, and an inbound open message that references it.
+    OpenMessaging,
 }
 
 impl RouteName {
     /// Every route this version has.
-    pub const ALL: &'static [RouteName] = &[RouteName::MediaApi];
+    pub const ALL: &'static [RouteName] = &[RouteName::MediaApi, RouteName::OpenMessaging];
 
     /// The name in settings, receipts and the ledger.
     pub fn as_str(self) -> &'static str {
         match self {
             RouteName::MediaApi => "media-api",
+            RouteName::OpenMessaging => "open-messaging",
         }
     }
 

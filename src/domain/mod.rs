@@ -33,7 +33,7 @@ pub use backlog::Backlog;
 pub use code::Code;
 pub use copy::{Copy, CopyKind, CopyState, Duty, NewCopy, Origin, Private, Retention};
 pub use event::{Event, IllegalEvent};
-pub use failure::{Failure, Found, Outcome, PurgeOutcome, Retry};
+pub use failure::{Failure, Found, Outcome, Posted, PurgeOutcome, Retry};
 pub use file_name::file_stem;
 pub use hex::hex;
 pub use ids::{Lane, MessageId, Principal, RouteName};

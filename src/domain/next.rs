@@ -1,7 +1,7 @@
 //! What happens next to a message, and when its audio must go. The same rules answer in the first
 //! second and after a restart: there is no second code path.
 
-use super::{ClipPlace, Code, Ending, Event, Origin, Record, Stage, Step, UnixMs};
+use super::{ClipPlace, Code, Ending, Event, NewCopy, Record, Stage, Step, UnixMs};
 
 /// What a drive does next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,10 +96,11 @@ const CRASHES_MAX: u32 = 3;
 
 /// What the start of a process makes of a record that the last one left unfinished.
 ///
-/// A call that was intended may have been on the wire: its outcome is unknown. A clip that was only
+/// A call that was intended may have been on the wire: its outcome is unknown; `lost` is what an
+/// upload may have left. A clip that was only
 /// in memory is lost, and so is its message, unless its post can be found: nobody was told a 2xx.
 /// One with a post in doubt is left for its drive, which looks it up first.
-pub fn recover(record: &Record, origin: &Origin, keeping: &Keeping, now: UnixMs) -> Vec<Event> {
+pub fn recover(record: &Record, lost: &[NewCopy], keeping: &Keeping, now: UnixMs) -> Vec<Event> {
     let mut events = Vec::new();
     let mut after = record.clone();
     let mut push = |event: Event, after: &mut Record| {
@@ -114,8 +115,8 @@ pub fn recover(record: &Record, origin: &Origin, keeping: &Keeping, now: UnixMs)
     let code = Code::GenesysAnswerLost;
     match in_flight {
         Some(Step::Upload) => {
-            let Origin { host, client } = origin.clone();
-            push(Event::UploadLost { code, host, client, next_attempt_at: now }, &mut after);
+            let copies = lost.to_vec();
+            push(Event::UploadLost { code, copies, next_attempt_at: now }, &mut after);
         }
         Some(Step::Post) => push(Event::PostLost { code, next_attempt_at: now }, &mut after),
         None => {}

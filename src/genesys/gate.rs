@@ -226,7 +226,7 @@ fn class(name: CallName) -> Option<CallClass> {
     match name {
         CallName::Post => Some(CallClass::Post),
         CallName::Upload => Some(CallClass::Upload),
-        CallName::Delete => Some(CallClass::Delete),
+        CallName::Delete | CallName::CachedMedia => Some(CallClass::Delete),
         CallName::Retention => Some(CallClass::Retention),
         CallName::Token | CallName::LookUp => None,
     }

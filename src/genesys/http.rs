@@ -72,6 +72,7 @@ impl HttpTransport {
 
     async fn exchange(&self, call: Call) -> Called {
         let mut request = match call.method {
+            Method::Get => self.client.get(&call.url),
             Method::Post => self.client.post(&call.url),
             Method::Delete => self.client.delete(&call.url),
         };

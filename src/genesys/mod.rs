@@ -10,10 +10,12 @@
 //! - Values in [`Private`](crate::domain::Private) are the route's own; nobody else reads them.
 
 pub mod api;
+mod asked;
 pub mod gate;
 pub mod http;
 pub mod media_api;
 pub mod oauth;
+pub mod open_messaging;
 mod pieces;
 pub mod tls;
 pub mod transport;
@@ -24,7 +26,7 @@ use bytes::Bytes;
 use futures_util::future::LocalBoxFuture;
 
 use crate::domain::{
-    Copy, Failure, Found, Intent, Lane, NewCopy, NewMessage, Origin, Outcome, Problem,
+    Copy, Failure, Found, Intent, Lane, NewCopy, NewMessage, Outcome, Posted, Problem,
     PurgeOutcome, Record, RouteName, Step, Transcript, UnixMs,
 };
 
@@ -57,8 +59,8 @@ pub trait Planner: Send + Sync {
     /// How many messages of a lane one post may carry, at least 1.
     fn batch_max(&self) -> usize;
 
-    /// Host and OAuth client of the copies this route makes now.
-    fn origin(&self) -> &Origin;
+    /// The copies that the intended upload of this record may have made, if its answer is lost.
+    fn lost(&self, record: &Record) -> Vec<NewCopy>;
 }
 
 /// The half of a route that calls. Lives on the outbound arbiter.
@@ -67,9 +69,9 @@ pub trait Route {
     fn upload(&self, record: Arc<Record>, clip: Bytes)
     -> LocalBoxFuture<'_, Outcome<Vec<NewCopy>>>;
 
-    /// Posts messages of one lane, in order. Each record carries its post's intent. Answers with
-    /// the ids Genesys gave, where it gave any, in the same order.
-    fn post(&self, batch: Vec<Arc<Record>>) -> LocalBoxFuture<'_, Outcome<Vec<Option<String>>>>;
+    /// Posts messages of one lane, in order. Each record carries its post's intent. Answers in
+    /// the same order.
+    fn post(&self, batch: Vec<Arc<Record>>) -> LocalBoxFuture<'_, Outcome<Vec<Posted>>>;
 
     /// Says whether a post whose answer was lost has happened.
     fn look_up(&self, record: Arc<Record>) -> LocalBoxFuture<'_, Found>;

@@ -9,7 +9,7 @@ use awc::body::{BodySize, MessageBody};
 use bytes::Bytes;
 
 /// Bytes handed over at a time.
-const PIECE_BYTES: usize = 32 * 1024;
+const PIECE_BYTES: usize = 128 * 1024;
 
 /// What of a body has still to leave; its length is known.
 pub(super) struct Pieces(pub(super) Bytes);

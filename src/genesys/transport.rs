@@ -11,6 +11,8 @@ pub use crate::telemetry::Call as CallName;
 /// The HTTP method of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Method {
+    /// GET.
+    Get,
     /// POST.
     Post,
     /// DELETE.
@@ -89,9 +91,16 @@ pub fn unknown(detail: impl Into<String>) -> Called {
     Called::Unknown(Failure::passing(Code::GenesysAnswerLost, detail))
 }
 
-/// Reads `Retry-After` (RFC 9110 §10.2.3), seconds or date, as milliseconds from `now`.
-/// A date in the past is 0; anything unreadable is `None`.
+/// Longest pause that an answer can impose; after it the call is tried, and told again.
+const RETRY_AFTER_MS_MAX: u64 = 3_600_000;
+
+/// Reads `Retry-After` (RFC 9110 §10.2.3), seconds or date, as milliseconds from `now`, an hour at
+/// most. A date in the past is 0; anything unreadable is `None`.
 pub fn parse_retry_after(value: &str, now: UnixMs) -> Option<u64> {
+    asked_pause_ms(value, now).map(|pause_ms| pause_ms.min(RETRY_AFTER_MS_MAX))
+}
+
+fn asked_pause_ms(value: &str, now: UnixMs) -> Option<u64> {
     let value = value.trim();
     if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
         return value.parse::<u64>().ok().and_then(|seconds| seconds.checked_mul(1000));

@@ -30,7 +30,8 @@ use crate::domain::{MessageId, Principal, Record, UnixMs};
 #[derive(Clone, Debug)]
 pub struct Transition {
     /// The record as it is after the change. `version` and, for a new record, `accepted_seq` are
-    /// set by the ledger; what the caller put there is ignored. What acceptance fixed (principal,
+    /// set by the ledger; what the caller put there is ignored. For one that is there,
+    /// `accepted_seq` says where. What acceptance fixed (principal,
     /// route, lane, `created_at`) does not change, nor does a copy's kind, host, client and
     /// `created_at`; copies are added and settled, never taken out.
     pub record: Record,

@@ -9,11 +9,11 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::drive::{Drive, Stop};
 use crate::actors::PostMessages;
-use crate::domain::{Code, Event, Failure, Outcome, Record, Step};
+use crate::domain::{Code, Event, Failure, Outcome, Posted, Record, Step};
 use crate::ledger::change_together;
 
 /// What came of the one call for one message, and its record with the intent it went under.
-type Ride = (Record, Outcome<Option<String>>);
+type Ride = (Record, Outcome<Posted>);
 
 /// A message that may go along with the one whose turn it is.
 pub(super) struct Offer {
@@ -26,7 +26,8 @@ impl Drive {
     pub(super) async fn turn_to_post(&mut self) -> Result<(), Stop> {
         let (ride, mut taken) = oneshot::channel();
         let seat = self.seat.clone();
-        if !self.apart {
+        self.offered = !self.apart;
+        if self.offered {
             seat.offer(Offer { record: self.record.clone(), ride });
         }
         let turn = async {
@@ -37,7 +38,7 @@ impl Drive {
             }
         };
         let waited = self.await_turn(turn, self.may_sleep()).await;
-        if self.apart || self.seat.take_back() {
+        if !std::mem::take(&mut self.offered) || self.seat.take_back() {
             return waited.map(drop);
         }
         // The head has taken the offer up: what comes of its call decides.
@@ -83,7 +84,9 @@ impl Drive {
         if offers.is_empty() || change_together(ledger, &mut records, event, now).await.is_err() {
             // Offers that come to nothing are dropped first: their drives decide anew.
             offers.clear();
-            return Ok(self.commit_intent(Step::Post, false).await?.then_some(offers));
+            let intended = self.commit_intent(Step::Post, false).await?;
+            // While the ledger was full its sender may have been told that nothing is promised.
+            return Ok((intended && !self.disowned).then_some(offers));
         }
         self.record = records.remove(0);
         pipeline.changed(&self.record, &event(&self.record));
@@ -130,11 +133,11 @@ impl Drive {
 }
 
 /// What a call for `count` messages came to for each of them.
-fn each(outcome: Outcome<Vec<Option<String>>>, count: usize) -> Vec<Outcome<Option<String>>> {
+fn each(outcome: Outcome<Vec<Posted>>, count: usize) -> Vec<Outcome<Posted>> {
     match outcome {
-        Outcome::Done(mut ids) => {
-            ids.resize(count, None);
-            ids.into_iter().map(Outcome::Done).collect()
+        Outcome::Done(mut posted) => {
+            posted.resize(count, Posted::default());
+            posted.into_iter().map(Outcome::Done).collect()
         }
         Outcome::Refused(failure) => vec![Outcome::Refused(failure); count],
         Outcome::NotSent(failure) => vec![Outcome::NotSent(failure); count],

@@ -77,9 +77,15 @@ impl Pipeline {
             return Err(not_found(id));
         }
         let mut was_held = false;
-        for _ in 0..DECISIONS_MAX {
+        let mut decisions = 0;
+        loop {
             let now = self.parts.clock.now();
             let Some(event) = withdrawal(&record, &self.parts.rules.keeping, now) else { break };
+            if decisions == DECISIONS_MAX {
+                let detail = format!("message {id} changes all the time; try again");
+                return Err(Problem::new(Code::Busy, detail).about(id));
+            }
+            decisions += 1;
             was_held = record.stage == Stage::Held;
             match self.change_as_it_is(record, event).await? {
                 Ok(changed) => {
@@ -326,5 +332,9 @@ fn internal(error: impl std::fmt::Display) -> Problem {
 }
 
 fn refused(error: ChangeError) -> Problem {
-    Problem::new(Code::Internal, error.to_string())
+    let code = match &error {
+        ChangeError::Commit(CommitError::StorageFull) => Code::StorageLow,
+        _ => Code::Internal,
+    };
+    Problem::new(code, error.to_string())
 }

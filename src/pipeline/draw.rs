@@ -1,30 +1,59 @@
 //! The waveform of an accepted clip: drawn beside its delivery and written down when that is over,
-//! so that it is never in the way. While the process is busy clips stay undrawn.
+//! so that it is never in the way. One clip is drawn at a time, at a small share of a core; while
+//! more come than that can draw, the others stay undrawn.
 
 use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Mutex, Semaphore};
+use tokio::time::Instant;
 
 use super::{HeldClip, Pipeline};
 use crate::actors::DrawClip;
 use crate::domain::{Event, Record};
 use crate::ledger::change;
 
-/// Requests under way above which the cores are wanted for other things.
-const REQUESTS_MAX: usize = 8;
+/// Clips that may wait for their turn. Each stays in memory meanwhile, within the budget.
+const WAITING_MAX: usize = 16;
+/// A turn ends after this many times what its clip took. The time is taken with everything that
+/// held the clip up, so that a busy machine draws less.
+const PAUSE_FACTOR: u32 = 19;
 
-/// Draws the clip of a message that has just been accepted, in a task of its own. The clip stays in
-/// memory for that, within its budget: one clip at a time. One that is in the spool stays undrawn:
-/// memory is short.
+/// Where clips are drawn.
+pub(super) struct Easel {
+    places: Arc<Semaphore>,
+    turn: Arc<Mutex<()>>,
+}
+
+impl Easel {
+    /// One that draws, or one that leaves every clip undrawn.
+    pub(super) fn new(draws: bool) -> Easel {
+        let places = if draws { WAITING_MAX } else { 0 };
+        Easel { places: Arc::new(Semaphore::new(places)), turn: Arc::default() }
+    }
+}
+
+/// Draws the clip of a message that has just been accepted, in a task of its own. One that is in
+/// the spool stays undrawn: memory is short.
 pub(super) fn draw(pipeline: &Arc<Pipeline>, record: &Record, clip: Option<&HeldClip>) {
-    let Some(clip) = clip.cloned() else { return };
-    let admission = pipeline.admission();
-    if admission.requests_in_flight() > REQUESTS_MAX || admission.drain().is_draining() {
+    let Some(clip) = clip else { return };
+    if pipeline.parts.admission.drain().is_draining() {
         return;
     }
-    let (pipeline, id, media) = (Arc::clone(pipeline), record.id, record.media.clone());
+    let Ok(place) = Arc::clone(&pipeline.easel.places).try_acquire_owned() else { return };
+    let (clip, media, id) = (clip.clone(), record.media.clone(), record.id);
+    let pipeline = Arc::clone(pipeline);
     actix::spawn(async move {
+        let turn = Arc::clone(&pipeline.easel.turn).lock_owned().await;
+        let started = Instant::now();
         let order = DrawClip { clip: clip.bytes.clone(), media };
         let drawn = pipeline.parts.actors.validator.send(order).await;
-        drop(clip);
+        drop((clip, place));
+        let pause: Duration = started.elapsed().saturating_mul(PAUSE_FACTOR);
+        actix::spawn(async move {
+            tokio::time::sleep(pause).await;
+            drop(turn);
+        });
         let Ok(Some(waveform)) = drawn else { return };
         if let Some(mut shown) = pipeline.board.follow(id) {
             // Over, or the drive has ended: either way nobody is kept waiting any more.

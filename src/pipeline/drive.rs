@@ -59,6 +59,8 @@ pub(super) struct Drive {
     pub(super) permit: Option<OwnedSemaphorePermit>,
     /// The sender was told that nothing is promised, because the ledger had no room.
     pub(super) disowned: bool,
+    /// It offers to go along with the head of its lane.
+    pub(super) offered: bool,
     /// Posts by itself, because a call for several messages was refused.
     pub(super) apart: bool,
     /// The pause until this time is over, whatever the wall clock says: it was waited for.
@@ -132,6 +134,7 @@ impl Drive {
             sender,
             permit: None,
             disowned: false,
+            offered: false,
             apart: false,
             waited_until: UnixMs(0),
             nudge,
@@ -228,8 +231,8 @@ impl Drive {
             let (now, asked) = (self.now(), Instant::now());
             let ledger = &*self.pipeline.parts.ledger;
             let keeping = self.pipeline.parts.rules.keeping;
-            // A sender who still waits is told of the failure, and can send the clip again.
-            let told_later = self.sender.is_none();
+            // A sender who waits, or was told that nothing is promised, can send the clip again.
+            let told_later = self.sender.is_none() && !self.disowned;
             let decide = |record: &Record| {
                 let event = event(record);
                 let kept = keeping.clip_of_failed(record, &event, now).filter(|_| told_later);
@@ -303,6 +306,9 @@ impl Drive {
             // The tries of the wait are used up, or the next one lies after it.
             self.promise().await?;
         }
+        if self.disowned {
+            return Ok(());
+        }
         if pause > PARK_AFTER && self.may_sleep() {
             return Err(Stop::Parked(Until::Time(at)));
         }
@@ -322,7 +328,8 @@ impl Drive {
     /// Whether nothing but the ledger is needed to go on later.
     pub(super) fn may_sleep(&self) -> bool {
         let draining = self.pipeline.parts.admission.drain().is_draining();
-        self.sender.is_none() && self.record.clip == ClipPlace::Spooled && !draining
+        let kept = self.record.clip == ClipPlace::Spooled && !self.disowned;
+        self.sender.is_none() && kept && !draining
     }
 
     /// Leaves its place to others. A turn that came in the meantime wakes it at once.

@@ -61,6 +61,7 @@ use crate::settings::OnUnknown;
 use crate::spool::Spool;
 use crate::telemetry::Metrics;
 use clip::HeldClip;
+use draw::Easel;
 use lanes::Lanes;
 use parking::Parked;
 
@@ -84,6 +85,8 @@ pub struct DriveRules {
     pub keeping: Keeping,
     /// New messages are refused while a purge is this much late.
     pub backpressure_seconds: u64,
+    /// Whether accepted clips are drawn.
+    pub waveforms: bool,
 }
 
 /// Everything the pipeline works with.
@@ -114,6 +117,7 @@ pub struct Pipeline {
     board: Board,
     lanes: Lanes,
     parked: Parked,
+    easel: Easel,
     engine: Engine,
     /// When the next message is let in although purges are late; 0 while they are not.
     probe_at_ms: AtomicI64,
@@ -133,8 +137,10 @@ pub enum Answer {
 impl Pipeline {
     /// A pipeline whose tasks run on `engine`.
     pub fn new(parts: Parts, engine: Engine) -> Arc<Pipeline> {
+        let easel = Easel::new(parts.rules.waveforms);
         Arc::new(Pipeline {
             parts,
+            easel,
             board: Board::default(),
             lanes: Lanes::default(),
             parked: Parked::default(),

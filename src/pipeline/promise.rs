@@ -57,6 +57,11 @@ impl Drive {
         if self.has_intent(Step::Post) || self.record.post_in_doubt {
             return;
         }
+        // One that offers to go along must not be taken along any more; one that is taken along is
+        // decided by what comes of it.
+        if self.offered && !self.seat.take_back() {
+            return;
+        }
         if let Some(sender) = self.sender.take() {
             self.disowned = true;
             let problem = Problem::new(Code::StorageLow, DISK_FULL).about(self.record.id);

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use super::Pipeline;
 use super::lanes::Seat;
 use super::parking::Until;
-use crate::domain::{ClipPlace, MessageId, Record, UnixMs, recover};
-use crate::ledger::{ChangeError, change};
+use crate::domain::{ClipPlace, Event, MessageId, Record, UnixMs, recover};
+use crate::ledger::{ChangeError, DueCopy, change};
 use crate::spool::SpoolError;
 
 /// Records read from the ledger at once.
@@ -49,7 +49,8 @@ impl Pipeline {
             for mut record in page {
                 let now = self.parts.clock.now();
                 let keeping = &self.parts.rules.keeping;
-                let events = recover(&record, self.parts.planner.origin(), keeping, now);
+                let lost = self.parts.planner.lost(&record);
+                let events = recover(&record, &lost, keeping, now);
                 if !events.is_empty() {
                     change(&*self.parts.ledger, &mut record, &events, now).await?;
                     events.iter().for_each(|event| self.parts.metrics.happened(event));
@@ -66,6 +67,7 @@ impl Pipeline {
                 queue.push((record.id, seat, at));
             }
         }
+        self.pull_in_purges().await?;
         let recovered =
             Recovered { unfinished: queue.len(), spool_strays: self.delete_strays(&kept).await? };
         let now = self.parts.clock.now();
@@ -98,6 +100,44 @@ impl Pipeline {
         }
         *strays = found;
         Ok(removed)
+    }
+
+    /// A clock that was ahead and has been corrected leaves purges that lie too far in the future:
+    /// messages posted by it are purged as if they had been posted now. Tells how many.
+    pub async fn pull_in_purges(&self) -> Result<usize, RecoveryError> {
+        let (now, keeping) = (self.parts.clock.now(), &self.parts.rules.keeping);
+        let due_at = keeping.due_at(now, false);
+        // Nothing that was posted by now is due later than this.
+        let id = MessageId::from_bytes([0xff; 16]);
+        let mut after = DueCopy { at: due_at, id, ordinal: u32::MAX };
+        let mut pulled_in = 0;
+        loop {
+            let page = self.parts.ledger.due_copies(Some(after), PAGE).await;
+            let page = page.map_err(ChangeError::from)?;
+            let Some(last) = page.last() else { return Ok(pulled_in) };
+            after = *last;
+            let mut ids: Vec<MessageId> = page.iter().map(|due| due.id).collect();
+            ids.dedup();
+            for id in ids {
+                pulled_in += usize::from(self.pull_in(id, due_at, now).await?);
+            }
+        }
+    }
+
+    async fn pull_in(
+        &self,
+        id: MessageId,
+        due_at: UnixMs,
+        now: UnixMs,
+    ) -> Result<bool, RecoveryError> {
+        let found = self.parts.ledger.find(id).await.map_err(ChangeError::from)?;
+        let Some(mut record) = found.filter(|record| record.posted_at > Some(now)) else {
+            return Ok(false);
+        };
+        let event = Event::PurgeHastened { due_at };
+        change(&*self.parts.ledger, &mut record, std::slice::from_ref(&event), now).await?;
+        self.changed(&record, &event);
+        Ok(true)
     }
 
     async fn delete_strays(&self, kept: &HashSet<MessageId>) -> Result<usize, RecoveryError> {

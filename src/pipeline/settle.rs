@@ -12,7 +12,7 @@ use super::drive::{Drive, Stop, draining};
 use super::parking::{PARK_AFTER, Until};
 use crate::actors::{AskError, LookUpPost, UploadClip};
 use crate::domain::{
-    ClipPlace, Code, Ending, Event, Failure, Found, Intent, Origin, Outcome, Retry, Step, UnixMs,
+    ClipPlace, Code, Ending, Event, Failure, Found, Intent, Outcome, Posted, Retry, Step, UnixMs,
 };
 use crate::settings::OnUnknown;
 use crate::spool::SpoolError;
@@ -61,10 +61,10 @@ impl Drive {
             }
             Outcome::Refused(failure) | Outcome::NotSent(failure) => self.deferred(failure).await,
             Outcome::Unknown(failure) => {
-                let Origin { host, client } = self.pipeline.parts.planner.origin().clone();
+                let copies = self.pipeline.parts.planner.lost(&self.record);
                 let next_attempt_at = self.next_attempt_at(failure.retry);
                 let code = failure.code;
-                self.commit(Event::UploadLost { code, host, client, next_attempt_at }).await
+                self.commit(Event::UploadLost { code, copies, next_attempt_at }).await
             }
         }
     }
@@ -108,7 +108,7 @@ impl Drive {
         let messenger = self.pipeline.parts.actors.messenger.clone();
         let found = self.patiently(async move { messenger.ask(order, permit).await }).await?;
         match found.unwrap_or(Found::CannotTell) {
-            Found::Yes(message_id) => self.posted(message_id).await,
+            Found::Yes(posted) => self.posted(posted).await,
             Found::No => self.commit(Event::PostDisproved).await,
             // The clip went with the process that held it, and nobody was told a 2xx: repeating
             // could double what the sender will send again.
@@ -160,12 +160,9 @@ impl Drive {
     }
 
     /// Commits what the post came to.
-    pub(super) async fn post_came_to(
-        &mut self,
-        outcome: Outcome<Option<String>>,
-    ) -> Result<(), Stop> {
+    pub(super) async fn post_came_to(&mut self, outcome: Outcome<Posted>) -> Result<(), Stop> {
         match outcome {
-            Outcome::Done(message_id) => self.posted(message_id).await,
+            Outcome::Done(posted) => self.posted(posted).await,
             Outcome::Refused(failure) | Outcome::NotSent(failure) => self.deferred(failure).await,
             Outcome::Unknown(failure) => {
                 let next_attempt_at = self.next_attempt_at(failure.retry);
@@ -174,13 +171,13 @@ impl Drive {
         }
     }
 
-    async fn posted(&mut self, message_id: Option<String>) -> Result<(), Stop> {
+    async fn posted(&mut self, posted: Posted) -> Result<(), Stop> {
         let keeping = self.pipeline.parts.rules.keeping;
         let now = self.now();
         let retention = self.pipeline.parts.planner.retains();
         // A withdrawal may have come while the post was on the wire: the record at the commit says.
         self.commit_by(|record| Event::Posted {
-            message_id: message_id.clone(),
+            posted: posted.clone(),
             due_at: keeping.due_at(now, record.withdrawn),
             retention,
         })

@@ -2,7 +2,7 @@
 //!
 //! Tests assert on it, the page shows it. Times are Unix milliseconds here, RFC 3339 in JSON.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use bytes::Bytes;
 use serde::{Serialize, Serializer};
@@ -49,7 +49,7 @@ pub struct Post {
     pub conversation_id: String,
     /// Who sent it there.
     pub sender_id: String,
-    /// The clip.
+    /// The clip; of an open message, the id its sender gave it.
     pub media_id: String,
     /// The text beside it.
     pub transcript: String,
@@ -108,6 +108,8 @@ pub struct Account {
     upload_bytes: u64,
     deleted: usize,
     posts_repeated: usize,
+    /// Ids that senders gave to messages whose media lie elsewhere.
+    open_posts: HashSet<String>,
     tokens_issued: u64,
 }
 
@@ -200,11 +202,14 @@ impl Account {
     }
 
     pub(super) fn record_post(&mut self, post: Post) {
-        if let Some(upload) = self.upload_mut(&post.media_id) {
-            upload.posts += 1;
-            let repeated = upload.posts > 1;
-            self.posts_repeated += usize::from(repeated);
-        }
+        let repeated = match self.upload_mut(&post.media_id) {
+            Some(upload) => {
+                upload.posts += 1;
+                upload.posts > 1
+            }
+            None => !self.open_posts.insert(post.media_id.clone()),
+        };
+        self.posts_repeated += usize::from(repeated);
         self.posts.push(post);
     }
 

@@ -9,8 +9,10 @@ use ring::hmac;
 use serde::{Deserialize, Serialize};
 
 use super::account::Account;
+use super::cached_media::{self, CachedMedia};
 use super::faults::{Faults, Moment};
 use super::oauth::{self, Tokens};
+use super::open_messages::{self, OpenConversations};
 use super::rate::{RateCount, RateLimit, RateLimits};
 use super::rule::{FaultError, FaultRule, Outage};
 use super::settings::{MediaIds, SandboxSettings};
@@ -18,7 +20,7 @@ use super::wire::{Arrival, Problem, Reply, Request};
 
 /// The calls of the contract.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub enum Endpoint {
     /// `POST /oauth/token`
     Token,
@@ -30,6 +32,16 @@ pub enum Endpoint {
     Retention,
     /// `DELETE /api/v2/media/attachments/{mediaId}`
     Delete,
+    /// `POST /api/v2/conversations/messages/{integrationId}/inbound/open/message`
+    InboundMessage,
+    /// `GET /api/v2/conversations/messages/{conversationId}`
+    Conversation,
+    /// `GET /api/v2/conversations/messages/{conversationId}/messages/{messageId}`
+    Message,
+    /// `GET /api/v2/conversations/messages/cachedmedia`
+    CachedMedia,
+    /// `DELETE /api/v2/conversations/messages/cachedmedia/{id}`
+    CachedMediaDelete,
 }
 
 impl Endpoint {
@@ -41,6 +53,11 @@ impl Endpoint {
             Endpoint::Post => "post",
             Endpoint::Retention => "retention",
             Endpoint::Delete => "delete",
+            Endpoint::InboundMessage => "inbound-message",
+            Endpoint::Conversation => "conversation",
+            Endpoint::Message => "message",
+            Endpoint::CachedMedia => "cached-media",
+            Endpoint::CachedMediaDelete => "cached-media-delete",
         }
     }
 
@@ -52,6 +69,15 @@ impl Endpoint {
             ("POST", "/oauth/token") => Some((Endpoint::Token, "")),
             ("POST", "/api/v2/media/attachments/upload") => Some((Endpoint::Upload, "")),
             ("POST", "/api/v2/conversations/messages") => Some((Endpoint::Post, "")),
+            ("POST", _) if open_messages::is_inbound(path) => Some((Endpoint::InboundMessage, "")),
+            ("GET", cached_media::PATH) => Some((Endpoint::CachedMedia, "")),
+            ("GET", _) => match open_messages::reads_conversation(path)? {
+                true => Some((Endpoint::Conversation, "")),
+                false => Some((Endpoint::Message, "")),
+            },
+            ("DELETE", _) if path.starts_with(cached_media::PATH) => {
+                Some((Endpoint::CachedMediaDelete, ""))
+            }
             ("POST", _) => path
                 .strip_prefix("/api/v2/media/recordings/")
                 .and_then(|rest| rest.strip_suffix("/retention"))
@@ -86,6 +112,8 @@ pub struct Sandbox {
     pub(super) account: Account,
     pub(super) closed_conversations: HashSet<String>,
     pub(super) post_calls: u64,
+    pub(super) open: OpenConversations,
+    pub(super) cached_media: CachedMedia,
     pub(super) tokens: Tokens,
     pub(super) faults: Faults,
     ids: StdRng,
@@ -108,6 +136,8 @@ impl Sandbox {
             account: Account::default(),
             closed_conversations: HashSet::new(),
             post_calls: 0,
+            open: OpenConversations::default(),
+            cached_media: CachedMedia::default(),
             tokens: Tokens::default(),
             faults: Faults::new(settings.seed),
             rate: RateLimits::new(settings.calls_per_minute),
@@ -206,6 +236,8 @@ impl Sandbox {
         self.account = Account::default();
         self.closed_conversations.clear();
         self.post_calls = 0;
+        self.open = OpenConversations::default();
+        self.cached_media = CachedMedia::default();
         self.tokens = Tokens::default();
         self.rate = RateLimits::new(self.settings.calls_per_minute);
         self.clear_faults();
@@ -248,6 +280,13 @@ impl Sandbox {
             Endpoint::Post => self.admit(call).and_then(|()| self.post(call)),
             Endpoint::Retention => self.admit(call).and_then(|()| self.retain(call)),
             Endpoint::Delete => self.admit(call).and_then(|()| self.delete(call)),
+            Endpoint::InboundMessage => self.admit(call).and_then(|()| self.inbound_message(call)),
+            Endpoint::Conversation => self.admit(call).and_then(|()| self.conversation(call)),
+            Endpoint::Message => self.admit(call).and_then(|()| self.open_message(call)),
+            Endpoint::CachedMedia => self.admit(call).map(|()| self.list_cached_media(call)),
+            Endpoint::CachedMediaDelete => {
+                self.admit(call).and_then(|()| self.delete_cached_media(call))
+            }
         };
         answer.unwrap_or_else(|problem| problem.into_reply(&call.correlation_id))
     }

@@ -1,8 +1,8 @@
 //! The stand-in for Genesys Cloud that the demo, the tests and the benches talk to.
 //!
-//! It serves the `media-api` contract to the letter, keeps an account of all that reached it, and
-//! fails on request: late, slowly, with a status, with a connection cut before or after the effect,
-//! or not there at all.
+//! It serves the `media-api` contract and Open Messaging to the letter, keeps an account of all
+//! that reached it, and fails on request: late, slowly, with a status, with a connection cut before
+//! or after the effect, or not there at all.
 //!
 //! A pure core, `Sandbox::handle(request, now_ms) -> Reply`, reads no clock and opens no socket, so
 //! that a simulation can call it in memory; `SandboxServer` puts it behind HTTP.
@@ -11,11 +11,13 @@
 //! each for itself: sharing types would let both agree on a wrong wire.
 //!
 //! - `wire`: a request, a reply, how a reply is delivered; Genesys' error body
-//! - `core`: state and dispatch · `oauth`, `media`, `messages`: the endpoints · `audio`: `mediaUrl`
+//! - `core`: state and dispatch · `oauth`, `media`, `messages`: media-api · `audio`: `mediaUrl`
+//! - `open_messages`, `cached_media`: open messaging
 //! - `rule`, `faults`: seeded trouble · `rate`: limits by window · `account`: what happened
 //! - `shell`: the HTTP server · `page`: the page to watch conversations and hear clips
 mod account;
 mod audio;
+mod cached_media;
 mod control;
 mod core;
 mod faults;
@@ -23,6 +25,7 @@ mod media;
 mod messages;
 mod multipart;
 mod oauth;
+mod open_messages;
 mod page;
 mod rate;
 mod rule;
@@ -31,6 +34,7 @@ mod shell;
 mod wire;
 
 pub use account::{Account, Post, Retention, Summary, Upload};
+pub use cached_media::CachedItem;
 pub use core::{Endpoint, Sandbox};
 pub use rate::RateLimit;
 pub use rule::{Cut, FaultAction, FaultError, FaultRule, Latency, Outage, Target};

@@ -32,6 +32,8 @@ pub struct SandboxSettings {
     pub calls_per_minute: u32,
     /// What `mediaId`s look like.
     pub media_ids: MediaIds,
+    /// The one Open Messaging integration.
+    pub integration_id: String,
     /// HTTP worker threads, at least 1.
     pub workers: usize,
 }
@@ -61,6 +63,7 @@ impl Default for SandboxSettings {
             keep_hash: true,
             calls_per_minute: 0,
             media_ids: MediaIds::Hex,
+            integration_id: "0be11e55-0000-4000-8000-000000000001".to_owned(),
             workers: 1,
         }
     }

@@ -1,5 +1,7 @@
 //! Section `genesys`: the organisation behind the gateway, and the pace of calls to it.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Deserializer};
 
 use super::check::Check;
@@ -34,6 +36,8 @@ pub struct Genesys {
     pub posts_max: usize,
     /// What only the route `media-api` knows.
     pub media_api: MediaApi,
+    /// What only the route `open-messaging` knows.
+    pub open_messaging: OpenMessaging,
 }
 
 /// Section `genesys.media_api`.
@@ -43,6 +47,18 @@ pub struct MediaApi {
     /// How the clip travels in the upload call.
     #[serde(deserialize_with = "parse::text")]
     pub upload_body: UploadBody,
+}
+
+/// Section `genesys.open_messaging`.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OpenMessaging {
+    /// The id of the Open Messaging integration.
+    pub integration_id: String,
+    /// How long the clip is served after the post.
+    pub serve_seconds: u64,
+    /// Where the served clips lie.
+    pub files_dir: PathBuf,
 }
 
 parse::words! {
@@ -84,6 +100,27 @@ impl Genesys {
         check.range("genesys.connections_max", self.connections_max, 1..=4_096);
         check.range("genesys.uploads_max", self.uploads_max, 1..=1_024);
         check.range("genesys.posts_max", self.posts_max, 1..=1_024);
+        self.open_messaging.check(check, self.route);
+    }
+}
+
+impl OpenMessaging {
+    fn check(&self, check: &mut Check, route: Option<RouteName>) {
+        const SERVE: &str = "genesys.open_messaging.serve_seconds";
+        check.range(SERVE, self.serve_seconds, 60..=31_536_000);
+        let id = &self.integration_id;
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+        if !id.bytes().all(plain) || id.len() > 64 {
+            let problem = format!("is {id:?}, which is not an id such as Genesys gives");
+            check.problem("genesys.open_messaging.integration_id", problem);
+        } else if id.is_empty() && route == Some(RouteName::OpenMessaging) {
+            let problem = "is empty; the route open-messaging posts to an integration";
+            check.problem("genesys.open_messaging.integration_id", problem);
+        }
+        if self.files_dir.as_os_str().is_empty() {
+            let problem = "is empty; it must name a directory";
+            check.problem("genesys.open_messaging.files_dir", problem);
+        }
     }
 }
 
@@ -105,7 +142,7 @@ fn base_url(replacement: Option<&str>, host: &str, domain: &str) -> String {
     }
 }
 
-fn check_url(check: &mut Check, key: &'static str, url: Option<&str>) {
+pub(super) fn check_url(check: &mut Check, key: &'static str, url: Option<&str>) {
     let Some(url) = url else { return };
     // A user name or password in the URL is refused too, so the URL is not repeated then.
     if url.contains('@') {

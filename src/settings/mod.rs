@@ -28,6 +28,7 @@ mod live_secret;
 mod log;
 mod memory;
 mod parse;
+mod public;
 mod purge;
 mod quota;
 mod secret;
@@ -44,13 +45,14 @@ pub use credentials::{AccessSecrets, Credentials};
 pub use delivery::{Delivery, OnUnknown};
 pub use environment::Environment;
 pub use error::{Problem, SettingsError, Warning};
-pub use genesys::{Genesys, MediaApi, UploadBody};
+pub use genesys::{Genesys, MediaApi, OpenMessaging, UploadBody};
 pub use layers::{Entry, Layers};
 pub use ledger::{Ledger, LedgerUrl};
 pub use limits::Limits;
 pub use live_secret::{LiveSecret, Looked};
 pub use log::{Log, LogFormat};
 pub use memory::Memory;
+pub use public::Public;
 pub use purge::Purge;
 pub use quota::Quota;
 pub use secret::Secret;
@@ -77,6 +79,8 @@ pub struct Settings {
     pub cors: Cors,
     /// Whom it trusts when it calls.
     pub tls: Tls,
+    /// Where others reach it.
+    pub public: Public,
     /// The Genesys Cloud organisation behind it.
     pub genesys: Genesys,
     /// What a clip may be.
@@ -135,6 +139,7 @@ impl Settings {
     pub fn check(&self) -> Result<Vec<Warning>, SettingsError> {
         let mut check = Check::default();
         self.server.check(&mut check);
+        self.public.check(&mut check);
         self.auth.check(&mut check);
         self.quota.check(&mut check);
         self.cors.check(&mut check);
@@ -171,6 +176,10 @@ impl Settings {
         let (server, admin) = (self.server.listen, self.admin.listen);
         if server == admin && server.port() != 0 {
             check.problem("admin.listen", format!("is {admin}, where server.listen already is"));
+        }
+        if self.genesys.route == Some(RouteName::OpenMessaging) && self.public.base_url.is_none() {
+            let problem = "is empty; the route open-messaging serves clips from there";
+            check.problem("public.base_url", problem);
         }
         let clip = ("limits.bytes_max", self.limits.bytes_max);
         check.ordered(clip, ("memory.read_back_bytes_max", self.memory.read_back_bytes_max));

@@ -35,11 +35,21 @@ pub enum Call {
     Retention,
     /// An upload is deleted.
     Delete,
+    /// What Genesys keeps of a hosted file is listed.
+    CachedMedia,
 }
 
 impl Call {
-    const ALL: [Call; 6] =
-        [Call::Token, Call::Upload, Call::Post, Call::LookUp, Call::Retention, Call::Delete];
+    /// Every call.
+    pub const ALL: [Call; 7] = [
+        Call::Token,
+        Call::Upload,
+        Call::Post,
+        Call::LookUp,
+        Call::Retention,
+        Call::Delete,
+        Call::CachedMedia,
+    ];
 
     fn as_str(self) -> &'static str {
         match self {
@@ -49,6 +59,7 @@ impl Call {
             Call::LookUp => "look-up",
             Call::Retention => "retention",
             Call::Delete => "delete",
+            Call::CachedMedia => "cached-media",
         }
     }
 }

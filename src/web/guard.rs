@@ -12,7 +12,9 @@ use actix_web::{HttpMessage, HttpRequest, HttpResponse};
 
 use super::client_address::client_address;
 use super::upload::has_body;
-use super::{OPEN_PATHS, PROBE_PATHS, Site, answers, cors, headers, linger, problem, quota};
+use super::{
+    OPEN_PATHS, PROBE_PATHS, SIGNED_PATHS, Site, answers, cors, headers, linger, problem, quota,
+};
 use crate::access::{Caller, Denied, Shown, Standing};
 use crate::domain::{Code, Problem};
 
@@ -38,7 +40,8 @@ async fn pass(
     next: Next<BoxBody>,
     site: &Site,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
-    if PROBE_PATHS.contains(&request.path()) {
+    let signed = request.path().starts_with(SIGNED_PATHS);
+    if signed || PROBE_PATHS.contains(&request.path()) {
         return next.call(request).await;
     }
     let mut standing = None;

@@ -13,6 +13,7 @@ mod guard;
 mod headers;
 mod health;
 mod linger;
+mod media;
 mod messages;
 mod openapi;
 mod orders;
@@ -32,10 +33,13 @@ pub use server::{Listeners, ServerRules, Servers};
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::web::{ServiceConfig, delete, get, post, resource};
+use actix_web::web::{ServiceConfig, delete, get, head, post, resource};
+
+use tokio::sync::Semaphore;
 
 use crate::access::{Access, OperatorKey, Quotas};
 use crate::domain::{AudioLimits, RouteName};
+use crate::hosted::Hosted;
 use crate::ledger::AuditLog;
 use crate::pipeline::Pipeline;
 
@@ -63,6 +67,21 @@ pub struct Site {
     pub converts: bool,
     /// How patient the gateway is with senders.
     pub patience: PatienceRules,
+    /// The media host, where the route has one.
+    pub media: Option<MediaHost>,
+}
+
+/// The media host behind HTTP.
+pub struct MediaHost {
+    hosted: Hosted,
+    reads: Semaphore,
+}
+
+impl MediaHost {
+    /// A host of these files.
+    pub fn new(hosted: Hosted) -> MediaHost {
+        MediaHost { hosted, reads: Semaphore::new(media::READS_MAX) }
+    }
 }
 
 /// How long senders may take, and may be left waiting.
@@ -82,6 +101,8 @@ pub struct PatienceRules {
 
 /// Paths of the public listener that tell everyone the same; all others ask who is there.
 const OPEN_PATHS: [&str; 4] = ["/v1/limits", "/openapi.json", "/livez", "/readyz"];
+/// What the addresses begin with that are signed themselves: who has one may listen.
+const SIGNED_PATHS: &str = "/media/";
 /// Paths for probers, who have no key and no quota.
 const PROBE_PATHS: [&str; 2] = ["/livez", "/readyz"];
 
@@ -103,6 +124,12 @@ fn public(routes: &mut ServiceConfig) {
         )
         .service(read_only("/v1/limits").route(get().to(messages::limits)))
         .service(read_only("/openapi.json").route(get().to(openapi::document)))
+        // Genesys and agents' browsers
+        .service(
+            read_only("/media/{segment}")
+                .route(get().to(media::serve))
+                .route(head().to(media::serve)),
+        )
         // probers
         .service(read_only("/livez").route(get().to(health::live)))
         .service(read_only("/readyz").route(get().to(health::ready)))

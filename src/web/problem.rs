@@ -43,6 +43,8 @@ const fn row(code: Code) -> Row {
         Code::InvalidField => (400, "A field has a value it must not have", false),
         Code::Unauthorized => (401, "Nobody knows who asks", false),
         Code::Forbidden => (403, "The caller may not do this", false),
+        Code::MediaGone => (410, "The audio is deleted", false),
+        Code::RangeNotSatisfiable => (416, "The range lies outside the audio", false),
         Code::RouteNotFound => (404, "There is nothing at this path", false),
         Code::MessageNotFound => (404, "There is no such voice message", false),
         Code::ConversationNotFound => (404, "Genesys does not know the conversation", false),

@@ -1,5 +1,6 @@
 //! The two listeners.
 
+use std::future::ready;
 use std::io;
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -17,7 +18,7 @@ use rustix::net::sockopt::set_socket_recv_buffer_size;
 use rustix::process::Resource;
 
 use super::places::Places;
-use super::sips::Sips;
+use super::sips::{Bodies, Sips};
 use super::{Site, admin_guard, guard, linger, operators, public};
 
 /// Time an idle connection is kept.
@@ -81,14 +82,14 @@ impl Servers {
                     extensions.insert(connection.valve());
                 })
                 .finish(map_config(app, |()| AppConfig::default()));
-            let places = places.clone();
+            let (bodies, places) = (Bodies::default(), places.clone());
             fn_service(move |stream: TcpStream| {
                 let peer = stream.peer_addr().ok();
                 let place = places.take(peer.map(|peer| peer.ip()));
-                std::future::ready(match place {
-                    Some(place) => Ok((Sips::new(stream, place), Protocol::Http1, peer)),
-                    None => Err(DispatchError::Io(io::ErrorKind::QuotaExceeded.into())),
-                })
+                let refused = || DispatchError::Io(io::ErrorKind::QuotaExceeded.into());
+                let connection = place.map(|place| Sips::new(stream, place, bodies.clone()));
+                let connection = connection.ok_or_else(refused);
+                ready(connection.map(|connection| (connection, Protocol::Http1, peer)))
             })
             .and_then(http)
         };

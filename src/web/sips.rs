@@ -2,7 +2,8 @@
 //!
 //! actix-http reads a connection until it has 128 KiB, however much the handler has still to take;
 //! a sender that is faster than the disk makes that several hundred KiB a connection (measured).
-//! While a handler takes a body, its connection is therefore read only as far as the handler asks.
+//! Where a worker takes many bodies at once, their connections are therefore read only as far as
+//! their handlers ask. A few are read freely: a sip is a system call and a turn of its task more.
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -18,6 +19,18 @@ use super::places::Place;
 /// Bytes of one sip. actix-http starts with 8 KiB and doubles that as soon as less than 1 KiB of it
 /// is left, so this much never makes it grow.
 const SIP_BYTES: usize = 7 * 1024;
+/// Bodies of one worker that are read freely; those that come while so many are under way, in sips.
+const FREE_BODIES_MAX: usize = 48;
+
+/// The bodies that one worker takes at this moment.
+#[derive(Clone, Default)]
+pub(super) struct Bodies(Rc<Cell<usize>>);
+
+impl Bodies {
+    fn are_many(&self) -> bool {
+        self.0.get() >= FREE_BODIES_MAX
+    }
+}
 
 /// A TCP connection whose bytes come in sips.
 pub(super) struct Sips {
@@ -28,15 +41,15 @@ pub(super) struct Sips {
 }
 
 /// Says whether more of a connection may be read. Shared with the handler of its request.
-#[derive(Default)]
 pub(super) struct Valve {
+    bodies: Bodies,
     flow: Cell<Flow>,
     reader: RefCell<Option<Waker>>,
 }
 
 #[derive(Clone, Copy, Default)]
 enum Flow {
-    /// Nobody takes a body: heads, and what a refused sender still sends.
+    /// Nobody takes a body, or one of a few: heads, and what a refused sender still sends.
     #[default]
     Free,
     /// A handler takes a body and has some of it still to use.
@@ -45,13 +58,22 @@ enum Flow {
     Wanted,
 }
 
-/// As long as this lives, its connection is read only as far as is asked.
-pub(super) struct Held(Option<Rc<Valve>>);
+/// A body that is taken. As long as this lives, and unless it is one of a few, its connection is
+/// read only as far as is asked.
+pub(super) struct Held {
+    valve: Option<Rc<Valve>>,
+    in_sips: bool,
+}
 
 impl Valve {
-    /// Holds the connection, where it is one that can be held.
+    /// Counts a body and holds its connection, where it is one that can be held.
     pub(super) fn hold(valve: Option<Rc<Valve>>) -> Held {
-        let held = Held(valve);
+        let in_sips = valve.as_ref().is_some_and(|valve| {
+            let many = valve.bodies.are_many();
+            valve.bodies.0.update(|bodies| bodies + 1);
+            many
+        });
+        let held = Held { valve, in_sips };
         held.set(Flow::Held);
         held
     }
@@ -73,7 +95,9 @@ impl Held {
     }
 
     fn set(&self, flow: Flow) {
-        if let Some(valve) = &self.0 {
+        if let Some(valve) = &self.valve
+            && self.in_sips
+        {
             valve.set(flow);
         }
     }
@@ -82,12 +106,17 @@ impl Held {
 impl Drop for Held {
     fn drop(&mut self) {
         self.set(Flow::Free);
+        if let Some(valve) = &self.valve {
+            valve.bodies.0.update(|bodies| bodies - 1);
+        }
     }
 }
 
 impl Sips {
-    pub(super) fn new(stream: TcpStream, place: Place) -> Sips {
-        Sips { stream, valve: Rc::default(), left: SIP_BYTES, _place: place }
+    /// A connection of the worker that takes `bodies`.
+    pub(super) fn new(stream: TcpStream, place: Place, bodies: Bodies) -> Sips {
+        let valve = Valve { bodies, flow: Cell::default(), reader: RefCell::default() };
+        Sips { stream, valve: Rc::new(valve), left: SIP_BYTES, _place: place }
     }
 
     /// The connection itself.
@@ -107,8 +136,12 @@ impl AsyncRead for Sips {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        let flow = self.valve.flow.get();
+        if matches!(flow, Flow::Free) && !self.valve.bodies.are_many() {
+            return Pin::new(&mut self.stream).poll_read(context, buffer);
+        }
         if self.left == 0 {
-            match self.valve.flow.get() {
+            match flow {
                 Flow::Held => {
                     self.valve.reader.replace(Some(context.waker().clone()));
                     return Poll::Pending;

@@ -8,7 +8,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rusqlite::Connection;
-use voicepost::domain::{CopyState, Event, Principal, Record, Stage, Step, Transcript, UnixMs};
+use voicepost::domain::{
+    CopyState, Event, Posted, Principal, Record, Stage, Step, Transcript, UnixMs,
+};
 use voicepost::ledger::sqlite::{Fatal, SqliteLedger, SqliteOptions};
 use voicepost::ledger::{
     AuditLog, CommitError, Committed, DueCopy, KeyChange, KeyClaim, KeyHolder, Ledger, OpenError,
@@ -74,7 +76,11 @@ fn uploaded() -> Event {
 }
 
 fn posted(due_at: UnixMs) -> Event {
-    Event::Posted { message_id: Some("m-1".to_owned()), due_at, retention: false }
+    Event::Posted {
+        posted: Posted { message_id: Some("m-1".to_owned()), ..Posted::default() },
+        due_at,
+        retention: false,
+    }
 }
 
 #[tokio::test]
@@ -100,6 +106,28 @@ async fn a_message_is_kept_through_its_life_and_over_a_restart() {
     let found = ledger.find(id(1)).await.unwrap().unwrap();
     assert_eq!((found.transcript, found.envelope), (None, None));
     assert_eq!(found.copies[0].state, CopyState::Gone);
+}
+
+#[tokio::test]
+async fn memory_and_file_tell_the_same_of_a_record() {
+    let directory = tempfile::tempdir().unwrap();
+    let options = SqliteOptions { recent_max: 1, ..SqliteOptions::default() };
+    let path = directory.path().join("ledger.sqlite");
+    let ledger = SqliteLedger::open(&path, options, never()).unwrap();
+    let mut first = accept(&ledger, plain(1)).await;
+    happen(&ledger, &mut first, &[uploaded()]).await;
+    // The first one is asked of the file from here on, this one of memory.
+    let second = accept(&ledger, plain(2)).await;
+    let stale = Record { version: 1, ..first.clone() };
+    assert!(one(&ledger, changed(&stale, "posted")).await.is_err());
+    for (record, number) in [(&first, 1), (&second, 2)] {
+        assert_eq!(ledger.find(id(number)).await.unwrap().as_ref(), Some(record));
+    }
+    happen(&ledger, &mut first, &[posted(START), Event::CopyPurged { ordinal: 0 }]).await;
+    assert_eq!(ledger.find(id(1)).await.unwrap().as_ref(), Some(&first));
+    let later = START.plus_seconds(3_600);
+    assert_eq!(ledger.sweep(later, later, 10).await.unwrap(), 1);
+    assert_eq!(ledger.find(id(1)).await.unwrap(), None);
 }
 
 #[tokio::test]

@@ -5,8 +5,8 @@ use proptest::option::of;
 use proptest::prelude::*;
 use proptest::sample::select;
 use voicepost::domain::{
-    Backoff, ClipPlace, Code, CopyState, Ending, Event, Intent, Keeping, NextStep, Record, Retry,
-    Stage, Step, UnixMs, next_step, withdrawal,
+    Backoff, ClipPlace, Code, CopyState, Ending, Event, Intent, Keeping, NewCopy, NextStep, Posted,
+    Record, Retry, Stage, Step, UnixMs, next_step, withdrawal,
 };
 
 use crate::samples::{START, intent, new_copy, plain};
@@ -24,8 +24,7 @@ fn any_event() -> impl Strategy<Value = Event> {
             .prop_map(|(count, post)| Event::Uploaded { copies: vec![new_copy(); count], post }),
         (code(), time()).prop_map(|(code, next_attempt_at)| Event::UploadLost {
             code,
-            host: "api.mypurecloud.com".to_owned(),
-            client: "client-1".to_owned(),
+            copies: vec![NewCopy { state: CopyState::Orphaned, ..new_copy() }],
             next_attempt_at
         }),
         (code(), time())
@@ -34,7 +33,7 @@ fn any_event() -> impl Strategy<Value = Event> {
             .prop_map(|(code, next_attempt_at)| Event::PostLost { code, next_attempt_at }),
         Just(Event::PostDisproved),
         (time(), any::<bool>()).prop_map(|(due_at, retention)| Event::Posted {
-            message_id: None,
+            posted: Posted::default(),
             due_at,
             retention
         }),
@@ -306,8 +305,11 @@ fn a_call_that_came_back_forgets_the_crashes_before_it() {
 
 #[test]
 fn a_retention_call_is_settled_only_where_it_is_owed() {
-    let posted =
-        |retention| Event::Posted { message_id: None, due_at: START.plus_seconds(900), retention };
+    let posted = |retention| Event::Posted {
+        posted: Posted::default(),
+        due_at: START.plus_seconds(900),
+        retention,
+    };
     let settled = Event::RetentionSettled { ordinal: 0, set: true, detail: None };
     let upload = uploaded(Some(intent(Step::Post)));
     let mut asked = after(&[upload.clone(), posted(true)]);

@@ -33,6 +33,7 @@ mod limits;
 mod load;
 mod minting;
 mod ogg_writer;
+mod open_messaging;
 mod operators;
 mod outages;
 mod pace;

@@ -20,6 +20,7 @@ pub fn check(world: &World) -> Vec<String> {
     let uploads = sandbox.account().uploads();
     let mut wrong = Vec::new();
     accepted_is_not_lost(world, &records, posts, &mut wrong);
+    nothing_refused_is_posted(world, &records, &mut wrong);
     doubles_are_marked(world, &records, posts, &mut wrong);
     copies_are_accounted_for(&records, uploads, &mut wrong);
     // Within a process the floor also runs on the steady clock; a new process knows only the wall
@@ -63,6 +64,22 @@ fn accepted_is_not_lost(
             Stage::Accepted | Stage::Uploaded => {
                 wrong.push(format!("message {number} was left {}", record.stage.as_str()));
             }
+        }
+    }
+}
+
+/// Who was told that nothing is promised sends again: what was refused must not be posted as well,
+/// or must say that it may stand twice.
+fn nothing_refused_is_posted(world: &World, records: &[(usize, Record)], wrong: &mut Vec<String>) {
+    if world.plan.moves() {
+        return;
+    }
+    for (number, answer) in &world.senders.lock().unwrap().answers {
+        let Answer::Refused(problem) = answer else { continue };
+        let refused = |record: &Record| Some(record.id) == problem.message_id;
+        let found = records.iter().find(|(_, record)| refused(record));
+        if found.is_some_and(|(_, r)| r.stage == Stage::Sent && !r.possible_duplicate) {
+            wrong.push(format!("message {number} was refused ({}) and sent", problem.code));
         }
     }
 }

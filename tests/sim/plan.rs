@@ -55,6 +55,12 @@ pub struct Plan {
     pub crashes: Vec<Crash>,
     /// Steps of the gateway's wall clock: when, by the senders' time, and by how much.
     pub steps: Vec<ClockStep>,
+    /// Memory for clips; a clip in memory is lost with its process.
+    pub clips_bytes_max: u64,
+    /// The text of a message for whose post the ledger's disk has no room at the first try.
+    pub full_once: Option<&'static str>,
+    /// Commits, of a hundred, for which the ledger's disk has no room.
+    pub full_percent: u64,
     /// What becomes of a post that nobody can look up.
     pub on_unknown: OnUnknown,
     /// Whether an operator, at the end, releases what is held and replays what has failed.
@@ -122,6 +128,9 @@ impl Plan {
             outage: None,
             crashes: Vec::new(),
             steps: Vec::new(),
+            clips_bytes_max: 32 * 1024,
+            full_once: None,
+            full_percent: 0,
             on_unknown: OnUnknown::Repeat,
             operator: false,
             interventions: Vec::new(),
@@ -161,6 +170,8 @@ impl Plan {
         let operator = random.random_bool(0.3);
         let orders = if random.random_bool(0.4) { random.random_range(1..8) } else { 0 };
         let interventions = (0..orders).map(|_| intervention(&mut random, messages)).collect();
+        let full = random.random_bool(0.15);
+        let full_percent = if full { random.random_range(1..15) } else { 0 };
         Plan {
             seed,
             sendings,
@@ -169,6 +180,9 @@ impl Plan {
             outage,
             crashes,
             steps,
+            clips_bytes_max: 32 * 1024,
+            full_once: None,
+            full_percent,
             on_unknown,
             operator,
             interventions,

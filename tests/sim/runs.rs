@@ -2,10 +2,15 @@
 //!
 //! `VOICEPOST_SIM_SEEDS=from..to` chooses the seeds, the last one not included.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 
+use voicepost::domain::{Code, Patience};
+use voicepost::pipeline::Answer;
+use voicepost::sandbox::{Endpoint, FaultAction, FaultRule, Latency};
+
 use crate::checker::check;
-use crate::plan::{Crash, Plan};
+use crate::plan::{ClockStep, Crash, Plan, Sending};
 use crate::process::{self, Ended};
 use crate::world::World;
 
@@ -41,14 +46,15 @@ fn random_trouble_breaks_no_promise() {
     let seeds = seeds();
     let (mut commits, mut calls) = (0, 0);
     for seed in &seeds {
-        let world = live(Plan::random(*seed));
-        let wrong = check(&world);
-        assert!(
-            wrong.is_empty(),
-            "seed {seed}: {wrong:#?}\nrepeat: VOICEPOST_SIM_SEEDS={seed}..{} cargo test --test sim \
+        let repeat = format!(
+            "seed {seed}; repeat: VOICEPOST_SIM_SEEDS={seed}..{} cargo test --test sim \
              random_trouble",
             seed + 1
         );
+        let ended = catch_unwind(AssertUnwindSafe(|| live(Plan::random(*seed))));
+        let world = ended.unwrap_or_else(|_| panic!("a panic, see above: {repeat}"));
+        let wrong = check(&world);
+        assert!(wrong.is_empty(), "{wrong:#?}\n{repeat}");
         commits += world.counters.commits.load(Ordering::Relaxed);
         calls += world.counters.calls.load(Ordering::Relaxed);
     }
@@ -62,4 +68,56 @@ fn the_same_seed_gives_the_same_history() {
         assert!(!first.history().is_empty());
         assert_eq!(first.history(), second.history(), "seed {seed}");
     }
+}
+
+#[test]
+fn a_sender_who_was_told_that_nothing_is_promised_is_not_posted_for() {
+    let mut plan = Plan::calm();
+    plan.sendings.truncate(2);
+    for sending in &mut plan.sendings {
+        sending.patience = Patience { respond_async: false, wait_ms: 20_000 };
+    }
+    // The first holds the lane up; the disk is full when the turn of the second has come.
+    let slow = FaultAction::latency(Latency::Fixed(2_000));
+    plan.faults = vec![FaultRule::new(Endpoint::Post, slow).times(1)];
+    plan.full_once = Some("message 1");
+    plan.clips_bytes_max = 1024 * 1024;
+    let world = live(plan);
+    let answers = world.senders.lock().unwrap().answers.clone();
+    let Answer::Refused(problem) = &answers[&1] else { panic!("{answers:?}") };
+    assert_eq!(problem.code, Code::StorageLow);
+    let sandbox = world.sandbox.lock().unwrap();
+    let posted: Vec<_> = sandbox.account().posts().iter().map(|post| &post.transcript).collect();
+    assert_eq!(posted, ["message 0"]);
+}
+
+#[test]
+fn a_purge_that_is_told_to_pause_pauses() {
+    let mut plan = Plan::calm();
+    plan.sendings.truncate(1);
+    let pause = FaultAction::status(429).retry_after("0");
+    plan.faults = vec![FaultRule::new(Endpoint::Delete, pause).times(20)];
+    let world = live(plan);
+    let sandbox = world.sandbox.lock().unwrap();
+    let (post, upload) = (&sandbox.account().posts()[0], &sandbox.account().uploads()[0]);
+    let late_ms = upload.deleted_at_ms.unwrap() - post.arrived_at_ms - 60_000;
+    assert!((20_000..30_000).contains(&late_ms), "{late_ms} ms after it was due");
+}
+
+#[test]
+fn a_clock_that_was_ahead_delays_no_purge_beyond_the_next_start() {
+    let mut plan = Plan::calm();
+    plan.sendings.truncate(1);
+    // An hour ahead while the message is posted; corrected before the process that comes next.
+    plan.steps = vec![
+        ClockStep { at_ms: 0, by_ms: 3_600_000 },
+        ClockStep { at_ms: 20_000, by_ms: -3_600_000 },
+    ];
+    plan.sendings.push(Sending { at_ms: 30_000, ..plan.sendings[0].clone() });
+    plan.crashes = vec![Crash::Call { number: 5, effect: false }];
+    let world = live(plan);
+    let sandbox = world.sandbox.lock().unwrap();
+    let (post, upload) = (&sandbox.account().posts()[0], &sandbox.account().uploads()[0]);
+    let kept_ms = upload.deleted_at_ms.unwrap() - post.arrived_at_ms;
+    assert!(kept_ms < 180_000, "deleted after {kept_ms} ms");
 }

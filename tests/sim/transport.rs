@@ -82,7 +82,14 @@ impl SandboxTransport {
         let retry_after_ms = retry_after.and_then(|value| parse_retry_after(value, now));
         if reply.status == 429 && name != CallName::Token {
             let until_ms = now.0 + i64::try_from(retry_after_ms.unwrap_or(0)).unwrap();
-            self.closed_until_ms.borrow_mut().insert(name, until_ms);
+            let mut closed_until_ms = self.closed_until_ms.borrow_mut();
+            // The client's budget is used up: nobody may call, not only this endpoint.
+            let of_the_client = reply.body.windows(18).any(|part| part == b"client.credentials");
+            for closed in CallName::ALL {
+                if closed == name || (of_the_client && closed != CallName::Token) {
+                    closed_until_ms.insert(closed, until_ms);
+                }
+            }
         }
         Answer {
             status: reply.status,
@@ -101,6 +108,7 @@ impl Transport for SandboxTransport {
 
 fn request(call: &Call) -> Request {
     let method = match call.method {
+        Method::Get => "GET",
         Method::Post => "POST",
         Method::Delete => "DELETE",
     };

@@ -7,6 +7,8 @@ use std::sync::{Arc, Mutex};
 use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
 use tokio::sync::watch;
 use voicepost::domain::{MessageId, Principal, Record, UnixMs};
 use voicepost::ledger::sqlite::SqliteLedger;
@@ -46,6 +48,8 @@ pub struct Counters {
     pub commits: AtomicU64,
     pub calls: AtomicU64,
     pub calls_through_closed_gate: AtomicU64,
+    /// Whether the process has settled what the last one left.
+    pub started: AtomicBool,
     /// Whether the operator has been here.
     pub operated: AtomicBool,
 }
@@ -110,6 +114,28 @@ pub struct MortalLedger {
     pub counters: Arc<Counters>,
     pub crash: Option<Crash>,
     pub died: watch::Sender<bool>,
+    pub seed: u64,
+    pub full_percent: u64,
+    pub full_once: Mutex<Option<&'static str>>,
+}
+
+impl MortalLedger {
+    /// Whether the disk has no room for this commit. A start that cannot write does not come to be.
+    fn is_full(&self, number: u64, transitions: &[Transition]) -> bool {
+        let mut once = self.full_once.lock().unwrap();
+        let met = |transition: &Transition| {
+            let transcript = transition.record.transcript.as_ref();
+            transition.event == "post-intended"
+                && once.is_some_and(|text| transcript.is_some_and(|t| t.text == text))
+        };
+        if transitions.iter().any(met) {
+            *once = None;
+            return true;
+        }
+        let mut chance = StdRng::seed_from_u64(self.seed.wrapping_mul(1_000_003) ^ number);
+        let started = self.counters.started.load(Ordering::Relaxed);
+        started && chance.random_range(0..100) < self.full_percent
+    }
 }
 
 impl Ledger for MortalLedger {
@@ -126,6 +152,9 @@ impl Ledger for MortalLedger {
                 }
                 self.died.send_replace(true);
                 std::future::pending().boxed()
+            }
+            _ if self.is_full(number, &transitions) => {
+                std::future::ready(Err(CommitError::StorageFull)).boxed()
             }
             _ => self.inner.commit(transitions),
         }

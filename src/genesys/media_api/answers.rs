@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::super::transport::{Answer, Called};
 use super::UploadedMedia;
-use crate::domain::{Code, Failure, Outcome, PurgeOutcome, Retry};
+use crate::domain::{Code, Failure, Outcome, Posted, PurgeOutcome, Retry};
 
 #[derive(Deserialize)]
 struct PostAnswer {
@@ -77,7 +77,7 @@ pub(super) fn post(
     called: Called,
     conversation_id: &str,
     batch_len: usize,
-) -> Outcome<Vec<Option<String>>> {
+) -> Outcome<Vec<Posted>> {
     let answer = match called {
         Called::NotSent(failure) => return Outcome::NotSent(failure),
         Called::Unknown(failure) => return Outcome::Unknown(failure),
@@ -107,12 +107,14 @@ pub(super) fn post(
 }
 
 /// Ids match by position; an empty or short list means sent, without an id.
-fn read_post(body: &[u8], batch_len: usize) -> Vec<Option<String>> {
+fn read_post(body: &[u8], batch_len: usize) -> Vec<Posted> {
     let answer = serde_json::from_slice::<PostAnswer>(body);
     let messages = answer.map(|answer| answer.messages).unwrap_or_default();
-    let mut ids: Vec<_> = messages.into_iter().map(|message| message.message_id).collect();
-    ids.resize(batch_len, None);
-    ids
+    let posted =
+        |message: PostedMessage| Posted { message_id: message.message_id, ..Posted::default() };
+    let mut posted: Vec<_> = messages.into_iter().map(posted).collect();
+    posted.resize(batch_len, Posted::default());
+    posted
 }
 
 /// A retention call: a 2xx is a yes, a 400 a final no; everything else is tried again until the

@@ -12,10 +12,9 @@ use super::super::Route;
 use super::super::api::Api;
 use super::super::transport::{Call, CallName, Method};
 use super::answers;
-use super::{UploadedMedia, wire_media_type};
+use super::{UploadedMedia, new_copy, wire_media_type};
 use crate::domain::{
-    Code, Copy, CopyKind, CopyState, Failure, Found, NewCopy, Origin, Outcome, PurgeOutcome,
-    Record, Retry, hex,
+    Code, Copy, Failure, Found, NewCopy, Origin, Outcome, Posted, PurgeOutcome, Record, Retry, hex,
 };
 use crate::settings::UploadBody;
 
@@ -36,17 +35,6 @@ impl MediaApiRoute {
     /// A route that calls this API.
     pub fn new(api: Api, origin: Origin, upload_body: UploadBody) -> MediaApiRoute {
         MediaApiRoute { api, origin, upload_body }
-    }
-
-    /// The copy of this media; an orphan where the answer named none.
-    fn new_copy(&self, media: Option<&UploadedMedia>) -> NewCopy {
-        NewCopy {
-            kind: CopyKind::UploadedMedia,
-            state: if media.is_some() { CopyState::Owed } else { CopyState::Orphaned },
-            host: self.origin.host.clone(),
-            client: self.origin.client.clone(),
-            private: media.map(UploadedMedia::pack).unwrap_or_default(),
-        }
     }
 
     fn upload_call(&self, record: &Record, clip: Bytes) -> Call {
@@ -83,7 +71,7 @@ impl MediaApiRoute {
         let outcome = answers::upload(self.api.call(self.upload_call(&record, clip)).await);
         match outcome {
             // An incomplete answer is a copy that the post then refuses to reference.
-            Outcome::Done(media) => Outcome::Done(vec![self.new_copy(media.as_ref())]),
+            Outcome::Done(media) => Outcome::Done(vec![new_copy(&self.origin, media.as_ref())]),
             Outcome::Refused(failure) => {
                 if failure.code == Code::ClipRefusedByGenesys {
                     // The one exception to invariant 8, so that the refusal can be understood.
@@ -101,7 +89,7 @@ impl MediaApiRoute {
         }
     }
 
-    async fn do_post(&self, batch: Vec<Arc<Record>>) -> Outcome<Vec<Option<String>>> {
+    async fn do_post(&self, batch: Vec<Arc<Record>>) -> Outcome<Vec<Posted>> {
         let conversation_id = batch.first().and_then(|record| record.conversation_id.clone());
         let conversation_id = conversation_id.unwrap_or_default();
         let Some(messages) = batch.iter().map(|record| message(record)).collect::<Option<Vec<_>>>()
@@ -159,7 +147,7 @@ impl Route for MediaApiRoute {
         self.do_upload(record, clip).boxed_local()
     }
 
-    fn post(&self, batch: Vec<Arc<Record>>) -> LocalBoxFuture<'_, Outcome<Vec<Option<String>>>> {
+    fn post(&self, batch: Vec<Arc<Record>>) -> LocalBoxFuture<'_, Outcome<Vec<Posted>>> {
         self.do_post(batch).boxed_local()
     }
 

@@ -13,7 +13,7 @@ pub use planner::{MediaApiPlanner, MediaApiRules};
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{Deliverable, Private};
+use crate::domain::{CopyKind, CopyState, Deliverable, NewCopy, Origin, Private};
 
 /// What this route keeps about an uploaded copy.
 #[derive(Serialize, Deserialize)]
@@ -30,6 +30,17 @@ impl UploadedMedia {
 
     fn unpack(private: &Private) -> Option<UploadedMedia> {
         serde_json::from_slice(&private.0).ok()
+    }
+}
+
+/// The copy of this media; an orphan where no answer named one.
+fn new_copy(origin: &Origin, media: Option<&UploadedMedia>) -> NewCopy {
+    NewCopy {
+        kind: CopyKind::UploadedMedia,
+        state: if media.is_some() { CopyState::Owed } else { CopyState::Orphaned },
+        host: origin.host.clone(),
+        client: origin.client.clone(),
+        private: media.map(UploadedMedia::pack).unwrap_or_default(),
     }
 }
 

@@ -1,13 +1,10 @@
 //! What the route asks of a message before it is accepted, and what it fixes for the wire.
 
-use super::super::{Plan, Planner};
+use super::super::{Plan, Planner, asked};
+use super::new_copy;
 use crate::domain::{
-    Code, Intent, Lane, NewMessage, Origin, Private, Problem, Record, RouteName, Step,
-    TRANSCRIPT_BYTES_MAX, Transcript, UnixMs,
+    Intent, Lane, NewCopy, NewMessage, Origin, Private, Problem, Record, RouteName, Step, UnixMs,
 };
-
-/// Longest conversation or sender id, in bytes. Genesys' own ids are UUIDs; this leaves room.
-const ID_BYTES_MAX: usize = 256;
 
 /// Messages in one post. The contract allows 2,000,000 bytes of JSON; a message whose ids, URL and
 /// transcript are as long as they may be, every byte of them escaped, has less than 50,000.
@@ -42,19 +39,10 @@ impl Planner for MediaApiPlanner {
     }
 
     fn plan(&self, message: &NewMessage) -> Result<Plan, Problem> {
-        let conversation_id = required("conversation_id", message.conversation_id.as_deref())?;
-        required("sender_id", message.envelope.sender_id.as_deref())?;
-        let transcript = Transcript::choose(message.transcript.clone(), &self.rules.placeholder);
-        let bytes = transcript.text.len();
-        if bytes > TRANSCRIPT_BYTES_MAX {
-            let detail = format!(
-                "the transcript has {bytes} bytes, more than the maximum of {TRANSCRIPT_BYTES_MAX}"
-            );
-            return Err(Problem::new(Code::TranscriptTooLong, detail)
-                .with("part", "transcript")
-                .with("limit", TRANSCRIPT_BYTES_MAX)
-                .with("actual", bytes));
-        }
+        let conversation_id =
+            asked::required("conversation_id", message.conversation_id.as_deref())?;
+        asked::required("sender_id", message.envelope.sender_id.as_deref())?;
+        let transcript = asked::transcript(message.transcript.clone(), &self.rules.placeholder)?;
         Ok(Plan { lane: Lane(conversation_id.to_owned()), transcript })
     }
 
@@ -77,30 +65,7 @@ impl Planner for MediaApiPlanner {
         BATCH_MAX
     }
 
-    fn origin(&self) -> &Origin {
-        &self.rules.origin
+    fn lost(&self, _record: &Record) -> Vec<NewCopy> {
+        vec![new_copy(&self.rules.origin, None)]
     }
-}
-
-fn required<'a>(part: &'static str, value: Option<&'a str>) -> Result<&'a str, Problem> {
-    let Some(value) = value else {
-        let detail = format!("the part {part} is missing");
-        return Err(Problem::new(Code::MissingPart, detail).with("part", part));
-    };
-    let invalid = |detail| Err(Problem::new(Code::InvalidField, detail).with("part", part));
-    if value.trim().is_empty() {
-        return invalid(format!("the part {part} is blank"));
-    }
-    if value.len() > ID_BYTES_MAX {
-        let bytes = value.len();
-        let detail = format!("the part {part} has {bytes} bytes, more than {ID_BYTES_MAX}");
-        return Err(Problem::new(Code::InvalidField, detail)
-            .with("part", part)
-            .with("limit", ID_BYTES_MAX)
-            .with("actual", bytes));
-    }
-    if value.chars().any(char::is_control) {
-        return invalid(format!("the part {part} has control characters"));
-    }
-    Ok(value)
 }

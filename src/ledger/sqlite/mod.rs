@@ -2,7 +2,7 @@
 //!
 //! - `schema`: tables, settings, migrations · `directory`: rights and the lock
 //! - `rows`, `seal`, `store`: records as rows · `write`, `read`: the statements
-//! - `writer`, `reader`: the threads that run them
+//! - `writer`, `reader`: the threads that run them · `recent`: the records committed last
 //!
 //! Limits: at most `queue_max` commits and as many questions wait; whoever comes then waits for a
 //! place. A commit or question is handed over when its future is first polled: dropped before
@@ -12,6 +12,7 @@ mod audit;
 mod directory;
 mod read;
 mod reader;
+mod recent;
 mod rows;
 mod schema;
 mod seal;
@@ -37,6 +38,7 @@ use super::{
 use crate::domain::{MessageId, Principal, Record, UnixMs};
 use crate::sealing::Sealer;
 use reader::Query;
+use recent::Recent;
 use schema::Unfit;
 use store::Store;
 use write::Sweep;
@@ -60,6 +62,8 @@ pub struct SqliteOptions {
     pub cache_kib: u32,
     /// Largest file in pages of 4 KiB; at it, commits are refused with `StorageFull`.
     pub pages_max: Option<u32>,
+    /// Records committed last that are also kept in memory, for [`Ledger::find`].
+    pub recent_max: usize,
     /// What confidential values are sealed with; `None`: they are left as they are.
     pub sealer: Option<Arc<Sealer>>,
 }
@@ -73,6 +77,7 @@ impl Default for SqliteOptions {
             busy_timeout_ms: 5000,
             cache_kib: 8192,
             pages_max: None,
+            recent_max: 256,
             sealer: None,
         }
     }
@@ -82,6 +87,7 @@ impl Default for SqliteOptions {
 pub struct SqliteLedger {
     engine: Engine,
     directory: Option<PathBuf>,
+    recent: Arc<Recent>,
 }
 
 enum Engine {
@@ -114,6 +120,7 @@ impl SqliteLedger {
             .and_then(|reading| {
                 reading.busy_timeout(Duration::from_millis(options.busy_timeout_ms.into()))?;
                 reading.pragma_update(None, "cache_size", -i64::from(options.cache_kib))?;
+                schema::plan_once(&reading)?;
                 Ok(reading)
             })
             .map_err(|error| failed(error.to_string()))?;
@@ -122,7 +129,9 @@ impl SqliteLedger {
         let reading = Store::new(reading, Arc::clone(&sealer));
         let (writes, write_queue) = mpsc::channel(options.queue_max);
         let (reads, read_queue) = mpsc::channel(options.queue_max);
-        let writer = Writer::new(Store::new(connection, sealer), fatal);
+        let recent = Recent::new(options.recent_max);
+        let store = Store::new(connection, sealer);
+        let writer = Writer::new(store, fatal, Arc::clone(&recent));
         let writer = std::thread::Builder::new()
             .name("ledger-writer".to_owned())
             .spawn(move || writer::serve(writer, write_queue, options.group_max, lock))
@@ -134,7 +143,7 @@ impl SqliteLedger {
         let running =
             Running { writer: Mutex::new(Some(writer)), reader: Mutex::new(Some(reader)) };
         let directory = Some(directory::directory_of(path));
-        Ok(SqliteLedger { engine: Engine::Threads { writes, reads, running }, directory })
+        Ok(SqliteLedger { engine: Engine::Threads { writes, reads, running }, directory, recent })
     }
 
     /// The same statements in memory, without threads, for simulations with a paused clock.
@@ -144,9 +153,12 @@ impl SqliteLedger {
             .map_err(|error| OpenError::Failed { path: path.into(), reason: error.to_string() })?;
         prepare(&mut connection, &SqliteOptions::default(), true)
             .map_err(|unfit| refuse(path, &unfit))?;
+        // A simulation is there for the rows.
+        let recent = Recent::new(0);
         let store = Store::new(connection, Arc::new(Sealer::plain()));
-        let writer = Arc::new(Mutex::new(Writer::new(store, fatal)));
-        Ok(SqliteLedger { engine: Engine::Inline(writer), directory: None })
+        let writer = Writer::new(store, fatal, Arc::clone(&recent));
+        let engine = Engine::Inline(Arc::new(Mutex::new(writer)));
+        Ok(SqliteLedger { engine, directory: None, recent })
     }
 
     /// Commits what waits, moves the write-ahead log into the file, ends the threads and releases
@@ -157,6 +169,7 @@ impl SqliteLedger {
         // The reader first: the log cannot be emptied while somebody reads.
         send_blocking(reads, Query::Close);
         join(&running.reader);
+        self.recent.forget();
         send_blocking(writes, Operation::Close);
         join(&running.writer);
     }
@@ -231,7 +244,10 @@ impl Ledger for SqliteLedger {
     }
 
     fn find(&self, id: MessageId) -> BoxFuture<'static, Result<Option<Record>, ReadError>> {
-        self.read(move |connection| read::find(connection, id))
+        match self.recent.find(id) {
+            Some(record) => std::future::ready(Ok(Some(record))).boxed(),
+            None => self.read(move |connection| read::find(connection, id)),
+        }
     }
 
     fn by_key(

@@ -5,6 +5,7 @@
 //! in the sealed columns (`envelope`, `transcript`, `intent`, `private`), see `seal`.
 
 use rusqlite::Connection;
+use rusqlite::config::DbConfig;
 
 use super::SqliteOptions;
 
@@ -174,6 +175,14 @@ pub(super) fn configure(
     if let Some(pages) = options.pages_max {
         set(connection, "max_page_count", &pages.to_string())?;
     }
+    plan_once(connection)?;
+    Ok(())
+}
+
+/// Statements are prepared and planned once. Left alone, SQLite plans one anew when its arguments
+/// look different; these have one good plan, whatever the arguments.
+pub(super) fn plan_once(connection: &Connection) -> rusqlite::Result<()> {
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.set_prepared_statement_cache_capacity(64);
     Ok(())
 }

@@ -2,7 +2,7 @@
 //! concerns one commit (a conflict, a key that is taken) from what concerns them all (an error of
 //! the store).
 
-use rusqlite::{OptionalExtension, params};
+use rusqlite::params;
 
 use super::audit;
 use super::read;
@@ -72,22 +72,17 @@ fn insert(connection: &Store, transition: &Transition) -> Applied<Committed> {
 
 fn update(connection: &Store, transition: &Transition, expected: u64) -> Applied<Committed> {
     let record = &transition.record;
-    let seq: Option<i64> = connection
-        .prepare_cached("SELECT accepted_seq FROM messages WHERE id = ?1 AND version = ?2")?
-        .query_row(params![record.id.as_bytes(), rows::stored_count(expected)], |row| row.get(0))
-        .optional()?;
-    let Some(seq) = seq else {
+    if !update_message(connection, record, expected)? {
         let conflict = CommitError::Conflict { id: record.id, expected_version: expected };
         return Ok(Err(conflict));
-    };
-    let version = expected.saturating_add(1);
-    update_message(connection, record, seq, version)?;
+    }
     if let Some(KeyChange::Release) = &transition.key {
         release_key(connection, record.id, record.created_at)?;
     }
     write_copies(connection, record)?;
-    write_history(connection, seq, transition)?;
-    Ok(Ok(Committed { version, accepted_seq: seq.unsigned_abs() }))
+    write_history(connection, rows::stored_count(record.accepted_seq), transition)?;
+    let version = expected.saturating_add(1);
+    Ok(Ok(Committed { version, accepted_seq: record.accepted_seq }))
 }
 
 /// Returns false, and writes nothing, where the id is there already.
@@ -123,24 +118,20 @@ fn insert_message(connection: &Store, record: &Record) -> rusqlite::Result<bool>
     Ok(inserted == 1)
 }
 
-/// What acceptance fixed (id, principal, route, lane, `created_at`) is never written again.
-fn update_message(
-    connection: &Store,
-    record: &Record,
-    seq: i64,
-    version: u64,
-) -> rusqlite::Result<()> {
+/// What acceptance fixed (id, principal, route, lane, `created_at`) is never written again. Returns
+/// false, and writes nothing, where the record is not at the expected version.
+fn update_message(connection: &Store, record: &Record, expected: u64) -> rusqlite::Result<bool> {
     let values = MessageValues::of(record, connection.sealer())?;
-    connection
+    let updated = connection
         .prepare_cached(
-            "UPDATE messages SET version = ?2, stage = ?3, clip = ?4, next_attempt_at = ?5,
+            "UPDATE messages SET version = version + 1, stage = ?3, clip = ?4, next_attempt_at = ?5,
                uploaded_at = ?6, posted_at = ?7, expires_at = ?8, last_error_code = ?9,
                intent_step = ?10, intent = ?11, envelope = ?12, transcript = ?13, body = ?14
-             WHERE accepted_seq = ?1",
+             WHERE accepted_seq = ?1 AND version = ?2 AND id = ?15",
         )?
         .execute(params![
-            seq,
-            rows::stored_count(version),
+            rows::stored_count(record.accepted_seq),
+            rows::stored_count(expected),
             record.stage.as_str(),
             record.clip.as_str(),
             record.next_attempt_at.map(|at| at.0),
@@ -153,8 +144,9 @@ fn update_message(
             values.envelope,
             values.transcript,
             values.body,
+            record.id.as_bytes(),
         ])?;
-    Ok(())
+    Ok(updated == 1)
 }
 
 /// Writes the copies that are new or have changed. A record never loses a copy: it is settled.

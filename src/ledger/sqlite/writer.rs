@@ -6,12 +6,14 @@
 
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 use rusqlite::ErrorCode;
 use tokio::sync::{mpsc, oneshot};
 
 use super::Fatal;
 use super::audit::{self, Entry};
+use super::recent::Recent;
 use super::store::Store;
 use super::write::{self, Sweep};
 use crate::ledger::{CommitError, Committed, Transition};
@@ -55,6 +57,17 @@ impl Operation {
         Ok(())
     }
 
+    /// Makes known to `recent` what was committed.
+    fn remember(&mut self, recent: &Recent) {
+        match self {
+            Operation::Commit(Job { work, outcome: Ok(committed), .. }) => {
+                recent.committed(std::mem::take(work), committed);
+            }
+            Operation::Sweep(_) => recent.forget(),
+            Operation::Commit(_) | Operation::Audit(_) | Operation::Close => {}
+        }
+    }
+
     fn answer(self, failure: Option<&CommitError>) {
         match self {
             Operation::Commit(job) => job.answer(failure),
@@ -69,12 +82,14 @@ impl Operation {
 pub(super) struct Writer {
     connection: Store,
     fatal: Fatal,
+    recent: Arc<Recent>,
     broken: bool,
 }
 
 impl Writer {
-    pub(super) fn new(connection: Store, fatal: Fatal) -> Writer {
-        Writer { connection, fatal, broken: false }
+    /// A writer that tells `recent` what it has committed.
+    pub(super) fn new(connection: Store, fatal: Fatal, recent: Arc<Recent>) -> Writer {
+        Writer { connection, fatal, recent, broken: false }
     }
 
     /// The connection, for a ledger that reads through its writer.
@@ -89,7 +104,10 @@ impl Writer {
             false => self.transact(group).err().map(|error| self.judge(&error)),
         };
         let swept = group.iter().any(|operation| matches!(operation, Operation::Sweep(_)));
-        for operation in group.drain(..) {
+        for mut operation in group.drain(..) {
+            if failure.is_none() {
+                operation.remember(&self.recent);
+            }
             operation.answer(failure.as_ref());
         }
         if swept && failure.is_none() {

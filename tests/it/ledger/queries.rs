@@ -2,11 +2,13 @@
 
 use proptest::prelude::*;
 use voicepost::domain::Step;
-use voicepost::domain::{ClipPlace, Code, Copy, CopyState, Ending, Event, Intent, Record, Stage};
+use voicepost::domain::{
+    ClipPlace, Code, Copy, CopyState, Ending, Event, Intent, NewCopy, Record, Stage,
+};
 use voicepost::ledger::{DueCopy, KeyHolder, Ledger, Totals};
 
 use super::{accept, accepted, changed, happen, in_memory, one, open, posted, uploaded, with_key};
-use crate::samples::{START, any_record_twice, id, intent, plain};
+use crate::samples::{START, any_record_twice, id, intent, new_copy, plain};
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]
@@ -116,8 +118,7 @@ async fn totals_count_what_is_owed_with_and_without_a_time() {
     let mut lost = accept(&ledger, plain(4)).await;
     let lose = Event::UploadLost {
         code: Code::GenesysAnswerLost,
-        host: "api".to_owned(),
-        client: "client-1".to_owned(),
+        copies: vec![NewCopy { state: CopyState::Orphaned, ..new_copy() }],
         next_attempt_at: START,
     };
     happen(&ledger, &mut lost, &[lose]).await;

@@ -90,6 +90,7 @@ impl Builder {
         self.settings.genesys.api_url = Some(url);
         self.settings.ledger.url = LedgerUrl::Sqlite(data.path().join("voicepost.db"));
         self.settings.spool.dir = data.path().join("spool");
+        self.settings.genesys.open_messaging.files_dir = data.path().join("hosted");
         self.settings.check().map_err(|error| error.to_string())?;
         let fatal = Arc::default();
         let running = run(self.settings, credentials, &fatal)?;

@@ -1,0 +1,62 @@
+//! Whether a post whose answer was lost has happened: asked of the conversation it would stand in.
+
+use bytes::Bytes;
+use serde_json::Value;
+
+use super::super::api::Api;
+use super::super::transport::{Call, CallName, Method};
+use super::answers;
+use crate::domain::{Found, MessageId, Posted};
+
+/// Newest messages of the guest that are looked at.
+const MESSAGES_MAX: usize = 8;
+const VIEW: &str = "conversation:message:view";
+
+/// Looks for the message among the guest's newest in this conversation. It is certainly not there
+/// only while the conversation is still open: otherwise the post may have begun another one.
+pub(super) async fn look_up(api: &Api, conversation_id: &str, id: MessageId) -> Found {
+    let base = format!("{}/api/v2/conversations/messages/{conversation_id}", api.base_url);
+    let Ok(conversation) = get(api, base.clone()).await else { return Found::CannotTell };
+    let Some(guest) = guest(&conversation) else { return Found::CannotTell };
+    let messages = guest["messages"].as_array().map(Vec::as_slice).unwrap_or_default();
+    for message in messages.iter().rev().take(MESSAGES_MAX) {
+        let Some(message_id) = answers::text(message, "messageId") else { continue };
+        let Ok(found) = get(api, format!("{base}/messages/{message_id}")).await else {
+            return Found::CannotTell;
+        };
+        if is_ours(&found, id) {
+            let conversation_id = Some(conversation_id.to_owned());
+            return Found::Yes(Posted {
+                message_id: Some(message_id),
+                conversation_id,
+                copies: Vec::new(),
+            });
+        }
+    }
+    let all_seen = messages.len() <= MESSAGES_MAX;
+    if all_seen && guest["endTime"].is_null() { Found::No } else { Found::CannotTell }
+}
+
+/// The guest's latest part in the conversation.
+fn guest(conversation: &Value) -> Option<&Value> {
+    let participants = conversation["participants"].as_array()?;
+    participants.iter().rfind(|participant| participant["purpose"] == "customer")
+}
+
+fn is_ours(message: &Value, id: MessageId) -> bool {
+    let id = id.to_string();
+    let channel_id = &message["normalizedMessage"]["channel"]["messageId"];
+    message["providerMessageId"] == id.as_str() || *channel_id == id.as_str()
+}
+
+async fn get(api: &Api, url: String) -> Result<Value, ()> {
+    let call = Call {
+        name: CallName::LookUp,
+        method: Method::Get,
+        url,
+        headers: Vec::new(),
+        due_at: None,
+        body: Bytes::new(),
+    };
+    answers::json(api.call(call).await, VIEW).map_err(drop)
+}

@@ -1,0 +1,111 @@
+//! Our own media host: clips that lie with us and are fetched from outside, each under an address
+//! that nobody can guess.
+//!
+//! The files are kept as the spool keeps its clips: durable once [`Hosted::publish`] resolves, gone
+//! for good once [`Hosted::remove`] does. Which file a message has is fixed by its id and a number,
+//! so that publishing again puts the same bytes in the same place (invariant 2).
+
+mod key_file;
+mod link;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use ring::digest;
+
+pub use key_file::read_or_make;
+pub use link::{LinkKey, MediaLink};
+
+use crate::domain::{MessageId, UnixMs};
+use crate::spool::disk::DiskSpool;
+use crate::spool::{Spool, SpoolError};
+
+/// Name of the key's file, beside the clips.
+const KEY_FILE: &str = "link.key";
+
+/// The files of the media host and the key of their addresses. Cheap to clone.
+#[derive(Clone)]
+pub struct Hosted {
+    files: Arc<dyn Spool>,
+    key: Arc<LinkKey>,
+}
+
+/// What an address leads to.
+#[derive(Debug)]
+pub enum Fetched {
+    /// The whole clip.
+    Clip(MediaLink, Bytes),
+    /// It was there, and is gone: purged, or the address has ended.
+    Gone,
+    /// We never gave this address.
+    Unknown,
+}
+
+impl Hosted {
+    /// Files in a directory of their own, which is made where it is missing, and locked. The key is
+    /// made at the first start and kept beside them: with it, addresses stay good over a restart.
+    ///
+    /// # Errors
+    /// As for the spool.
+    pub fn open(directory: &Path) -> Result<Hosted, SpoolError> {
+        let files = Arc::new(DiskSpool::open(directory)?);
+        let key = read_or_make(&directory.join(KEY_FILE))
+            .map_err(|error| SpoolError::Failed(format!("read or make its key: {error}")))?;
+        Ok(Hosted::new(files, LinkKey::new(&key)))
+    }
+
+    /// Files in any spool of their own.
+    pub fn new(files: Arc<dyn Spool>, key: LinkKey) -> Hosted {
+        Hosted { files, key: Arc::new(key) }
+    }
+
+    /// The key of the addresses.
+    pub fn key(&self) -> &LinkKey {
+        &self.key
+    }
+
+    /// Puts a clip in its place. Durable when it resolves.
+    ///
+    /// # Errors
+    /// As for [`Spool::keep`].
+    pub async fn publish(&self, file: MessageId, clip: Bytes) -> Result<(), SpoolError> {
+        self.files.keep(file, clip).await
+    }
+
+    /// Deletes a file. It is gone for good when this resolves, also where it never was.
+    ///
+    /// # Errors
+    /// As for [`Spool::remove`].
+    pub async fn remove(&self, file: MessageId) -> Result<(), SpoolError> {
+        self.files.remove(file).await
+    }
+
+    /// What the last segment of an address leads to at `now`.
+    ///
+    /// # Errors
+    /// As for [`Spool::read`].
+    pub async fn fetch(&self, segment: &str, now: UnixMs) -> Result<Fetched, SpoolError> {
+        let Some(link) = self.key.read(segment) else { return Ok(Fetched::Unknown) };
+        if link.expires_at <= now {
+            return Ok(Fetched::Gone);
+        }
+        match self.files.read(link.file).await {
+            Ok(clip) => Ok(Fetched::Clip(link, clip)),
+            Err(SpoolError::Missing(_)) => Ok(Fetched::Gone),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// The file of a message: the `number`th that was published for it, counted from 0.
+pub fn file_of(message: MessageId, number: usize) -> MessageId {
+    let mut named = digest::Context::new(&digest::SHA256);
+    named.update(b"hosted file");
+    named.update(message.as_bytes());
+    named.update(&number.to_be_bytes());
+    let named = named.finish();
+    let mut id = [0; 16];
+    id.copy_from_slice(&named.as_ref()[..16]);
+    MessageId::from_bytes(id)
+}

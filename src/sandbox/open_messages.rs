@@ -1,0 +1,292 @@
+//! `POST /api/v2/conversations/messages/{integrationId}/inbound/open/message` and what can be read
+//! of its messages: conversations and messages. Source: the public API's description.
+
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::account::Post;
+use super::audio::query_value;
+use super::core::{Call, Sandbox};
+use super::oauth::media_type_is;
+use super::wire::{Problem, Reply};
+
+const MESSAGES: &str = "/api/v2/conversations/messages/";
+const INBOUND: &str = "/inbound/open/message";
+/// The platform's limit of a request (`request.bytes.max`).
+const BODY_BYTES_MAX: usize = 512_000;
+
+/// Conversations that open messages have begun.
+#[derive(Default)]
+pub(super) struct OpenConversations {
+    messages: Vec<OpenMessage>,
+}
+
+struct OpenMessage {
+    id: String,
+    conversation_id: String,
+    integration_id: String,
+    arrived_at_ms: i64,
+    body: Inbound,
+}
+
+#[derive(Clone, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Inbound {
+    channel: Channel,
+    #[serde(default)]
+    text: String,
+    #[serde(default)]
+    content: Vec<Content>,
+    #[serde(default)]
+    metadata: serde_json::Map<String, Value>,
+}
+
+#[derive(Clone, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Channel {
+    from: Guest,
+    message_id: Option<String>,
+    time: String,
+}
+
+#[derive(Clone, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Guest {
+    id: String,
+    id_type: String,
+    nickname: Option<String>,
+}
+
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Content {
+    attachment: Attachment,
+}
+
+#[derive(Clone, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Attachment {
+    media_type: String,
+    url: String,
+    mime: Option<String>,
+    filename: Option<String>,
+    sha256: Option<String>,
+}
+
+impl Sandbox {
+    /// Takes a message in. Genesys goes on with the guest's open conversation, or begins one.
+    pub(super) fn inbound_message(&mut self, call: &Call<'_>) -> Result<Reply, Problem> {
+        let integration_id = segment_before(&call.request.path, INBOUND);
+        if integration_id != self.settings.integration_id {
+            let message = format!("No integration {integration_id}.");
+            return Err(Problem::new(404, "not.found", message));
+        }
+        let body = read(call)?;
+        let guest = body.channel.from.id.clone();
+        let known = self.open.messages.iter().rev().find(|message| {
+            let closed = self.closed_conversations.contains(&message.conversation_id);
+            message.body.channel.from.id == guest && !closed
+        });
+        let conversation_id = known.map(|message| message.conversation_id.clone());
+        let conversation_id = conversation_id.unwrap_or_else(|| self.next_uuid());
+        let message = OpenMessage {
+            id: self.next_uuid(),
+            conversation_id,
+            integration_id: integration_id.to_owned(),
+            arrived_at_ms: call.now_ms,
+            body,
+        };
+        self.keep_cached_media(&message, call.now_ms);
+        self.post_calls += 1;
+        self.account.record_post(Post {
+            conversation_id: message.conversation_id.clone(),
+            sender_id: guest,
+            media_id: message.body.channel.message_id.clone().unwrap_or_default(),
+            transcript: message.body.text.clone(),
+            message_id: message.id.clone(),
+            call: self.post_calls,
+            arrived_at_ms: call.now_ms,
+        });
+        let mut answer = message.normalized();
+        let prefetch = query_value(&call.request.query, "prefetchConversationId");
+        if prefetch == Some("true") {
+            answer["conversationId"] = json!(message.conversation_id);
+        }
+        self.open.messages.push(message);
+        Ok(Reply::json(200, &answer))
+    }
+
+    /// `GET …/messages/{conversationId}`: who takes part, and the ids of what they said.
+    pub(super) fn conversation(&self, call: &Call<'_>) -> Result<Reply, Problem> {
+        let id = call.request.path.strip_prefix(MESSAGES).unwrap_or_default();
+        let messages: Vec<_> =
+            self.open.messages.iter().filter(|message| message.conversation_id == id).collect();
+        let Some(first) = messages.first() else {
+            return Err(Problem::not_found(format!("no conversation {id}")));
+        };
+        let mut guest = json!({
+            "id": format!("{id}-guest"),
+            "purpose": "customer",
+            "state": "connected",
+            "direction": "inbound",
+            "type": "open",
+            "connectedTime": rfc3339(first.arrived_at_ms),
+            "messages": messages.iter().map(|message| json!({
+                "messageId": message.id,
+                "messageStatus": "received",
+                "messageTime": rfc3339(message.arrived_at_ms),
+            })).collect::<Vec<_>>(),
+        });
+        if self.closed_conversations.contains(id) {
+            guest["state"] = json!("disconnected");
+            guest["endTime"] = json!(rfc3339(call.now_ms));
+        }
+        Ok(Reply::json(200, &json!({ "id": id, "participants": [guest] })))
+    }
+
+    /// `GET …/messages/{conversationId}/messages/{messageId}` and `…/messages/{messageId}/details`.
+    pub(super) fn open_message(&self, call: &Call<'_>) -> Result<Reply, Problem> {
+        let path = call.request.path.strip_prefix(MESSAGES).unwrap_or_default();
+        let id = path.strip_suffix("/details").or_else(|| path.rsplit('/').next());
+        let id = id.unwrap_or_default();
+        let message = self.open.messages.iter().find(|message| message.id == id);
+        let message = message.ok_or_else(|| Problem::not_found(format!("no message {id}")))?;
+        let mut normalized = message.normalized();
+        normalized["direction"] = json!("Inbound");
+        Ok(Reply::json(
+            200,
+            &json!({
+                "id": message.id,
+                "providerMessageId": message.body.channel.message_id,
+                "timestamp": rfc3339(message.arrived_at_ms),
+                "direction": "inbound",
+                "messengerType": "open",
+                "status": "received",
+                "normalizedMessage": normalized,
+                "conversationId": message.conversation_id,
+            }),
+        ))
+    }
+
+    /// A message as an agent's desktop reads it: text, attachment, who sent it.
+    pub fn open_message_shown(&self, message_id: &str) -> Option<Value> {
+        let message = self.open.messages.iter().find(|message| message.id == message_id)?;
+        Some(message.normalized())
+    }
+
+    fn keep_cached_media(&mut self, message: &OpenMessage, now_ms: i64) {
+        for content in &message.body.content {
+            let id = self.next_uuid();
+            let Attachment { url, mime, .. } = &content.attachment;
+            self.cached_media.keep(id, url, mime.as_deref().unwrap_or_default(), now_ms);
+        }
+    }
+}
+
+impl OpenMessage {
+    /// The message as the platform tells it back.
+    fn normalized(&self) -> Value {
+        let Inbound { channel, text, content, metadata } = &self.body;
+        let mut from = json!({ "id": channel.from.id, "idType": channel.from.id_type });
+        if let Some(nickname) = &channel.from.nickname {
+            from["nickname"] = json!(nickname);
+        }
+        let content: Vec<_> = content
+            .iter()
+            .map(|Content { attachment }| {
+                let Attachment { media_type, url, mime, filename, sha256 } = attachment;
+                json!({ "contentType": "Attachment", "attachment": {
+                    "id": format!("{}-media", self.id), "mediaType": media_type, "url": url,
+                    "mime": mime, "filename": filename, "sha256": sha256,
+                }})
+            })
+            .collect();
+        json!({
+            "id": self.id,
+            "channel": {
+                "id": self.integration_id,
+                "platform": "Open",
+                "type": "Private",
+                "messageId": channel.message_id,
+                "to": { "id": self.integration_id },
+                "from": from,
+                "time": channel.time,
+            },
+            "type": "Text",
+            "text": text,
+            "content": content,
+            "metadata": metadata,
+        })
+    }
+}
+
+/// Whether this is a path of an inbound message.
+pub(super) fn is_inbound(path: &str) -> bool {
+    let id = segment_before(path, INBOUND);
+    !id.is_empty() && !id.contains('/')
+}
+
+/// Which read this path is: `Some(true)` a conversation, `Some(false)` one message.
+pub(super) fn reads_conversation(path: &str) -> Option<bool> {
+    let rest = path.strip_prefix(MESSAGES)?;
+    let segments: Vec<_> = rest.split('/').collect();
+    match segments.as_slice() {
+        [id] if !id.is_empty() && *id != "cachedmedia" => Some(true),
+        [id, "details"] if !id.is_empty() => Some(false),
+        [conversation, "messages", id] if !conversation.is_empty() && !id.is_empty() => Some(false),
+        _ => None,
+    }
+}
+
+fn segment_before<'a>(path: &'a str, end: &str) -> &'a str {
+    path.strip_prefix(MESSAGES).and_then(|rest| rest.strip_suffix(end)).unwrap_or_default()
+}
+
+fn read(call: &Call<'_>) -> Result<Inbound, Problem> {
+    let body = &call.request.body;
+    if body.len() > BODY_BYTES_MAX {
+        let message = format!("Body of {} bytes is over {BODY_BYTES_MAX}.", body.len());
+        return Err(Problem::new(413, "request.entity.too.large", message));
+    }
+    let content_type = call.request.header("content-type").unwrap_or_default();
+    if !media_type_is(content_type, "application/json") {
+        return Err(Problem::of_status(415));
+    }
+    let inbound: Inbound = serde_json::from_slice(body)
+        .map_err(|error| Problem::bad_request(format!("body refused: {error}")))?;
+    check(&inbound).map_err(Problem::bad_request)?;
+    Ok(inbound)
+}
+
+fn check(inbound: &Inbound) -> Result<(), String> {
+    let Channel { from, time, .. } = &inbound.channel;
+    if from.id.trim().is_empty() {
+        return Err("channel.from.id is blank".to_owned());
+    }
+    if !["Email", "Phone", "Opaque"].contains(&from.id_type.as_str()) {
+        return Err(format!("channel.from.idType {:?} is none", from.id_type));
+    }
+    if time.parse::<Timestamp>().is_err() {
+        return Err(format!("channel.time {time:?} is no time"));
+    }
+    if inbound.content.len() > 1 {
+        return Err("only one attachment is allowed".to_owned());
+    }
+    if inbound.text.trim().is_empty() && inbound.content.is_empty() {
+        return Err("a message needs text or content".to_owned());
+    }
+    for Content { attachment } in &inbound.content {
+        if !["Image", "Video", "Audio", "File", "Link"].contains(&attachment.media_type.as_str()) {
+            return Err(format!("attachment.mediaType {:?} is none", attachment.media_type));
+        }
+        if !attachment.url.starts_with("https://") && !attachment.url.starts_with("http://") {
+            return Err("attachment.url is no URL".to_owned());
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn rfc3339(at_ms: i64) -> String {
+    Timestamp::from_millisecond(at_ms).map(|at| format!("{at:.3}")).unwrap_or_default()
+}
