@@ -109,7 +109,7 @@ impl App {
     ) -> Result<App, StartError> {
         let route = settings.route()?;
         settings.check_access(&credentials.access)?;
-        let tls = tls::client_config()?;
+        let tls = tls::client_config(settings.tls.ca_file.as_deref())?;
         let access = Access::start(&settings.auth, &credentials.access, &tls).await?;
         let clock = Clock::system();
         let metrics = Metrics::new();

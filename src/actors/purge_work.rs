@@ -14,7 +14,8 @@ use crate::genesys::Route;
 use crate::ledger::{ChangeError, DueCopy, Ledger, change};
 use crate::telemetry::Metrics;
 
-/// Shortest pause after a 429: what the answer asks for may be nothing, or over already by our clock.
+/// Shortest pause after a 429: what the answer asks for may be nothing, or over already by our
+/// clock.
 const RATE_PAUSE_MS_MIN: u64 = 1_000;
 
 /// Pause after a ledger that did not commit or could not be read.

@@ -110,7 +110,7 @@ async fn post(
     body: Vec<u8>,
 ) -> Result<Answer, Box<dyn Error>> {
     let wait = args.wait.unwrap_or(WAIT_SECONDS_MAX);
-    let connector = awc::Connector::new().rustls_0_23(tls::client_config()?);
+    let connector = awc::Connector::new().rustls_0_23(tls::client_config(None)?);
     let mut request = awc::Client::builder()
         .connector(connector)
         .finish()

@@ -34,6 +34,7 @@ mod quota;
 mod secret;
 mod server;
 mod spool;
+mod tls;
 mod transcript;
 
 pub use admin::Admin;
@@ -57,6 +58,7 @@ pub use quota::Quota;
 pub use secret::Secret;
 pub use server::Server;
 pub use spool::Spool;
+pub use tls::Tls;
 pub use transcript::TranscriptSettings;
 
 use check::Check;
@@ -69,14 +71,16 @@ pub struct Settings {
     pub server: Server,
     /// Where operators reach it.
     pub admin: Admin,
-    /// Where others reach it.
-    pub public: Public,
     /// Who may send.
     pub auth: Auth,
     /// How much callers may ask.
     pub quota: Quota,
     /// Pages of which origins may ask.
     pub cors: Cors,
+    /// Whom it trusts when it calls.
+    pub tls: Tls,
+    /// Where others reach it.
+    pub public: Public,
     /// The Genesys Cloud organisation behind it.
     pub genesys: Genesys,
     /// What a clip may be.

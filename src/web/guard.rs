@@ -12,7 +12,9 @@ use actix_web::{HttpMessage, HttpRequest, HttpResponse};
 
 use super::client_address::client_address;
 use super::upload::has_body;
-use super::{PROBE_PATHS, Site, answers, cors, headers, is_open, linger, problem, quota};
+use super::{
+    OPEN_PATHS, PROBE_PATHS, Site, answers, cors, headers, is_signed, linger, problem, quota,
+};
 use crate::access::{Caller, Denied, Shown, Standing};
 use crate::domain::{Code, Problem};
 
@@ -38,7 +40,7 @@ async fn pass(
     next: Next<BoxBody>,
     site: &Site,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
-    if PROBE_PATHS.contains(&request.path()) {
+    if is_signed(request.path()) || PROBE_PATHS.contains(&request.path()) {
         return next.call(request).await;
     }
     let mut standing = None;
@@ -79,7 +81,7 @@ async fn enter(
         *standing = site.quotas.address(address);
         within(*standing)?;
     }
-    if is_open(request.path()) {
+    if OPEN_PATHS.contains(&request.path()) {
         return Ok(());
     }
     let now = site.pipeline.clock().now();

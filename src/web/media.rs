@@ -21,6 +21,10 @@ pub(super) const READS_MAX: usize = 8;
 pub(super) async fn serve(request: HttpRequest, segment: Path<String>) -> HttpResponse {
     let site = answers::site(&request);
     let Some(media) = &site.media else { return answers::route_not_found(request).await };
+    // Who made an address up gets no turn.
+    if media.hosted.key().read(&segment).is_none() {
+        return answers::route_not_found(request).await;
+    }
     // Never closed.
     let Ok(_turn) = media.reads.acquire().await else {
         return answers::route_not_found(request).await;

@@ -113,12 +113,11 @@ const OPEN_PATHS: [&str; 5] = ["/v1/limits", "/voicepost.js", "/openapi.json", "
 /// Paths for probers, who have no key and no quota.
 const PROBE_PATHS: [&str; 2] = ["/livez", "/readyz"];
 
-/// Whether a path asks for nobody: one of the list, or an address of a hosted clip, which is its own
-/// authority. Only plain characters: what is encoded could be read as another path.
-fn is_open(path: &str) -> bool {
+/// Whether a path is an address that is signed itself: who has one may listen. Only plain characters:
+/// what is encoded could be read as another path.
+fn is_signed(path: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-    let hosted = path.strip_prefix("/media/").is_some_and(|segment| segment.bytes().all(plain));
-    hosted || OPEN_PATHS.contains(&path)
+    path.strip_prefix("/media/").is_some_and(|segment| segment.bytes().all(plain))
 }
 
 /// The public listener. `guard` stands before it.

@@ -130,7 +130,8 @@ impl SqliteLedger {
         let (writes, write_queue) = mpsc::channel(options.queue_max);
         let (reads, read_queue) = mpsc::channel(options.queue_max);
         let recent = Recent::new(options.recent_max);
-        let writer = Writer::new(Store::new(connection, sealer), fatal, Arc::clone(&recent));
+        let store = Store::new(connection, sealer);
+        let writer = Writer::new(store, fatal, Arc::clone(&recent));
         let writer = std::thread::Builder::new()
             .name("ledger-writer".to_owned())
             .spawn(move || writer::serve(writer, write_queue, options.group_max, lock))
