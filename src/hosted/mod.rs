@@ -44,9 +44,9 @@ pub enum Fetched {
 }
 
 impl Hosted {
-    /// Files in a directory of their own, which is made where it is missing, and locked; sealed, where
-    /// there is a key for data on the disk. The key is
-    /// made at the first start and kept beside them: with it, addresses stay good over a restart.
+    /// Files in a directory of their own, which is made where it is missing, and locked; sealed,
+    /// where there is a key for data on the disk. The key of the addresses is made at the first
+    /// start and kept beside them, so that addresses stay good over a restart.
     ///
     /// # Errors
     /// As for the spool.

@@ -113,8 +113,8 @@ const OPEN_PATHS: [&str; 5] = ["/v1/limits", "/voicepost.js", "/openapi.json", "
 /// Paths for probers, who have no key and no quota.
 const PROBE_PATHS: [&str; 2] = ["/livez", "/readyz"];
 
-/// Whether a path is an address that is signed itself: who has one may listen. Only plain characters:
-/// what is encoded could be read as another path.
+/// Whether a path is an address that is signed itself: who has one may listen. Only plain
+/// characters: what is encoded could be read as another path.
 fn is_signed(path: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
     path.strip_prefix("/media/").is_some_and(|segment| segment.bytes().all(plain))
