@@ -252,6 +252,10 @@ impl Drive {
                 Err(ChangeError::Commit(CommitError::StorageFull)) => {
                     tracing::error!(message.id = %self.record.id, "the ledger's disk is full");
                     self.let_sender_go_unpromised();
+                    // Durable, it would be delivered after a crash, for a sender who was told no.
+                    if self.disowned && event(&self.record) == Event::ClipSpooled {
+                        return Ok(false);
+                    }
                     tokio::time::sleep(STORAGE_PAUSE).await;
                 }
                 // A bug: but no reason to leave the message where it is until the next start.

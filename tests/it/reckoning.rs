@@ -150,7 +150,8 @@ impl Reckoning {
         book: &Book,
         exempt: &Exempt,
     ) {
-        let mut lanes: BTreeMap<String, Vec<(u64, String)>> = BTreeMap::new();
+        let mut lanes: BTreeMap<String, Vec<(u64, String, String)>> = BTreeMap::new();
+        let mut first_unknown = HashSet::new();
         world.account(|account| {
             let posts = account.posts();
             let last: HashMap<&str, usize> =
@@ -158,13 +159,18 @@ impl Reckoning {
             for (at, post) in posts.iter().enumerate() {
                 let key = post.transcript.as_str();
                 let Some(id) = ledger.keys.get(key) else { continue };
+                // Sent again: an earlier post may be that of a record that had the key before, so
+                // which one is this record's first is not known. Its last one is.
                 let of_another = book.again.contains(key) && last[key] != at;
+                if of_another {
+                    first_unknown.insert(id.clone());
+                }
                 if of_another || exempt.released.contains(id) {
                     continue;
                 }
                 let Some(row) = ledger.messages.get(id) else { continue };
                 let lane = lanes.entry(post.conversation_id.clone()).or_default();
-                lane.push((row.accepted_seq, key.to_owned()));
+                lane.push((row.accepted_seq, key.to_owned(), id.clone()));
             }
         });
         // A batch whose answer was lost is repeated one by one: the first posts are in order, and
@@ -172,8 +178,12 @@ impl Reckoning {
         for (lane, mut posts) in lanes {
             for round in ["first", "last"] {
                 let mut seen = HashSet::new();
-                let once: Vec<_> = posts.iter().filter(|post| seen.insert(post.0)).collect();
-                let behind = |pair: &&[&(u64, String)]| match round {
+                let known = |post: &&(u64, String, String)| {
+                    round == "last" || !first_unknown.contains(&post.2)
+                };
+                let once = posts.iter().filter(known).filter(|post| seen.insert(post.0));
+                let once: Vec<_> = once.collect();
+                let behind = |pair: &&[&(u64, String, String)]| match round {
                     "first" => pair[0].0 > pair[1].0,
                     _ => pair[0].0 < pair[1].0,
                 };
