@@ -15,7 +15,7 @@ use voicepost::domain::{
     UnixMs,
 };
 use voicepost::ledger::sqlite::{SqliteLedger, SqliteOptions};
-use voicepost::ledger::{DueCopy, KeyChange, KeyClaim, Ledger, Transition};
+use voicepost::ledger::{Committed, DueCopy, KeyChange, KeyClaim, Ledger, Transition};
 
 const START: UnixMs = UnixMs(1_760_000_000_000);
 
@@ -134,7 +134,8 @@ async fn live(ledger: &SqliteLedger, number: u64, waits: &mut Vec<Duration>) {
     let mut transition = accepting(&record);
     let claim = KeyClaim { key: format!("key-{number}"), fingerprint: [7; 32] };
     transition.key = Some(KeyChange::Claim(claim));
-    record.version = commit(ledger, transition, waits).await;
+    let done = commit(ledger, transition, waits).await;
+    (record.version, record.accepted_seq) = (done.version, done.accepted_seq);
     for event in [uploaded(), posted(number)] {
         record.apply(&event, START).unwrap();
         let transition = Transition {
@@ -145,15 +146,19 @@ async fn live(ledger: &SqliteLedger, number: u64, waits: &mut Vec<Duration>) {
             detail: event.detail(),
             at: START,
         };
-        record.version = commit(ledger, transition, waits).await;
+        record.version = commit(ledger, transition, waits).await.version;
     }
 }
 
-async fn commit(ledger: &SqliteLedger, transition: Transition, waits: &mut Vec<Duration>) -> u64 {
+async fn commit(
+    ledger: &SqliteLedger,
+    transition: Transition,
+    waits: &mut Vec<Duration>,
+) -> Committed {
     let begun = Instant::now();
     let done = ledger.commit(vec![transition]).await.unwrap();
     waits.push(begun.elapsed());
-    done[0].version
+    done[0]
 }
 
 /// A million messages posted and not purged, as after a long outage of Genesys.

@@ -71,7 +71,7 @@ impl Drop for Gateway {
 /// Sockets are bound before anybody answers, so an answer is what counts.
 fn is_ready(address: SocketAddr) -> bool {
     let Ok(mut stream) = TcpStream::connect(address) else { return false };
-    let request = b"GET /readyz HTTP/1.1\r\nHost: gateway\r\nConnection: close\r\n\r\n";
+    let request = b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
     let mut answer = String::new();
     let read = stream.write_all(request).and_then(|()| stream.read_to_string(&mut answer));
     read.is_ok() && answer.starts_with("HTTP/1.1 200")

@@ -93,7 +93,7 @@ impl Crowd {
         let (front, back) = self.form(name);
         let bytes = front.len() + self.clip.len() + back.len();
         let head = format!(
-            "POST /v1/voice-messages HTTP/1.1\r\nHost: gateway\r\nConnection: close\r\n\
+            "POST /v1/voice-messages HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
              Content-Type: multipart/form-data; boundary={BOUNDARY}\r\n\
              Content-Length: {bytes}\r\n\r\n"
         );
