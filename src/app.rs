@@ -1,6 +1,6 @@
 //! The composition root: builds, starts, drains. The only place that knows everything.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,13 +22,15 @@ use crate::settings::{Credentials, LedgerUrl, Settings, SettingsError};
 use crate::spool::disk::DiskSpool;
 use crate::spool::{Spool, SpoolError};
 use crate::telemetry::Metrics;
-use crate::web::{Listeners, Pages, ServerRules, Servers, Site};
+use crate::web::{CertificateError, Pages, ServerRules, Servers, Site};
 
 mod doors;
 mod housekeeping;
+mod sockets;
 mod way;
 
 use doors::Doors;
+pub use sockets::Addresses;
 use way::Way;
 
 /// How long the start waits for the first token exchange before it goes on, not ready.
@@ -55,6 +57,9 @@ pub enum StartError {
     /// The system's root certificates cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// The gateway's own certificate cannot be used.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
     /// Callers cannot be told apart.
     #[error(transparent)]
     Access(#[from] AccessError),
@@ -83,10 +88,8 @@ pub enum StartError {
 
 /// A running gateway.
 pub struct App {
-    /// Where senders reach it.
-    pub public_addr: SocketAddr,
-    /// Where operators reach it.
-    pub admin_addr: SocketAddr,
+    /// Where it is reached.
+    pub addresses: Addresses,
     /// What it does its work with.
     pub pipeline: Arc<Pipeline>,
     servers: Servers,
@@ -113,12 +116,7 @@ impl App {
         let access = Access::start(&settings.auth, &credentials.access, &tls).await?;
         let clock = Clock::system();
         let metrics = Metrics::new();
-        let listeners = Listeners {
-            public: bind(settings.server.listen)?,
-            admin: bind(settings.admin.listen)?,
-        };
-        let public_addr = local_addr(&listeners.public, settings.server.listen)?;
-        let admin_addr = local_addr(&listeners.admin, settings.admin.listen)?;
+        let (listeners, addresses) = sockets::bind(settings)?;
         let LedgerUrl::Sqlite(path) = &settings.ledger.url;
         let sealer = doors::sealer(&credentials.access)?;
         let options = SqliteOptions { sealer: Some(Arc::clone(&sealer)), ..Default::default() };
@@ -159,10 +157,10 @@ impl App {
         let site = doors.site(settings, &way, Arc::clone(&pipeline), watchers);
         let site = Arc::new(Site { pages, ..site });
         let servers = Servers::start(site, listeners, server_rules(settings))
-            .map_err(|error| StartError::Listen { address: public_addr, error })?;
-        tracing::info!(%public_addr, %admin_addr, %route, "gateway started");
+            .map_err(|error| StartError::Listen { address: addresses.public, error })?;
+        addresses.tell(route);
         let drain_for = Duration::from_secs(settings.server.drain_seconds);
-        Ok(App { public_addr, admin_addr, pipeline, servers, ledger, engine, drain_for })
+        Ok(App { addresses, pipeline, servers, ledger, engine, drain_for })
     }
 
     /// Resolves when an operator asks for the shutdown.
@@ -200,14 +198,6 @@ impl App {
         tracing::info!(messages.left = left, "drained");
         left == 0
     }
-}
-
-fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {
-    TcpListener::bind(address).map_err(|error| StartError::Listen { address, error })
-}
-
-fn local_addr(listener: &TcpListener, address: SocketAddr) -> Result<SocketAddr, StartError> {
-    listener.local_addr().map_err(|error| StartError::Listen { address, error })
 }
 
 fn server_rules(settings: &Settings) -> ServerRules {

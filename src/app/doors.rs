@@ -62,6 +62,7 @@ impl Doors {
             pages: None,
             route: way.name(),
             media: way.hosted().map(MediaHost::new),
+            signed_apart: settings.public.listen.is_some(),
             access: self.access,
             quotas: self.quotas,
             proxy_hops: server.proxy_hops,

@@ -8,6 +8,7 @@ use crate::access::Quotas;
 use crate::domain::UnixMs;
 use crate::pipeline::Pipeline;
 use crate::settings::{Credentials, Looked, Settings};
+use crate::web::{Certificates, Renewal};
 
 /// How often free space is looked at.
 const STORAGE_LOOK: Duration = Duration::from_secs(5);
@@ -47,6 +48,23 @@ pub(super) fn follow_secrets(credentials: &Credentials) {
                     Looked::Unreadable(error) => {
                         tracing::error!(%error, "a secret stays as it was");
                     }
+                }
+            }
+        }
+    });
+}
+
+/// Shows a renewed certificate as its files change, for as long as the system runs.
+pub(super) fn follow_certificate(certificates: &Arc<Certificates>) {
+    let certificates = Arc::clone(certificates);
+    actix::spawn(async move {
+        loop {
+            tokio::time::sleep(SECRETS_LOOK).await;
+            match certificates.look() {
+                Renewal::Same => {}
+                Renewal::Renewed => tracing::info!("the certificate was renewed"),
+                Renewal::Unusable(error) => {
+                    tracing::error!(%error, "the certificate stays as it was");
                 }
             }
         }

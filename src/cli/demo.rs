@@ -112,7 +112,7 @@ async fn whole_way(
 ) -> Result<bool, Box<dyn Error>> {
     let args = SendArgs {
         file: "hello.ogg".into(),
-        to: format!("http://{}", app.public_addr),
+        to: format!("http://{}", app.addresses.public),
         conversation: "demo-conversation".to_owned(),
         sender: "demo-guest".to_owned(),
         transcript: Some(

@@ -34,9 +34,11 @@ impl Steps {
     pub(super) fn started(&self, sandbox: &str, app: &App, ttl_seconds: u64, floor_seconds: u64) {
         let text = format!("stand-in for Genesys Cloud on {sandbox}");
         self.say("sandbox", &text, json!({ "url": sandbox }));
-        let text =
-            format!("gateway on http://{}, admin on http://{}", app.public_addr, app.admin_addr);
-        let (public, admin) = (app.public_addr.to_string(), app.admin_addr.to_string());
+        let text = format!(
+            "gateway on http://{}, admin on http://{}",
+            app.addresses.public, app.addresses.admin
+        );
+        let (public, admin) = (app.addresses.public.to_string(), app.addresses.admin.to_string());
         self.say("gateway", &text, json!({ "listen": public, "admin": admin }));
         let text = format!(
             "shortened for the demo: audio lives {ttl_seconds} s (default 900), and at least \
@@ -87,7 +89,7 @@ impl Steps {
 
     /// Where to look, before anything else is said.
     pub(super) fn invitation(&self, app: &App) {
-        let url = format!("http://{}/", app.public_addr);
+        let url = format!("http://{}/", app.addresses.public);
         if self.json {
             self.say("open", "the demo's page", json!({ "url": url }));
             return;

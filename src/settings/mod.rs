@@ -5,6 +5,7 @@
 //! `--config`, the environment. Sections know their own ranges; what concerns two sections is
 //! checked here. Nothing here reads a clock, opens a socket, or knows what the values are used for.
 
+use std::net::SocketAddr;
 use std::path::Path;
 
 use serde::Deserialize;
@@ -77,7 +78,7 @@ pub struct Settings {
     pub quota: Quota,
     /// Pages of which origins may ask.
     pub cors: Cors,
-    /// Whom it trusts when it calls.
+    /// What it shows to callers, and whom it trusts when it calls.
     pub tls: Tls,
     /// Where others reach it.
     pub public: Public,
@@ -143,6 +144,7 @@ impl Settings {
         self.auth.check(&mut check);
         self.quota.check(&mut check);
         self.cors.check(&mut check);
+        self.tls.check(&mut check);
         self.genesys.check(&mut check);
         self.limits.check(&mut check);
         self.audio.check(&mut check);
@@ -174,8 +176,25 @@ impl Settings {
             check.loopback("server.listen", self.server.listen, auth::HOW_TO_TURN_ON);
         }
         let (server, admin) = (self.server.listen, self.admin.listen);
-        if server == admin && server.port() != 0 {
+        let taken = |one: SocketAddr, other| one == other && one.port() != 0;
+        if taken(server, admin) {
             check.problem("admin.listen", format!("is {admin}, where server.listen already is"));
+        }
+        for (name, address) in [("server.listen", server), ("admin.listen", admin)] {
+            let open = !address.ip().is_loopback() && self.server.proxy_hops == 0;
+            if open && self.tls.cert_file.is_none() {
+                let what = "and neither tls.cert_file nor server.proxy_hops is set: who sees the \
+                            traffic reads tokens, keys and audio";
+                check.warning(name, format!("is {address}, which other hosts can reach, {what}"));
+            }
+        }
+        if let Some(public) = self.public.listen {
+            for (name, other) in [("server.listen", server), ("admin.listen", admin)] {
+                if taken(public, other) {
+                    let problem = format!("is {public}, where {name} already is");
+                    check.problem("public.listen", problem);
+                }
+            }
         }
         if self.genesys.route == Some(RouteName::OpenMessaging) && self.public.base_url.is_none() {
             let problem = "is empty; the route open-messaging serves clips from there";

@@ -24,6 +24,15 @@ pub(super) fn optional<'de, D: Deserializer<'de>>(
     Ok(Some(text).filter(|text| !text.is_empty()))
 }
 
+/// A value that is written as its text form; an empty text is "not set".
+pub(super) fn optional_text<'de, T, D>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    T: FromStr<Err: Display>,
+    D: Deserializer<'de>,
+{
+    optional(deserializer)?.map(|text| text.parse()).transpose().map_err(D::Error::custom)
+}
+
 /// Declares an enum that is written as one of a few words.
 macro_rules! words {
     (

@@ -1,5 +1,7 @@
 //! Section `public`: where others than senders reach the gateway.
 
+use std::net::SocketAddr;
+
 use serde::Deserialize;
 
 use super::check::Check;
@@ -9,6 +11,9 @@ use super::{genesys, parse};
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Public {
+    /// Address of the listener that has `/media` alone; none: `/media` is at `server.listen`.
+    #[serde(deserialize_with = "parse::optional_text")]
+    pub listen: Option<SocketAddr>,
     /// Where Genesys and agents' browsers reach `/media`, without a slash at its end.
     #[serde(deserialize_with = "parse::optional")]
     pub base_url: Option<String>,

@@ -11,7 +11,7 @@ use actix_web::http::header::{AUTHORIZATION, HeaderValue, WWW_AUTHENTICATE};
 use actix_web::middleware::Next;
 use actix_web::{HttpRequest, HttpResponse};
 
-use super::{PROBE_PATHS, Site, answers, cors, headers, problem};
+use super::{PROBE_PATHS, Site, answers, cors, headers, linger, problem};
 use crate::domain::{Code, Problem};
 use crate::ledger::Order;
 
@@ -25,7 +25,11 @@ pub(super) async fn admit(
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
     let site = answers::site(request.request());
     let mut response = match refusal(request.request(), &site) {
-        Some(refusal) => request.into_response(refusal),
+        Some(refusal) => {
+            let mut response = request.into_response(refusal);
+            linger::end_unread(&mut response, site.patience.linger);
+            response
+        }
         None if is_order(request.method()) => order(request, next, &site).await?,
         None => next.call(request).await?,
     };

@@ -1,17 +1,16 @@
-//! Stands before every route of the public listener: nobody comes past it without being known.
+//! Stands before every route that strangers can reach: nobody comes past it without being known,
+//! but to what is signed.
 //!
 //! Every path is closed but those that `web/mod.rs` names, letter by letter: a router may read
 //! `/%761` as `/v1`, so a list of closed paths would have holes.
 
 use actix_web::body::BoxBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::ConnectionType;
 use actix_web::http::header::{AUTHORIZATION, HeaderValue, WWW_AUTHENTICATE};
 use actix_web::middleware::Next;
 use actix_web::{HttpMessage, HttpRequest, HttpResponse};
 
 use super::client_address::client_address;
-use super::upload::has_body;
 use super::{
     OPEN_PATHS, PROBE_PATHS, Site, answers, cors, headers, is_signed, linger, problem, quota,
 };
@@ -30,9 +29,26 @@ pub(super) async fn admit(
         Some(preflight) => request.into_response(preflight),
         None => pass(request, next, &site).await?,
     };
+    finish(&mut response, origin, &site);
+    Ok(response)
+}
+
+/// Stands before the listener that has nothing but signed addresses: nobody is asked who they are.
+pub(super) async fn admit_signed(
+    request: ServiceRequest,
+    next: Next<BoxBody>,
+) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+    let site = answers::site(request.request());
+    let origin = site.cors.allowed(request.request());
+    let mut response = next.call(request).await?;
+    finish(&mut response, origin, &site);
+    Ok(response)
+}
+
+fn finish(response: &mut ServiceResponse<BoxBody>, origin: Option<HeaderValue>, site: &Site) {
+    linger::end_unread(response, site.patience.linger);
     site.cors.open(origin, response.headers_mut());
     headers::make_strict(response.headers_mut());
-    Ok(response)
 }
 
 async fn pass(
@@ -48,8 +64,8 @@ async fn pass(
         Ok(()) => next.call(request).await?,
         Err(turned) => {
             let refusal = match turned {
-                Turned::Unknown(denied) => unauthorized(request.request(), site, denied),
-                Turned::Refused(problem) => turn_away(request.request(), site, problem),
+                Turned::Unknown(denied) => unauthorized(request.request(), denied),
+                Turned::Refused(problem) => problem::respond(request.request(), problem),
             };
             request.into_response(refusal)
         }
@@ -114,9 +130,9 @@ fn within(standing: Option<Standing>) -> Result<(), Turned> {
 }
 
 /// 401, with what is asked for (RFC 6750 §3).
-fn unauthorized(request: &HttpRequest, site: &Site, denied: Denied) -> HttpResponse {
+fn unauthorized(request: &HttpRequest, denied: Denied) -> HttpResponse {
     let mut response =
-        turn_away(request, site, Problem::new(Code::Unauthorized, denied.to_string()));
+        problem::respond(request, Problem::new(Code::Unauthorized, denied.to_string()));
     let challenge = match denied {
         Denied::Missing => "Bearer realm=\"voicepost\"",
         Denied::Malformed => "Bearer realm=\"voicepost\", error=\"invalid_request\"",
@@ -125,16 +141,6 @@ fn unauthorized(request: &HttpRequest, site: &Site, denied: Denied) -> HttpRespo
         }
     };
     response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
-    response
-}
-
-/// Refuses a request of which no body was read, so that its sender reads why.
-pub(super) fn turn_away(request: &HttpRequest, site: &Site, problem: Problem) -> HttpResponse {
-    let mut response = problem::respond(request, problem);
-    if has_body(request) {
-        response.head_mut().set_connection_type(ConnectionType::Close);
-        linger::cut_after(request, site.patience.linger);
-    }
     response
 }
 

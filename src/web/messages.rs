@@ -1,14 +1,14 @@
 //! What senders ask: deliver this, how does it stand, withdraw it, what may I send.
 
-use actix_web::http::ConnectionType;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderValue, LOCATION, RETRY_AFTER};
 use actix_web::web::{Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
 
+use super::linger::BodyRead;
 use super::upload::Refused;
-use super::{Site, answers, guard, linger, prefer, problem, scope, upload};
+use super::{Site, answers, guard, prefer, problem, scope, upload};
 use crate::audio::recorder_types;
 use crate::domain::{Code, MessageId, NewMessage, Problem};
 use crate::pipeline::Answer;
@@ -21,22 +21,26 @@ const RETRY_AFTER_ACCEPTED_SECONDS: u32 = 2;
 /// `POST /v1/voice-messages`.
 pub(super) async fn create(request: HttpRequest, payload: Payload) -> HttpResponse {
     let site = answers::site(&request);
-    match accept(&request, payload, &site).await {
-        Ok(Answer::Delivered(receipt)) => answers::json(&request, StatusCode::CREATED, &receipt),
-        Ok(Answer::Accepted(receipt)) => {
-            let mut response = answers::json(&request, StatusCode::ACCEPTED, &receipt);
+    let (mut response, unread) = match accept(&request, payload, &site).await {
+        Ok(answer) => (answered(&request, answer), false),
+        Err(Refused { problem, unread }) => (problem::respond(&request, problem), unread),
+    };
+    if !unread {
+        response.extensions_mut().insert(BodyRead);
+    }
+    response
+}
+
+fn answered(request: &HttpRequest, answer: Answer) -> HttpResponse {
+    match answer {
+        Answer::Delivered(receipt) => answers::json(request, StatusCode::CREATED, &receipt),
+        Answer::Accepted(receipt) => {
+            let mut response = answers::json(request, StatusCode::ACCEPTED, &receipt);
             let seconds = HeaderValue::from(RETRY_AFTER_ACCEPTED_SECONDS);
             response.headers_mut().insert(RETRY_AFTER, seconds);
             located(response, receipt.id())
         }
-        Ok(Answer::Refused(refusal)) => problem::respond(&request, *refusal),
-        Err(Refused { problem, unread: false }) => problem::respond(&request, problem),
-        Err(Refused { problem, unread: true }) => {
-            let mut response = problem::respond(&request, problem);
-            response.head_mut().set_connection_type(ConnectionType::Close);
-            linger::cut_after(&request, site.patience.linger);
-            response
-        }
+        Answer::Refused(refusal) => problem::respond(request, *refusal),
     }
 }
 

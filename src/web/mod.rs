@@ -1,11 +1,13 @@
 //! HTTP in. It translates between HTTP and the pipeline and holds no rule of its own.
 //!
 //! Every route is on this page, grouped by who calls it. The public listener serves senders and
-//! probers; the admin listener serves operators and has no route in common with it.
+//! probers; the admin listener serves operators and has no route in common with it. Whoever comes
+//! to a signed address comes to the public listener too, or to one that has nothing else (`outside`).
 
 mod admin;
 mod admin_guard;
 mod answers;
+mod certificates;
 mod client_address;
 mod cors;
 mod events;
@@ -26,11 +28,13 @@ mod recorder;
 mod scope;
 mod server;
 mod sips;
+mod stream;
 mod upload;
 
+pub use certificates::{CertificateError, Certificates, Renewal};
 pub use cors::CorsRules;
 pub use problem::{ROWS, Row};
-pub use server::{Listeners, ServerRules, Servers};
+pub use server::{Listener, Listeners, ServerRules, Servers};
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -73,6 +77,8 @@ pub struct Site {
     pub patience: PatienceRules,
     /// The media host, where the route has one.
     pub media: Option<MediaHost>,
+    /// Whether signed addresses are answered by a listener of their own only.
+    pub signed_apart: bool,
     /// Pages on the public listener beside the routes below; only the demo has some.
     pub pages: Option<Pages>,
 }
@@ -113,15 +119,22 @@ const OPEN_PATHS: [&str; 5] = ["/v1/limits", "/voicepost.js", "/openapi.json", "
 /// Paths for probers, who have no key and no quota.
 const PROBE_PATHS: [&str; 2] = ["/livez", "/readyz"];
 
-/// Whether a path is an address that is signed itself: who has one may listen. Only plain
-/// characters: what is encoded could be read as another path.
+/// Below these, each address or what is sent to it is signed: see `signed`.
+const SIGNED_PATHS: [&str; 1] = ["/media/"];
+
+/// Whether a path is one of those: who has one may ask. Only plain characters: what is encoded
+/// could be read as another path.
 fn is_signed(path: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-    path.strip_prefix("/media/").is_some_and(|segment| segment.bytes().all(plain))
+    let rest = SIGNED_PATHS.iter().find_map(|below| path.strip_prefix(below));
+    rest.is_some_and(|segment| segment.bytes().all(plain))
 }
 
-/// The public listener. `guard` stands before it.
-fn public(routes: &mut ServiceConfig) {
+/// The public listener. `guard::admit` stands before it.
+fn public(routes: &mut ServiceConfig, signed_apart: bool) {
+    if !signed_apart {
+        signed(routes);
+    }
     routes
         .app_data(upload::parser())
         // senders
@@ -140,16 +153,23 @@ fn public(routes: &mut ServiceConfig) {
         .service(read_only("/v1/limits").route(get().to(messages::limits)))
         .service(read_only("/voicepost.js").route(get().to(recorder::script)))
         .service(read_only("/openapi.json").route(get().to(openapi::document)))
-        // Genesys and agents' browsers
-        .service(
-            read_only("/media/{segment}")
-                .route(get().to(media::serve))
-                .route(head().to(media::serve)),
-        )
         // probers
         .service(read_only("/livez").route(get().to(health::live)))
         .service(read_only("/readyz").route(get().to(health::ready)))
         .default_service(actix_web::web::to(answers::route_not_found));
+}
+
+/// The listener for Genesys and agents' browsers. `guard::admit_signed` stands before it.
+fn outside(routes: &mut ServiceConfig) {
+    signed(routes);
+    routes.default_service(actix_web::web::to(answers::route_not_found));
+}
+
+/// What needs no caller: each request proves itself, by its address or by what is in it.
+fn signed(routes: &mut ServiceConfig) {
+    routes.service(
+        read_only("/media/{segment}").route(get().to(media::serve)).route(head().to(media::serve)),
+    );
 }
 
 /// The admin listener. `admin_guard` stands before it.

@@ -1,6 +1,6 @@
-//! The two listeners.
+//! The listeners.
 
-use std::future::ready;
+use std::fmt::Debug;
 use std::io;
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -9,17 +9,21 @@ use std::time::Duration;
 use actix_http::error::DispatchError;
 use actix_http::{HttpService, Protocol};
 use actix_rt::net::TcpStream;
-use actix_service::{ServiceFactoryExt, fn_service, map_config};
-use actix_web::dev::{AppConfig, Server, ServerHandle};
+use actix_server::ServerBuilder;
+use actix_service::{ServiceFactory, ServiceFactoryExt, fn_service, map_config};
+use actix_web::App;
+use actix_web::dev::{AppConfig, Server, ServerHandle, ServiceRequest, ServiceResponse};
 use actix_web::middleware::from_fn;
 use actix_web::web::Data;
-use actix_web::{App, HttpServer};
 use rustix::net::sockopt::set_socket_recv_buffer_size;
 use rustix::process::Resource;
+use rustls::ServerConfig;
+use tokio_rustls::TlsAcceptor;
 
-use super::places::Places;
+use super::places::{Place, Places};
 use super::sips::{Bodies, Sips};
-use super::{Site, admin_guard, guard, linger, operators, public};
+use super::stream::Stream;
+use super::{Site, admin_guard, guard, linger, operators, outside, public};
 
 /// Time an idle connection is kept.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
@@ -35,12 +39,22 @@ const DESCRIPTORS_KEPT: usize = 512;
 /// Connections of one worker at most, however many descriptors there are.
 const CONNECTIONS_MAX: usize = 25_000;
 
-/// Bound sockets, so that whoever starts the gateway knows the ports.
+/// A bound socket, so that whoever starts the gateway knows the port, and how TLS is spoken there.
+pub struct Listener {
+    /// The socket.
+    pub socket: TcpListener,
+    /// `None`: no TLS.
+    pub tls: Option<Arc<ServerConfig>>,
+}
+
+/// All that is listened to.
 pub struct Listeners {
     /// For senders.
-    pub public: TcpListener,
+    pub public: Listener,
+    /// For whoever comes to a signed address; `None`: they come to the senders' one.
+    pub outside: Option<Listener>,
     /// For operators.
-    pub admin: TcpListener,
+    pub admin: Listener,
 }
 
 /// What holds for connections.
@@ -62,71 +76,120 @@ pub struct Servers {
 }
 
 impl Servers {
-    /// Starts both. Must run inside an actix system; the servers answer on threads of their own.
+    /// Starts all. Must run inside an actix system; the servers answer on threads of their own.
     pub fn start(site: Arc<Site>, listeners: Listeners, rules: ServerRules) -> io::Result<Servers> {
-        // Connections take this over from their listener.
-        set_socket_recv_buffer_size(&listeners.public, RECEIVE_BUFFER_BYTES)?;
         let data = Data::from(site);
-        let app_data = data.clone();
         let places = Places::new(rules.connections_per_address_max);
-        let connection = move || {
-            let pages = app_data.pages.clone();
+        let Listeners { public: senders, outside: strangers, admin } = listeners;
+        let site = data.clone();
+        let door = Door { rules, places: places.clone(), tls: senders.tls };
+        let app = move || {
+            let pages = site.pages.clone();
             let app = App::new()
-                .app_data(app_data.clone())
+                .app_data(site.clone())
                 .wrap(from_fn(guard::admit))
                 // The demo has addresses of its own below `/media`.
                 .configure(|routes| pages.iter().for_each(|pages| pages(routes)))
-                .configure(public);
-            let http = HttpService::build()
-                .client_request_timeout(rules.head_max)
-                // A sender who is refused while still sending must be able to read why.
-                .client_disconnect_timeout(rules.linger)
-                .keep_alive(KEEP_ALIVE)
-                .on_connect_ext(|connection: &Sips, extensions| {
-                    linger::on_connect(connection.stream(), extensions);
-                    extensions.insert(connection.valve());
-                })
-                .finish(map_config(app, |()| AppConfig::default()));
-            let (bodies, places) = (Bodies::default(), places.clone());
-            fn_service(move |stream: TcpStream| {
-                let peer = stream.peer_addr().ok();
-                let place = places.take(peer.map(|peer| peer.ip()));
-                ready(match place {
-                    Some(place) => {
-                        let connection = Sips::new(stream, bodies.clone(), place);
-                        Ok((connection, Protocol::Http1, peer))
-                    }
-                    None => Err(DispatchError::Io(io::ErrorKind::QuotaExceeded.into())),
-                })
-            })
-            .and_then(http)
+                .configure(|routes| public(routes, site.signed_apart));
+            connections(app, door.clone())
         };
-        let public = Server::build()
-            .workers(rules.workers)
-            .backlog(BACKLOG)
-            .max_concurrent_connections(connections_max(rules.workers))
-            .shutdown_timeout(1)
-            .disable_signals()
-            .listen("public", listeners.public, connection)?
-            .run();
-        let admin = HttpServer::new(move || {
-            App::new().app_data(data.clone()).wrap(from_fn(admin_guard::admit)).configure(operators)
-        })
-        .workers(1)
-        .client_request_timeout(rules.head_max)
-        .shutdown_timeout(1)
-        .disable_signals()
-        .listen(listeners.admin)?
-        .run();
-        Ok(Servers { handles: [spawn(public), spawn(admin)] })
+        let mut server = server(rules.workers).listen("public", narrowed(senders.socket)?, app)?;
+        if let Some(listener) = strangers {
+            let site = data.clone();
+            let door = Door { rules, places, tls: listener.tls };
+            let app = move || {
+                let app = App::new().app_data(site.clone()).wrap(from_fn(guard::admit_signed));
+                connections(app.configure(outside), door.clone())
+            };
+            server = server.listen("outside", narrowed(listener.socket)?, app)?;
+        }
+        let door = Door { rules, places: Places::new(0), tls: admin.tls };
+        let app = move || {
+            let app = App::new().app_data(data.clone()).wrap(from_fn(admin_guard::admit));
+            connections(app.configure(operators), door.clone())
+        };
+        let admin = self::server(1).listen("admin", narrowed(admin.socket)?, app)?;
+        Ok(Servers { handles: [spawn(server.run()), spawn(admin.run())] })
     }
 
-    /// Lets requests under way finish, then closes both listeners.
+    /// Lets requests under way finish, then closes all listeners.
     pub async fn stop(self) {
         let [public, admin] = self.handles;
         public.stop(true).await;
         admin.stop(true).await;
     }
+}
+
+fn server(workers: usize) -> ServerBuilder {
+    Server::build()
+        .workers(workers)
+        .backlog(BACKLOG)
+        .max_concurrent_connections(connections_max(workers))
+        .shutdown_timeout(1)
+        .disable_signals()
+}
+
+/// What a connection passes before it asks anything.
+#[derive(Clone)]
+struct Door {
+    rules: ServerRules,
+    places: Places,
+    tls: Option<Arc<ServerConfig>>,
+}
+
+impl Door {
+    /// Takes a connection, as long as its address has places. A TLS handshake has as long as a head.
+    async fn pass(self, stream: TcpStream) -> io::Result<(Stream, Place)> {
+        let address = stream.peer_addr().ok().map(|peer| peer.ip());
+        let place = self.places.take(address).ok_or(io::ErrorKind::QuotaExceeded)?;
+        let Some(tls) = self.tls else { return Ok((Stream::Plain(stream), place)) };
+        let handshake = TlsAcceptor::from(tls).accept(stream);
+        let stream = tokio::time::timeout(self.rules.head_max, handshake).await??;
+        Ok((Stream::Tls(Box::new(stream)), place))
+    }
+}
+
+/// Lets connections pass the door, and has `app` answer what they ask.
+fn connections<T>(
+    app: App<T>,
+    door: Door,
+) -> impl ServiceFactory<TcpStream, Config = (), Error: Debug, InitError = ()>
+where
+    T: ServiceFactory<
+            ServiceRequest,
+            Config = (),
+            Response = ServiceResponse,
+            Error = actix_web::Error,
+            InitError = (),
+        > + 'static,
+    T::Future: 'static,
+{
+    let http = HttpService::build()
+        .client_request_timeout(door.rules.head_max)
+        // A sender who is refused while still sending must be able to read why.
+        .client_disconnect_timeout(door.rules.linger)
+        .keep_alive(KEEP_ALIVE)
+        .on_connect_ext(|connection: &Sips, extensions| {
+            linger::on_connect(connection.stream().tcp(), extensions);
+            extensions.insert(connection.valve());
+        })
+        .finish(map_config(app, |()| AppConfig::default()));
+    let bodies = Bodies::default();
+    fn_service(move |stream: TcpStream| {
+        let peer = stream.peer_addr().ok();
+        let (bodies, door) = (bodies.clone(), door.clone());
+        async move {
+            let (stream, place) = door.pass(stream).await.map_err(DispatchError::Io)?;
+            Ok((Sips::new(stream, bodies, place), Protocol::Http1, peer))
+        }
+    })
+    .and_then(http)
+}
+
+/// A listener whose connections keep little of what is not read yet; they take that over from it.
+fn narrowed(listener: TcpListener) -> io::Result<TcpListener> {
+    set_socket_recv_buffer_size(&listener, RECEIVE_BUFFER_BYTES)?;
+    Ok(listener)
 }
 
 /// Connections that one worker may hold, from the descriptors this process may have: two for each

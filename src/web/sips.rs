@@ -11,10 +11,10 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-use actix_rt::net::TcpStream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::places::Place;
+use super::stream::Stream;
 
 /// Bytes of one sip. actix-http starts with 8 KiB and doubles that as soon as less than 1 KiB of it
 /// is left, so this much never makes it grow.
@@ -32,9 +32,9 @@ impl Bodies {
     }
 }
 
-/// A TCP connection whose bytes come in sips.
+/// A connection whose bytes come in sips.
 pub(super) struct Sips {
-    stream: TcpStream,
+    stream: Stream,
     valve: Rc<Valve>,
     left: usize,
     _place: Place,
@@ -114,13 +114,13 @@ impl Drop for Held {
 
 impl Sips {
     /// A connection of the worker that takes `bodies`.
-    pub(super) fn new(stream: TcpStream, bodies: Bodies, place: Place) -> Sips {
+    pub(super) fn new(stream: Stream, bodies: Bodies, place: Place) -> Sips {
         let valve = Valve { bodies, flow: Cell::default(), reader: RefCell::default() };
         Sips { stream, valve: Rc::new(valve), left: SIP_BYTES, _place: place }
     }
 
     /// The connection itself.
-    pub(super) fn stream(&self) -> &TcpStream {
+    pub(super) fn stream(&self) -> &Stream {
         &self.stream
     }
 

@@ -114,13 +114,6 @@ pub(super) async fn read(
     Ok(Body { clip, media, sha256, fields })
 }
 
-/// Whether a body comes with the request.
-pub(super) fn has_body(request: &HttpRequest) -> bool {
-    let headers = request.headers();
-    let empty = headers.get("content-length").is_none_or(|length| length.as_bytes() == b"0");
-    !empty || headers.contains_key("transfer-encoding")
-}
-
 /// What can be refused before a byte of the body is read; tells how long it is said to be.
 fn check_head(request: &HttpRequest, site: &Site) -> Result<Option<u64>, Problem> {
     let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());

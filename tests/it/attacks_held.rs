@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use rustix::net::sockopt::set_socket_linger;
 
 use crate::access::{bearer, signed, with_tokens};
-use crate::process::{PATIENCE, Send, World, wait_until};
+use crate::process::{PATIENCE, Send, World};
 use crate::support::issuer::guest;
 use crate::support::{Form, Reply, TestGateway, eventually, fixture};
 
@@ -219,15 +219,24 @@ fn a_crowd_does_not_grow_memory_or_descriptors_beyond_bounds() {
     // Two for each connection, and a few for calls and clips.
     assert!(opened <= 3 * SENDERS, "{opened} descriptors more");
     assert!(grown <= 64 * 1024, "{grown} KiB more");
-    wait_until("descriptors are given back", || {
-        self::descriptors(gateway.pid()) <= descriptors + 16
-    });
+    let deadline = Instant::now() + PATIENCE;
+    while self::descriptors(gateway.pid()) > descriptors + 16 {
+        assert!(Instant::now() < deadline, "{descriptors} have become {}", open_now(gateway.pid()));
+        crate::support::pause(Duration::from_millis(10));
+    }
     assert_eq!(gateway.send(&Send::new("c-late", "late")).status, 201);
     gateway.settled(PATIENCE);
 }
 
 fn descriptors(pid: u32) -> usize {
     std::fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, Iterator::count)
+}
+
+/// What a process has open, for who has to find out why.
+fn open_now(pid: u32) -> String {
+    let open = std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+    let open: Vec<_> = open.filter_map(|one| std::fs::read_link(one.path()).ok()).collect();
+    format!("{}: {open:?}", open.len())
 }
 
 /// Resident memory.

@@ -74,7 +74,7 @@ impl Reply {
     /// Reads an answer as long as its `Content-Length` says, without waiting for the connection to
     /// be closed: a client that was refused while it sent may be listened to for some seconds more.
     #[track_caller]
-    pub fn read(stream: &mut TcpStream) -> Reply {
+    pub fn read(stream: &mut impl Read) -> Reply {
         let mut bytes = Vec::new();
         let mut piece = [0; 16 * 1024];
         loop {

@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
-use voicepost::app::App;
+use voicepost::app::{Addresses, App};
 use voicepost::domain::{CopyState, Record, RouteName};
 use voicepost::pipeline::Pipeline;
 use voicepost::sandbox::{FaultRule, Sandbox, SandboxServer, SandboxSettings};
@@ -93,11 +93,19 @@ impl Builder {
         self.settings.genesys.open_messaging.files_dir = data.path().join("hosted");
         self.settings.check().map_err(|error| error.to_string())?;
         let fatal = Arc::default();
+        let tls = self.settings.tls.cert_file.is_some();
         let running = run(self.settings, credentials, &fatal)?;
-        let contract = Contract::served_at(running.public);
-        let Running { public, admin, pipeline, stop, thread } = running;
+        let contract = if tls {
+            // The same document, from one that is asked without.
+            Arc::clone(&TestGateway::start().contract)
+        } else {
+            Contract::served_at(running.addresses.public)
+        };
+        let Running { addresses, pipeline, stop, thread } = running;
+        let Addresses { public, outside, admin } = addresses;
         Ok(TestGateway {
             public: Client::new(public, Some(Arc::clone(&contract))),
+            outside: outside.map(|outside| Client::new(outside, None)),
             contract,
             admin: Client::new(admin, None),
             sandbox,
@@ -111,8 +119,7 @@ impl Builder {
 }
 
 struct Running {
-    public: SocketAddr,
-    admin: SocketAddr,
+    addresses: Addresses,
     pipeline: Arc<Pipeline>,
     stop: oneshot::Sender<()>,
     thread: JoinHandle<bool>,
@@ -133,7 +140,7 @@ fn run(
         actix_rt::System::new().block_on(async move {
             match App::start(&settings, credentials, fatal, None).await {
                 Ok(app) => {
-                    let found = (app.public_addr, app.admin_addr, Arc::clone(&app.pipeline));
+                    let found = (app.addresses, Arc::clone(&app.pipeline));
                     started.send(Ok(found)).expect("the test waits");
                     stopped.await.expect("the test stops its gateway");
                     app.drain().await
@@ -145,14 +152,16 @@ fn run(
             }
         })
     });
-    let (public, admin, pipeline) = start.recv().expect("the gateway's thread lives")?;
-    Ok(Running { public, admin, pipeline, stop, thread })
+    let (addresses, pipeline) = start.recv().expect("the gateway's thread lives")?;
+    Ok(Running { addresses, pipeline, stop, thread })
 }
 
 /// A running gateway with its sandbox.
 pub struct TestGateway {
     /// The senders' listener.
     pub public: Client,
+    /// The listener for signed addresses alone, where there is one.
+    pub outside: Option<Client>,
     /// The operators' listener.
     pub admin: Client,
     /// The stand-in for Genesys Cloud.
