@@ -24,8 +24,8 @@ use voicepost::actors::{
 };
 use voicepost::clock::Clock;
 use voicepost::domain::{
-    Backoff, Copy, Event, Failure, Found, NewCopy, Outcome, Posted, PurgeOutcome, Record, Step,
-    UnixMs,
+    Backoff, Copy, Event, Failure, Found, NewCopy, Outcome, Posted, PurgeOutcome, Record,
+    ReplyReceipt, Step, UnixMs,
 };
 use voicepost::genesys::Route;
 use voicepost::ledger::sqlite::{SqliteLedger, SqliteOptions};
@@ -129,6 +129,10 @@ impl Route for Stub {
         } else {
             future::pending().boxed_local()
         }
+    }
+
+    fn tell_receipt(&self, _: ReplyReceipt) -> LocalBoxFuture<'_, Result<(), Failure>> {
+        future::pending().boxed_local()
     }
 }
 

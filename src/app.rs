@@ -154,7 +154,8 @@ impl App {
         housekeeping::sweep(&pipeline, settings);
         housekeeping::sweep_quotas(&doors.quotas);
         recover(&pipeline, &engine).await?;
-        let site = doors.site(settings, &way, Arc::clone(&pipeline), watchers);
+        let replies = way.replies(settings, &pipeline, ledger.clone());
+        let site = doors.site(settings, &way, Arc::clone(&pipeline), watchers, replies);
         let site = Arc::new(Site { pages, ..site });
         let servers = Servers::start(site, listeners, server_rules(settings))
             .map_err(|error| StartError::Listen { address: addresses.public, error })?;

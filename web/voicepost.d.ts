@@ -5,6 +5,17 @@ export type VoiceMessageState =
   | "idle" | "asking" | "recording" | "paused" | "stopping" | "review"
   | "sending" | "delivering" | "sent" | "failed" | "playback";
 
+/** What an agent answered, as the gateway's event stream tells it. */
+export interface Reply {
+  id: string;
+  /** The agent's name, where one is told. */
+  from: string | null;
+  text: string | null;
+  attachments: { url: string; media_type: string | null; file_name: string | null }[];
+  /** RFC 3339, UTC. */
+  came_at: string;
+}
+
 /** The gateway's receipt, as in its OpenAPI document; the members that pages use most. */
 export interface Receipt {
   id: string;
@@ -64,7 +75,7 @@ export interface VoiceMessageEventMap {
   /** Each news of the message; with the attribute `follow` until its audio is gone. */
   status: CustomEvent<{ kind: string; receipt: Receipt }>;
   /** What an agent answered, on routes that bring answers. */
-  reply: CustomEvent<unknown>;
+  reply: CustomEvent<Reply>;
   /** The guest would rather type. `preventDefault()`: the page has seen to it. */
   type: CustomEvent<Record<string, never>>;
   /** The gateway refused the token; another is given by `respondWith`, at once or as a promise. */

@@ -16,7 +16,7 @@ use serde::Serialize;
 use super::guard::{Vigil, contained};
 use super::handle::Order;
 use super::outcomes::{Outcomes, panicked};
-use crate::domain::{Found, Outcome, Posted, Record};
+use crate::domain::{Code, Failure, Found, Outcome, Posted, Record, ReplyReceipt};
 use crate::genesys::Route;
 
 // 1 limits: the permits of its handle, `genesys.posts_max`
@@ -42,6 +42,8 @@ pub struct MessengerObserved {
     pub outcomes: Outcomes,
     /// Look-ups of posts in doubt.
     pub look_ups: u64,
+    /// Receipts of replies that were sent, or tried.
+    pub receipts: u64,
 }
 
 // 4 messages
@@ -59,6 +61,12 @@ pub struct LookUpPost {
     pub record: Arc<Record>,
 }
 
+/// Tells Genesys what became of an agent's reply.
+pub struct TellReceipt {
+    /// What is told.
+    pub receipt: ReplyReceipt,
+}
+
 /// Asks for the observable state.
 pub struct ObserveMessenger;
 
@@ -67,6 +75,9 @@ impl Message for PostMessages {
 }
 impl Message for LookUpPost {
     type Result = Found;
+}
+impl Message for TellReceipt {
+    type Result = Result<(), Failure>;
 }
 impl Message for ObserveMessenger {
     type Result = MessengerObserved;
@@ -115,6 +126,21 @@ impl Handler<Order<LookUpPost>> for MessengerActor {
         async move {
             let Order { work: LookUpPost { record }, permit: _permit } = order;
             contained(route.look_up(record), || Found::CannotTell).await
+        }
+        .boxed_local()
+    }
+}
+
+impl Handler<Order<TellReceipt>> for MessengerActor {
+    type Result = ResponseFuture<Result<(), Failure>>;
+
+    fn handle(&mut self, order: Order<TellReceipt>, _: &mut Self::Context) -> Self::Result {
+        let route = Rc::clone(&self.route);
+        self.observed.borrow_mut().receipts += 1;
+        async move {
+            let Order { work: TellReceipt { receipt }, permit: _permit } = order;
+            let panicked = || Err(Failure::last(Code::Internal, "the receipt's call panicked"));
+            contained(route.tell_receipt(receipt), panicked).await
         }
         .boxed_local()
     }

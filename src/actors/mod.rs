@@ -35,7 +35,7 @@ pub use guard::{Fatal, Vigil};
 pub use handle::{AskError, Handle, Order};
 pub use janitor::{JanitorActor, JanitorObserved, JanitorSeed, ObserveJanitor, OwePurge};
 pub use messenger::{
-    LookUpPost, MessengerActor, MessengerObserved, ObserveMessenger, PostMessages,
+    LookUpPost, MessengerActor, MessengerObserved, ObserveMessenger, PostMessages, TellReceipt,
 };
 pub use outcomes::Outcomes;
 pub use purge_work::PurgeRules;

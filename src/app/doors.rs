@@ -9,10 +9,10 @@ use super::way::Way;
 use crate::access::{Access, OperatorKey, Quotas};
 use crate::domain::Conversion;
 use crate::ledger::{AuditLog, Watchers};
-use crate::pipeline::Pipeline;
+use crate::pipeline::{Pipeline, Replies};
 use crate::sealing::{SealError, Sealer};
-use crate::settings::{AccessSecrets, Settings};
-use crate::web::{CorsRules, MediaHost, PatienceRules, Site};
+use crate::settings::{AccessSecrets, LiveSecret, Settings};
+use crate::web::{CorsRules, MediaHost, PatienceRules, Site, Webhook};
 
 /// What data on the disk is sealed with.
 pub(super) fn sealer(secrets: &AccessSecrets) -> Result<Arc<Sealer>, SealError> {
@@ -27,6 +27,7 @@ pub(super) fn sealer(secrets: &AccessSecrets) -> Result<Arc<Sealer>, SealError> 
 pub(super) struct Doors {
     access: Access,
     pub(super) quotas: Arc<Quotas>,
+    webhook_secret: Option<LiveSecret>,
     operator_key: Option<OperatorKey>,
     audit: Arc<dyn AuditLog>,
 }
@@ -44,7 +45,8 @@ impl Doors {
         };
         let strangers = access.is_on() || settings.server.proxy_hops > 0;
         let quotas = Arc::new(Quotas::new(&settings.quota, strangers));
-        Ok(Doors { access, quotas, operator_key, audit })
+        let webhook_secret = secrets.webhook_secret.clone();
+        Ok(Doors { access, quotas, webhook_secret, operator_key, audit })
     }
 
     /// All that the handlers work with.
@@ -54,6 +56,7 @@ impl Doors {
         way: &Way,
         pipeline: Arc<Pipeline>,
         watchers: Arc<Watchers>,
+        replies: Option<Arc<Replies>>,
     ) -> Site {
         let server = &settings.server;
         Site {
@@ -62,6 +65,10 @@ impl Doors {
             pages: None,
             route: way.name(),
             media: way.hosted().map(MediaHost::new),
+            webhook: self
+                .webhook_secret
+                .zip(replies)
+                .map(|(secret, replies)| Webhook { secret, replies }),
             signed_apart: settings.public.listen.is_some(),
             access: self.access,
             quotas: self.quotas,

@@ -13,6 +13,8 @@ use crate::genesys::open_messaging::{
 };
 use crate::genesys::{Planner, Route};
 use crate::hosted::Hosted;
+use crate::ledger::ReplyBook;
+use crate::pipeline::{Pipeline, Replies};
 use crate::sealing::Sealer;
 use crate::settings::Settings;
 
@@ -56,6 +58,22 @@ impl Way {
             Way::MediaApi => None,
             Way::OpenMessaging(hosted) => Some(hosted.clone()),
         }
+    }
+
+    /// The replies of agents, where the route brings any; receipts of them are sent from now on.
+    pub(super) fn replies(
+        &self,
+        settings: &Settings,
+        pipeline: &Arc<Pipeline>,
+        book: Arc<dyn ReplyBook>,
+    ) -> Option<Arc<Replies>> {
+        let Way::OpenMessaging(_) = self else { return None };
+        let watches_max = settings.server.event_streams_max;
+        let keep_seconds = settings.genesys.open_messaging.replies_seconds;
+        let replies = Replies::new(Arc::clone(pipeline), book, watches_max, keep_seconds);
+        let telling = Arc::clone(&replies);
+        actix::spawn(async move { telling.tell_receipts().await });
+        Some(replies)
     }
 
     /// The pure half.

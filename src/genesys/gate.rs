@@ -227,7 +227,8 @@ fn class(name: CallName) -> Option<CallClass> {
         CallName::Post => Some(CallClass::Post),
         CallName::Upload => Some(CallClass::Upload),
         CallName::Delete | CallName::CachedMedia => Some(CallClass::Delete),
-        CallName::Retention => Some(CallClass::Retention),
+        // Neither makes anybody wait.
+        CallName::Retention | CallName::Receipt => Some(CallClass::Retention),
         CallName::Token | CallName::LookUp => None,
     }
 }

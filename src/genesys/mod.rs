@@ -27,7 +27,7 @@ use futures_util::future::LocalBoxFuture;
 
 use crate::domain::{
     Copy, Failure, Found, Intent, Lane, NewCopy, NewMessage, Outcome, Posted, Problem,
-    PurgeOutcome, Record, RouteName, Step, Transcript, UnixMs,
+    PurgeOutcome, Record, ReplyReceipt, RouteName, Step, Transcript, UnixMs,
 };
 
 /// What a route decides about a message before it is accepted.
@@ -61,6 +61,11 @@ pub trait Planner: Send + Sync {
 
     /// The copies that the intended upload of this record may have made, if its answer is lost.
     fn lost(&self, record: &Record) -> Vec<NewCopy>;
+
+    /// The lane of a guest's messages, on a route that brings replies to guests.
+    fn lane_of_guest(&self, _sender_id: &str) -> Option<Lane> {
+        None
+    }
 }
 
 /// The half of a route that calls. Lives on the outbound arbiter.
@@ -81,4 +86,7 @@ pub trait Route {
 
     /// Deletes a copy.
     fn purge(&self, copy: Copy) -> LocalBoxFuture<'_, PurgeOutcome>;
+
+    /// Tells Genesys what became of a reply. A repeat does no harm.
+    fn tell_receipt(&self, receipt: ReplyReceipt) -> LocalBoxFuture<'_, Result<(), Failure>>;
 }

@@ -15,11 +15,13 @@
 
 mod audit;
 mod change;
+mod replies;
 pub mod sqlite;
 mod watch;
 
 pub use audit::{AUDIT_ROWS_MAX, AuditLog, AuditRow, Order};
 pub use change::{ChangeError, change, change_by, change_together};
+pub use replies::{REPLIES_MAX, ReplyBook, ReplyRow};
 pub use watch::{Watch, WatchedLedger, Watchers};
 
 use std::path::PathBuf;

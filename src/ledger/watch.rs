@@ -2,7 +2,9 @@
 //!
 //! Every change of a record is a commit, whoever made it, so this is the one place where none can
 //! be missed. It tells only *that* something changed; what it was is read from the history.
+//! Replies to a lane are watched in the same way; who enters them tells.
 
+use std::hash::Hash;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -17,10 +19,10 @@ use super::{
 };
 use crate::domain::{MessageId, Principal, Record, UnixMs};
 
-/// The messages that somebody watches. At most `watches_max` watches at a time; one more is
-/// refused.
-pub struct Watchers {
-    watched: DashMap<MessageId, Watched>,
+/// The messages, or lanes, that somebody watches. At most `watches_max` watches at a time; one more
+/// is refused.
+pub struct Watchers<K: Eq + Hash + Clone = MessageId> {
+    watched: DashMap<K, Watched>,
     watches: AtomicUsize,
     watches_max: usize,
 }
@@ -32,28 +34,28 @@ struct Watched {
 
 /// Learns of each commit that changes its message, from its beginning to its drop. Commits that
 /// come faster than they are asked for are told as one.
-pub struct Watch {
-    watchers: Arc<Watchers>,
-    id: MessageId,
+pub struct Watch<K: Eq + Hash + Clone = MessageId> {
+    watchers: Arc<Watchers<K>>,
+    id: K,
     changed: watch::Receiver<()>,
 }
 
-impl Watchers {
+impl<K: Eq + Hash + Clone> Watchers<K> {
     /// Nobody yet.
-    pub fn new(watches_max: usize) -> Arc<Watchers> {
+    pub fn new(watches_max: usize) -> Arc<Watchers<K>> {
         let (watched, watches) = (DashMap::new(), AtomicUsize::new(0));
         Arc::new(Watchers { watched, watches, watches_max })
     }
 
     /// Begins to watch a message; `None` where there are too many watches already. What is read
     /// from the ledger after this call misses no change that [`Watch::changed`] does not tell.
-    pub fn watch(self: &Arc<Self>, id: MessageId) -> Option<Watch> {
+    pub fn watch(self: &Arc<Self>, id: K) -> Option<Watch<K>> {
         let order = Ordering::Relaxed;
         let place = |watches| (watches < self.watches_max).then_some(watches + 1);
         self.watches.fetch_update(order, order, place).ok()?;
         let mut watched = self
             .watched
-            .entry(id)
+            .entry(id.clone())
             .or_insert_with(|| Watched { changed: watch::Sender::new(()), watches: 0 });
         watched.watches += 1;
         let changed = watched.changed.subscribe();
@@ -65,7 +67,8 @@ impl Watchers {
         self.watches_max
     }
 
-    fn tell(&self, ids: &[MessageId]) {
+    /// Tells those who watch one of these.
+    pub fn tell(&self, ids: &[K]) {
         if self.watches.load(Ordering::Relaxed) == 0 {
             return;
         }
@@ -77,7 +80,7 @@ impl Watchers {
     }
 }
 
-impl Watch {
+impl<K: Eq + Hash + Clone> Watch<K> {
     /// Resolves when the message was changed since the last time, or since the watch began.
     pub async fn changed(&mut self) {
         // The sender lives as long as a watch of its message does.
@@ -85,9 +88,9 @@ impl Watch {
     }
 }
 
-impl Drop for Watch {
+impl<K: Eq + Hash + Clone> Drop for Watch<K> {
     fn drop(&mut self) {
-        if let Entry::Occupied(mut watched) = self.watchers.watched.entry(self.id) {
+        if let Entry::Occupied(mut watched) = self.watchers.watched.entry(self.id.clone()) {
             watched.get_mut().watches -= 1;
             if watched.get().watches == 0 {
                 watched.remove();

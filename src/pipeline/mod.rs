@@ -14,7 +14,7 @@
 //! carries one message to its end, `batch` lets those that wait go along, `parking` is where
 //! messages sleep, `leftover` lets go of clips that are kept after the end, `lanes` keeps the order
 //! within a conversation, `board` is the read view, `recovery` goes on after a start, `commands`
-//! are what senders and operators may ask for.
+//! are what senders and operators may ask for, `replies` brings what agents answer.
 //! Everything here runs on the engine's one thread, except the board and the admission, which any
 //! thread may ask.
 
@@ -34,6 +34,7 @@ mod leftover;
 mod parking;
 mod promise;
 mod recovery;
+mod replies;
 mod settle;
 mod waiting;
 
@@ -49,6 +50,7 @@ pub use clip::{Clip, IncomingClip};
 pub use commands::PurgeOwed;
 pub use engine::Engine;
 pub use recovery::{Recovered, RecoveryError};
+pub use replies::Replies;
 pub use waiting::WaitsFor;
 
 use crate::actors::Actors;

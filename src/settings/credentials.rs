@@ -14,6 +14,7 @@ const CLIENT_ID: &str = "GENESYS_CLIENT_ID";
 const CLIENT_SECRET: &str = "GENESYS_CLIENT_SECRET";
 const JWT_SECRET: &str = "VOICEPOST_JWT_SECRET";
 const ADMIN_KEY: &str = "VOICEPOST_ADMIN_KEY";
+const WEBHOOK_SECRET: &str = "VOICEPOST_WEBHOOK_SECRET";
 const DATA_KEY: &str = "VOICEPOST_DATA_KEY";
 /// Where systemd puts credentials (systemd.exec(5)).
 pub(super) const DIRECTORY: &str = "CREDENTIALS_DIRECTORY";
@@ -40,6 +41,9 @@ pub struct AccessSecrets {
     /// What data on the disk is encrypted with; read at the start only. Several, each on a line of
     /// its own: the first encrypts, all decrypt.
     pub data_key: Option<LiveSecret>,
+    /// What Genesys signs its calls of the webhook with; several, each on a line of its own, while
+    /// one takes the other's place.
+    pub webhook_secret: Option<LiveSecret>,
 }
 
 impl AccessSecrets {
@@ -53,6 +57,7 @@ impl AccessSecrets {
             jwt_secret: secret(JWT_SECRET)?,
             admin_key: secret(ADMIN_KEY)?,
             data_key: secret(DATA_KEY)?,
+            webhook_secret: secret(WEBHOOK_SECRET)?,
         })
     }
 }
@@ -81,11 +86,12 @@ impl Credentials {
 
     /// Reads those that have a file anew: for each its name, and what came of it.
     pub fn look(&self) -> Vec<(&'static str, Looked)> {
-        let AccessSecrets { jwt_secret, admin_key, data_key: _ } = &self.access;
+        let AccessSecrets { jwt_secret, admin_key, data_key: _, webhook_secret } = &self.access;
         let all = [
             (CLIENT_SECRET, Some(&self.client_secret)),
             (JWT_SECRET, jwt_secret.as_ref()),
             (ADMIN_KEY, admin_key.as_ref()),
+            (WEBHOOK_SECRET, webhook_secret.as_ref()),
         ];
         all.into_iter().filter_map(|(name, secret)| Some((name, secret?.look()))).collect()
     }
@@ -98,7 +104,7 @@ impl Credentials {
         environment: &Environment,
     ) -> Result<Vec<(&'static str, Option<String>)>, SettingsError> {
         let source = |name| Ok((name, find(environment, name)?.map(|(from, _)| from)));
-        let names = [CLIENT_ID, CLIENT_SECRET, JWT_SECRET, ADMIN_KEY, DATA_KEY];
+        let names = [CLIENT_ID, CLIENT_SECRET, JWT_SECRET, ADMIN_KEY, DATA_KEY, WEBHOOK_SECRET];
         names.into_iter().map(source).collect()
     }
 }

@@ -57,6 +57,8 @@ pub struct OpenMessaging {
     pub integration_id: String,
     /// How long the clip is served after the post.
     pub serve_seconds: u64,
+    /// How long a reply of an agent waits for its guest.
+    pub replies_seconds: u64,
     /// Where the served clips lie.
     pub files_dir: PathBuf,
 }
@@ -108,6 +110,8 @@ impl OpenMessaging {
     fn check(&self, check: &mut Check, route: Option<RouteName>) {
         const SERVE: &str = "genesys.open_messaging.serve_seconds";
         check.range(SERVE, self.serve_seconds, 60..=31_536_000);
+        const REPLIES: &str = "genesys.open_messaging.replies_seconds";
+        check.range(REPLIES, self.replies_seconds, 60..=2_592_000);
         let id = &self.integration_id;
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
         if !id.bytes().all(plain) || id.len() > 64 {

@@ -37,11 +37,13 @@ pub enum Call {
     Delete,
     /// What Genesys keeps of a hosted file is listed.
     CachedMedia,
+    /// Genesys is told what became of an agent's reply.
+    Receipt,
 }
 
 impl Call {
     /// Every call.
-    pub const ALL: [Call; 7] = [
+    pub const ALL: [Call; 8] = [
         Call::Token,
         Call::Upload,
         Call::Post,
@@ -49,6 +51,7 @@ impl Call {
         Call::Retention,
         Call::Delete,
         Call::CachedMedia,
+        Call::Receipt,
     ];
 
     fn as_str(self) -> &'static str {
@@ -60,6 +63,7 @@ impl Call {
             Call::Retention => "retention",
             Call::Delete => "delete",
             Call::CachedMedia => "cached-media",
+            Call::Receipt => "receipt",
         }
     }
 }

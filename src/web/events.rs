@@ -1,13 +1,16 @@
 //! `GET /v1/voice-messages/{id}/events`: a message's changes as server-sent events (HTML standard,
 //! "Server-sent events").
 //!
-//! `id:` is the change's number in the history, which `Last-Event-ID` resumes; `event:` says what
-//! it was about; `data:` is the receipt as it is now. Changes that come faster than they are read
+//! `id:` is the change's number in the history, with a dot and the last reply's number where there
+//! are replies; `Last-Event-ID` resumes there. `event:` says what it was about; `data:` is the
+//! receipt as it is now, or the agent's reply. Replies go to all that follow a message of their
+//! guest. Changes that come faster than they are read
 //! are told once of each kind, so that a slow reader costs one event and not a queue: the next one
 //! is made when the connection has taken the last.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,12 +18,14 @@ use actix_web::http::StatusCode;
 use actix_web::web::{Bytes, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use futures_util::{Stream, stream};
+use serde::Serialize;
 use tokio::time::Instant;
 
 use super::messages::parse_id;
 use super::{Site, answers, guard, problem};
-use crate::domain::{Code, MessageId, Problem};
-use crate::ledger::{HistoryRow, ReadError, Watch};
+use crate::domain::{Code, Lane, MessageId, Problem, Record};
+use crate::ledger::{HistoryRow, ReadError, ReplyRow, Watch};
+use crate::pipeline::Replies;
 
 /// A comment goes out after this long without an event, so that nobody on the way hangs up.
 const COMMENT_AFTER: Duration = Duration::from_secs(15);
@@ -33,8 +38,8 @@ const ROWS: u32 = 64;
 /// Seconds after which to ask again where there are too many streams.
 const RETRY_AFTER_SECONDS: u32 = 5;
 
-/// What an event is about. Replies of agents, and transcripts that come later than their message,
-/// get a kind of their own with the part that brings them.
+/// What a change is about. Transcripts that come later than their message get a kind of their own
+/// with the part that brings them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Kind {
     Status,
@@ -58,13 +63,37 @@ impl Kind {
     }
 }
 
+/// How far a client has been told: the last change, and the last reply.
+#[derive(Clone, Copy, Default)]
+struct Seen {
+    change_seq: u64,
+    reply_seq: u64,
+}
+
+impl fmt::Display for Seen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.reply_seq {
+            0 => write!(f, "{}", self.change_seq),
+            reply_seq => write!(f, "{}.{reply_seq}", self.change_seq),
+        }
+    }
+}
+
+/// The replies to the guest of the message.
+struct Followed {
+    replies: Arc<Replies>,
+    watch: Watch<Lane>,
+    /// Told with the piece of the stream before this one.
+    given: Vec<ReplyRow>,
+}
+
 /// A client that follows a message.
 struct Follower {
     site: Arc<Site>,
     id: MessageId,
-    /// The last change it was told of.
-    seen_seq: u64,
+    seen: Seen,
     watch: Watch,
+    replies: Option<Followed>,
     ends_at: Instant,
     /// The last event that can come was sent.
     done: bool,
@@ -79,18 +108,25 @@ pub(super) async fn follow(request: HttpRequest, id: Path<String>) -> HttpRespon
         Err(unknown) => return problem::respond(&request, unknown),
     };
     let caller = guard::caller(&request);
-    if let Err(refusal) = site.pipeline.find(id, Some(&caller.principal)).await {
-        return problem::respond(&request, refusal);
-    }
+    let record = match site.pipeline.find(id, Some(&caller.principal)).await {
+        Ok(record) => record,
+        Err(refusal) => return problem::respond(&request, refusal),
+    };
+    let replies = site.webhook.as_ref().and_then(|webhook| {
+        let replies = Arc::clone(&webhook.replies);
+        let watch = replies.watch(&record.lane)?;
+        Some(Followed { replies, watch, given: Vec::new() })
+    });
     let Some(watch) = site.watchers.watch(id) else {
         let limit = site.watchers.watches_max();
         let detail = format!("{limit} event streams are open, and there are no more than that");
         let problem = Problem::new(Code::Busy, detail).with("limit", limit);
         return problem::respond(&request, problem.retry_after(RETRY_AFTER_SECONDS));
     };
-    let seen_seq = last_event_id(&request);
+    let seen = last_event_id(&request);
     let ends_at = Instant::now() + STREAM_MAX;
-    let mut follower = Follower { site, id, seen_seq, watch, ends_at, done: false, greeted: false };
+    let mut follower =
+        Follower { site, id, seen, watch, replies, ends_at, done: false, greeted: false };
     match follower.news().await {
         // An EventSource comes back for ever, unless it is told that nothing comes any more.
         Ok(None) if follower.done => {
@@ -114,10 +150,13 @@ pub(super) async fn follow(request: HttpRequest, id: Path<String>) -> HttpRespon
     }
 }
 
-/// The change that the client was told of last; a text that is no number is none of ours.
-fn last_event_id(request: &HttpRequest) -> u64 {
+/// What the client was told of last; a text that is no number is none of ours.
+fn last_event_id(request: &HttpRequest) -> Seen {
     let header = request.headers().get("last-event-id");
-    header.and_then(|value| value.to_str().ok()?.trim().parse().ok()).unwrap_or(0)
+    let text = header.and_then(|value| value.to_str().ok()).unwrap_or_default().trim();
+    let (change, reply) = text.split_once('.').unwrap_or((text, "0"));
+    let number = |text: &str| text.parse().unwrap_or(0);
+    Seen { change_seq: number(change), reply_seq: number(reply) }
 }
 
 fn events(
@@ -143,8 +182,10 @@ impl Follower {
             if self.done {
                 return None;
             }
+            self.note_given().await;
             tokio::select! {
                 () = self.watch.changed() => {}
+                () = reply_came(&mut self.replies) => {}
                 () = tokio::time::sleep(COMMENT_AFTER) => return Some(": \n\n".to_owned()),
                 () = tokio::time::sleep_until(self.ends_at) => return None,
                 () = site.pipeline.admission().drain().begun() => return None,
@@ -166,10 +207,11 @@ impl Follower {
         let ledger = self.site.pipeline.ledger();
         let mut latest: BTreeMap<Kind, u64> = BTreeMap::new();
         loop {
-            let rows = ledger.history_after(Some(self.id), self.seen_seq, ROWS).await?;
+            let after_seq = self.seen.change_seq;
+            let rows = ledger.history_after(Some(self.id), after_seq, ROWS).await?;
             for row in &rows {
                 latest.insert(Kind::of(row), row.seq);
-                self.seen_seq = row.seq;
+                self.seen.change_seq = row.seq;
             }
             if rows.len() < ROWS as usize {
                 break;
@@ -182,15 +224,50 @@ impl Follower {
         };
         self.done = record.is_settled(self.site.pipeline.clock().now());
         let receipt = self.site.pipeline.receipt(&record);
-        let data = serde_json::to_string(&receipt).map_err(|error| ReadError(error.to_string()))?;
+        let data = as_json(&receipt)?;
         let mut latest: Vec<(u64, Kind)> =
             latest.into_iter().map(|(kind, seq)| (seq, kind)).collect();
         latest.sort_unstable();
-        let events = latest.iter().map(|(seq, kind)| {
-            let kind = kind.as_str();
-            format!("id: {seq}\nevent: {kind}\ndata: {data}\n\n")
+        let events = latest.iter().map(|(change_seq, kind)| {
+            let (id, kind) = (Seen { change_seq: *change_seq, ..self.seen }, kind.as_str());
+            format!("id: {id}\nevent: {kind}\ndata: {data}\n\n")
         });
-        let text: String = events.collect();
+        let mut text: String = events.collect();
+        text += &self.reply_events(&record).await?;
         Ok((!text.is_empty()).then_some(text))
     }
+
+    /// The replies that came since the last one.
+    async fn reply_events(&mut self, record: &Record) -> Result<String, ReadError> {
+        let Some(followed) = &mut self.replies else { return Ok(String::new()) };
+        let mut text = String::new();
+        let (lane, since) = (&record.lane, record.created_at);
+        let rows = followed.replies.news(lane, since, self.seen.reply_seq).await?;
+        for row in rows {
+            self.seen.reply_seq = row.seq;
+            let (id, data) = (self.seen, as_json(&row.reply)?);
+            text += &format!("id: {id}\nevent: reply\ndata: {data}\n\n");
+            followed.given.push(row);
+        }
+        Ok(text)
+    }
+
+    /// Whoever asks for the next piece has taken the last one.
+    async fn note_given(&mut self) {
+        if let Some(followed) = &mut self.replies {
+            let given = std::mem::take(&mut followed.given);
+            followed.replies.given(&given).await;
+        }
+    }
+}
+
+async fn reply_came(replies: &mut Option<Followed>) {
+    match replies {
+        Some(followed) => followed.watch.changed().await,
+        None => std::future::pending().await,
+    }
+}
+
+fn as_json(value: &impl Serialize) -> Result<String, ReadError> {
+    serde_json::to_string(value).map_err(|error| ReadError(error.to_string()))
 }

@@ -30,6 +30,7 @@ mod server;
 mod sips;
 mod stream;
 mod upload;
+mod webhooks;
 
 pub use certificates::{CertificateError, Certificates, Renewal};
 pub use cors::CorsRules;
@@ -47,7 +48,8 @@ use crate::access::{Access, OperatorKey, Quotas};
 use crate::domain::{AudioLimits, RouteName};
 use crate::hosted::Hosted;
 use crate::ledger::{AuditLog, Watchers};
-use crate::pipeline::Pipeline;
+use crate::pipeline::{Pipeline, Replies};
+use crate::settings::LiveSecret;
 
 /// What the handlers work with.
 pub struct Site {
@@ -77,6 +79,8 @@ pub struct Site {
     pub patience: PatienceRules,
     /// The media host, where the route has one.
     pub media: Option<MediaHost>,
+    /// What Genesys calls, where the route brings replies and there is a secret.
+    pub webhook: Option<Webhook>,
     /// Whether signed addresses are answered by a listener of their own only.
     pub signed_apart: bool,
     /// Pages on the public listener beside the routes below; only the demo has some.
@@ -94,6 +98,14 @@ impl MediaHost {
     pub fn new(hosted: Hosted) -> MediaHost {
         MediaHost { hosted, reads: Semaphore::new(media::READS_MAX) }
     }
+}
+
+/// The webhook behind HTTP.
+pub struct Webhook {
+    /// What calls are signed with; several, each on a line of its own.
+    pub secret: LiveSecret,
+    /// Where replies go.
+    pub replies: Arc<Replies>,
 }
 
 /// Adds pages to the routes of each worker.
@@ -120,7 +132,7 @@ const OPEN_PATHS: [&str; 5] = ["/v1/limits", "/voicepost.js", "/openapi.json", "
 const PROBE_PATHS: [&str; 2] = ["/livez", "/readyz"];
 
 /// Below these, each address or what is sent to it is signed: see `signed`.
-const SIGNED_PATHS: [&str; 1] = ["/media/"];
+const SIGNED_PATHS: [&str; 2] = ["/media/", "/webhooks/"];
 
 /// Whether a path is one of those: who has one may ask. Only plain characters: what is encoded
 /// could be read as another path.
@@ -167,9 +179,13 @@ fn outside(routes: &mut ServiceConfig) {
 
 /// What needs no caller: each request proves itself, by its address or by what is in it.
 fn signed(routes: &mut ServiceConfig) {
-    routes.service(
-        read_only("/media/{segment}").route(get().to(media::serve)).route(head().to(media::serve)),
-    );
+    routes
+        .service(
+            read_only("/media/{segment}")
+                .route(get().to(media::serve))
+                .route(head().to(media::serve)),
+        )
+        .service(command("/webhooks/open-messaging").route(post().to(webhooks::open_messaging)));
 }
 
 /// The admin listener. `admin_guard` stands before it.

@@ -11,14 +11,16 @@ use crate::support::{Client, Form, Request, TestGateway, eventually};
 
 /// One event of a stream.
 #[derive(Debug)]
-struct Event {
+pub(crate) struct Event {
+    pub(crate) id: String,
     seq: u64,
-    kind: String,
-    receipt: Value,
+    pub(crate) kind: String,
+    /// Its data: a receipt, or a reply.
+    pub(crate) receipt: Value,
 }
 
 /// An open stream, its body taken out of its chunks.
-struct Events {
+pub(crate) struct Events {
     head: String,
     lines: BufReader<Chunks>,
 }
@@ -52,7 +54,7 @@ impl Read for Chunks {
 }
 
 impl Events {
-    fn open(client: &Client, id: &str, last_event_id: Option<&str>) -> Events {
+    pub(crate) fn open(client: &Client, id: &str, last_event_id: Option<&str>) -> Events {
         let mut request = Request::new("GET", &format!("/v1/voice-messages/{id}/events"));
         if let Some(last) = last_event_id {
             request = request.header("Last-Event-ID", last);
@@ -73,8 +75,8 @@ impl Events {
     }
 
     /// The next event; `None` at the end of the stream.
-    fn next(&mut self) -> Option<Event> {
-        let (mut seq, mut kind, mut data) = (None, None, None);
+    pub(crate) fn next(&mut self) -> Option<Event> {
+        let (mut id, mut kind, mut data) = (None, None, None);
         loop {
             let mut line = String::new();
             if self.lines.read_line(&mut line).unwrap() == 0 {
@@ -82,14 +84,16 @@ impl Events {
                 return None;
             }
             match line.trim_end().split_once(": ") {
-                Some(("id", value)) => seq = value.parse().ok(),
+                Some(("id", value)) => id = Some(value.to_owned()),
                 Some(("event", value)) => kind = Some(value.to_owned()),
                 Some(("data", value)) => data = Some(serde_json::from_str(value).unwrap()),
                 Some(("retry", _)) | None => {}
                 Some(other) => panic!("{other:?}"),
             }
-            if let (Some(seq), true, Some(_)) = (seq, line == "\n", &data) {
-                return Some(Event { seq, kind: kind.unwrap(), receipt: data.unwrap() });
+            if let (Some(id), "\n", Some(_)) = (&id, line.as_str(), &data) {
+                let seq = id.split('.').next().unwrap().parse().unwrap();
+                let (id, kind, receipt) = (id.clone(), kind.unwrap(), data.unwrap());
+                return Some(Event { id, seq, kind, receipt });
             }
         }
     }

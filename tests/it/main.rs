@@ -51,6 +51,7 @@ mod reckoning_notices;
 mod recorder;
 mod repeats;
 mod replay;
+mod replies;
 mod restarts;
 mod rotation;
 mod samples;

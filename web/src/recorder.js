@@ -47,6 +47,7 @@ export class Recorder {
   #abort = new AbortController();
   #later;
   #delivery;
+  #replies = new Set();
 
   constructor(page) {
     this.#page = page;
@@ -300,7 +301,11 @@ export class Recorder {
   /** An event of the stream; `true` where nothing more is wanted. */
   #told(kind, data) {
     if (kind === "reply") {
-      this.#page.emit("reply", data);
+      // Every message that is followed brings the replies to its guest.
+      if (!this.#replies.has(data.id)) {
+        this.#replies.add(data.id);
+        this.#page.emit("reply", data);
+      }
       return false;
     }
     this.#page.emit("status", { kind, receipt: data });

@@ -14,7 +14,8 @@ use super::super::transport::{Call, CallName, Method};
 use super::answers;
 use super::{UploadedMedia, new_copy, wire_media_type};
 use crate::domain::{
-    Code, Copy, Failure, Found, NewCopy, Origin, Outcome, Posted, PurgeOutcome, Record, Retry, hex,
+    Code, Copy, Failure, Found, NewCopy, Origin, Outcome, Posted, PurgeOutcome, Record,
+    ReplyReceipt, Retry, hex,
 };
 use crate::settings::UploadBody;
 
@@ -162,6 +163,11 @@ impl Route for MediaApiRoute {
 
     fn purge(&self, copy: Copy) -> LocalBoxFuture<'_, PurgeOutcome> {
         self.do_purge(copy).boxed_local()
+    }
+
+    fn tell_receipt(&self, _receipt: ReplyReceipt) -> LocalBoxFuture<'_, Result<(), Failure>> {
+        let failure = Failure::last(Code::Internal, "this route brings no replies");
+        std::future::ready(Err(failure)).boxed_local()
     }
 }
 

@@ -69,6 +69,26 @@ pub(super) fn deleted(called: Called) -> Result<(), Failure> {
     }
 }
 
+/// A receipt: what Genesys will not take now, it never will.
+pub(super) fn receipt(called: Called) -> Result<(), Failure> {
+    let answer = match called {
+        Called::NotSent(failure) | Called::Unknown(failure) => return Err(failure),
+        Called::Answered(answer) => answer,
+    };
+    match answer.status {
+        200..=299 => Ok(()),
+        403 => {
+            Err(Failure::passing(Code::GenesysUnavailable, missing("conversation:message:receive")))
+        }
+        429 => Err(rate_limited(&answer)),
+        408 | 500..=599 => Err(unavailable(&answer)),
+        status => {
+            let detail = format!("the receipt was answered {status}");
+            Err(Failure::last(Code::GenesysRefused, detail))
+        }
+    }
+}
+
 /// A member that is a text of a length an id may have.
 pub(super) fn text(value: &Value, name: &str) -> Option<String> {
     let text = value[name].as_str()?;

@@ -13,10 +13,10 @@ use super::super::Route;
 use super::super::api::Api;
 use super::super::transport::{Call, CallName, Method};
 use super::planner::{hosted_file, new_copy};
-use super::{HostedClip, answers, cached_media, look_up, wire_media_type};
+use super::{HostedClip, answers, cached_media, look_up, receipts, wire_media_type};
 use crate::domain::{
     Code, Copy, CopyKind, CopyState, Failure, Found, Lane, NewCopy, Origin, Outcome, Posted,
-    Private, PurgeOutcome, Record,
+    Private, PurgeOutcome, Record, ReplyReceipt,
 };
 use crate::hosted::Hosted;
 
@@ -176,6 +176,10 @@ impl Route for OpenMessagingRoute {
 
     fn purge(&self, copy: Copy) -> LocalBoxFuture<'_, PurgeOutcome> {
         self.do_purge(copy).boxed_local()
+    }
+
+    fn tell_receipt(&self, receipt: ReplyReceipt) -> LocalBoxFuture<'_, Result<(), Failure>> {
+        async move { receipts::tell(&self.api, &self.integration_id, &receipt).await }.boxed_local()
     }
 }
 

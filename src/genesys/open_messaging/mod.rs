@@ -10,6 +10,7 @@ mod cached_media;
 mod calls;
 mod look_up;
 mod planner;
+mod receipts;
 
 pub use calls::OpenMessagingRoute;
 pub use planner::{OpenMessagingPlanner, OpenMessagingRules};

@@ -84,6 +84,10 @@ impl Planner for OpenMessagingPlanner {
         1
     }
 
+    fn lane_of_guest(&self, sender_id: &str) -> Option<Lane> {
+        Some(lane(&self.rules.integration_id, sender_id))
+    }
+
     fn lost(&self, record: &Record) -> Vec<NewCopy> {
         let intent = record.intent.as_ref().filter(|intent| intent.step == Step::Upload);
         let private = intent.map(|intent| intent.private.clone()).unwrap_or_default();

@@ -13,6 +13,7 @@ mod directory;
 mod read;
 mod reader;
 mod recent;
+mod replies;
 mod rows;
 mod schema;
 mod seal;

@@ -2,7 +2,8 @@
 //!
 //! Times are integer milliseconds since 1970. A column exists where a query or an operator needs
 //! it; the rest of a record is the JSON in `body`. What a guest said and who they are stands only
-//! in the sealed columns (`envelope`, `transcript`, `intent`, `private`), see `seal`.
+//! in the sealed columns (`envelope`, `transcript`, `intent`, `private`, `replies.body`), see
+//! `seal`.
 
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
@@ -104,6 +105,20 @@ const STEPS: &[&str] = &[
       request_id TEXT NOT NULL,
       status INTEGER
     );
+    ",
+    "
+    CREATE TABLE replies (
+      seq INTEGER PRIMARY KEY AUTOINCREMENT,
+      reply_id TEXT NOT NULL UNIQUE,
+      lane TEXT NOT NULL,
+      came_at INTEGER NOT NULL,
+      state TEXT NOT NULL,
+      receipt_owed INTEGER NOT NULL,
+      body BLOB NOT NULL
+    );
+    CREATE INDEX replies_lane ON replies (lane, seq);
+    CREATE INDEX replies_owed ON replies (seq) WHERE receipt_owed = 1;
+    CREATE INDEX replies_came ON replies (came_at);
     ",
 ];
 

@@ -14,6 +14,7 @@ pub(super) enum Kind {
     Envelope,
     Transcript,
     Copy,
+    Reply,
 }
 
 impl Kind {
@@ -23,6 +24,7 @@ impl Kind {
             Kind::Envelope => b"envelope",
             Kind::Transcript => b"transcript",
             Kind::Copy => b"copy",
+            Kind::Reply => b"reply",
         }
     }
 }

@@ -14,6 +14,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::Fatal;
 use super::audit::{self, Entry};
 use super::recent::Recent;
+use super::replies::{self, ReplyEntry};
 use super::store::Store;
 use super::write::{self, Sweep};
 use crate::ledger::{CommitError, Committed, Transition};
@@ -42,6 +43,7 @@ pub(super) enum Operation {
     Commit(Job<Vec<Transition>, Vec<Committed>>),
     Sweep(Job<Sweep, u64>),
     Audit(Job<Entry, u64>),
+    Reply(Job<ReplyEntry, u64>),
     /// Take nothing more, finish what waits, end.
     Close,
 }
@@ -52,6 +54,7 @@ impl Operation {
             Operation::Commit(job) => job.outcome = write::apply(connection, &job.work)?,
             Operation::Sweep(job) => job.outcome = Ok(write::sweep(connection, job.work)?),
             Operation::Audit(job) => job.outcome = Ok(audit::write(connection, &job.work)?),
+            Operation::Reply(job) => job.outcome = Ok(replies::write(connection, &job.work)?),
             Operation::Close => {}
         }
         Ok(())
@@ -64,7 +67,8 @@ impl Operation {
                 recent.committed(std::mem::take(work), committed);
             }
             Operation::Sweep(_) => recent.forget(),
-            Operation::Commit(_) | Operation::Audit(_) | Operation::Close => {}
+            Operation::Commit(_) | Operation::Audit(_) | Operation::Reply(_) | Operation::Close => {
+            }
         }
     }
 
@@ -73,6 +77,7 @@ impl Operation {
             Operation::Commit(job) => job.answer(failure),
             Operation::Sweep(job) => job.answer(failure),
             Operation::Audit(job) => job.answer(failure),
+            Operation::Reply(job) => job.answer(failure),
             Operation::Close => {}
         }
     }

@@ -1,0 +1,165 @@
+//! `POST /webhooks/open-messaging`: what Genesys sends for guests, above all replies of agents.
+//! Source: the Open Messaging API of the public platform, "outbound notification webhook".
+//!
+//! Who calls proves itself by `X-Hub-Signature-256`, the base64 HMAC-SHA256 of the body as it came.
+//! What is signed is answered 200 as soon as it is durable, whatever it says: anything else makes
+//! the whole chat fail for the agent. That a guest cannot be shown it, a receipt tells later.
+
+use std::time::Duration;
+
+use actix_web::http::StatusCode;
+use actix_web::web::{Bytes, Payload};
+use actix_web::{HttpRequest, HttpResponse};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use ring::hmac;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::linger::BodyRead;
+use super::{answers, problem};
+use crate::domain::{Code, Problem, Reply, ReplyAttachment, UnixMs};
+use crate::settings::LiveSecret;
+
+/// Largest body; one message of an agent has a few kilobytes.
+const BODY_BYTES_MAX: usize = 256 * 1024;
+/// Genesys waits 10 s for the answer.
+const BODY_MAX: Duration = Duration::from_secs(8);
+/// Longest id of a reply or a guest, in bytes.
+const ID_BYTES_MAX: usize = 256;
+/// Attachments of one reply that are told.
+const ATTACHMENTS_MAX: usize = 16;
+
+/// A normalized message, as far as it is of use here.
+#[derive(Deserialize)]
+struct Outbound {
+    id: String,
+    channel: Channel,
+    #[serde(default)]
+    r#type: String,
+    text: Option<String>,
+    #[serde(default)]
+    content: Vec<Content>,
+}
+
+#[derive(Deserialize)]
+struct Channel {
+    to: Party,
+    from: Option<Party>,
+}
+
+#[derive(Deserialize)]
+struct Party {
+    #[serde(default)]
+    id: String,
+    nickname: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Content {
+    attachment: Option<Attachment>,
+}
+
+#[derive(Deserialize)]
+struct Attachment {
+    url: Option<String>,
+    mime: Option<String>,
+    filename: Option<String>,
+}
+
+/// Takes one call of Genesys.
+pub(super) async fn open_messaging(request: HttpRequest, body: Payload) -> HttpResponse {
+    let site = answers::site(&request);
+    let Some(webhook) = &site.webhook else { return answers::route_not_found(request).await };
+    let body = match read(body).await {
+        Ok(body) => body,
+        Err(refusal) => return problem::respond(&request, refusal),
+    };
+    if !is_signed(&request, &body, &webhook.secret) {
+        let detail = "X-Hub-Signature-256 is not that of this body with this gateway's secret";
+        return problem::respond(&request, Problem::new(Code::Unauthorized, detail));
+    }
+    let outbound: Outbound = match serde_json::from_slice(&body) {
+        Ok(outbound) => outbound,
+        Err(error) => {
+            let detail = format!("the body is not a message: {error}");
+            return problem::respond(&request, Problem::new(Code::MalformedRequest, detail));
+        }
+    };
+    // Events, such as an agent who types, and receipts are not shown to guests.
+    let is_message = matches!(outbound.r#type.as_str(), "Text" | "Structured" | "");
+    let plain = |id: &str| (1..=ID_BYTES_MAX).contains(&id.len());
+    if !is_message || !plain(&outbound.id) || !plain(&outbound.channel.to.id) {
+        return taken(&request, false);
+    }
+    let guest = outbound.channel.to.id.clone();
+    let reply = reply_of(outbound, site.pipeline.clock().now());
+    match webhook.replies.take_in(&guest, reply).await {
+        Ok(entered) => taken(&request, entered),
+        Err(error) => {
+            let refusal = Problem::new(Code::StorageFailed, error.to_string());
+            problem::respond(&request, refusal)
+        }
+    }
+}
+
+async fn read(body: Payload) -> Result<Bytes, Problem> {
+    match tokio::time::timeout(BODY_MAX, body.to_bytes_limited(BODY_BYTES_MAX)).await {
+        Ok(Ok(Ok(bytes))) => Ok(bytes),
+        Ok(Ok(Err(error))) => {
+            let detail = format!("the body cannot be read: {error}");
+            Err(Problem::new(Code::MalformedRequest, detail))
+        }
+        Ok(Err(_)) => {
+            let detail = format!("the body has more than {BODY_BYTES_MAX} bytes");
+            Err(Problem::new(Code::TooLarge, detail).with("limit", BODY_BYTES_MAX))
+        }
+        Err(_) => {
+            let seconds = BODY_MAX.as_secs();
+            let detail = format!("the body did not come within {seconds} s");
+            Err(Problem::new(Code::UploadTooSlow, detail).with("limit", seconds))
+        }
+    }
+}
+
+/// Compares in constant time, with each of the secret's lines: several while one takes the
+/// other's place.
+fn is_signed(request: &HttpRequest, body: &[u8], secret: &LiveSecret) -> bool {
+    let header = request.headers().get("x-hub-signature-256");
+    let shown = header.and_then(|value| value.to_str().ok()?.strip_prefix("sha256="));
+    let Some(tag) = shown.and_then(|shown| BASE64_STANDARD.decode(shown).ok()) else {
+        return false;
+    };
+    let secret = secret.current();
+    secret.expose().lines().filter(|line| !line.is_empty()).any(|line| {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, line.as_bytes());
+        hmac::verify(&key, body, &tag).is_ok()
+    })
+}
+
+fn reply_of(outbound: Outbound, came_at: UnixMs) -> Reply {
+    let attachment = |content: Content| {
+        let Attachment { url, mime, filename } = content.attachment?;
+        let is_web = |url: &String| url.starts_with("https://") || url.starts_with("http://");
+        let url = url.filter(is_web)?;
+        Some(ReplyAttachment { url, media_type: mime, file_name: filename })
+    };
+    Reply {
+        id: outbound.id,
+        from: outbound.channel.from.and_then(|from| from.nickname),
+        text: outbound.text.filter(|text| !text.trim().is_empty()),
+        attachments: outbound
+            .content
+            .into_iter()
+            .filter_map(attachment)
+            .take(ATTACHMENTS_MAX)
+            .collect(),
+        came_at,
+    }
+}
+
+fn taken(request: &HttpRequest, entered: bool) -> HttpResponse {
+    let mut response = answers::json(request, StatusCode::OK, &json!({ "entered": entered }));
+    response.extensions_mut().insert(BodyRead);
+    response
+}

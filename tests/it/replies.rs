@@ -1,0 +1,194 @@
+//! What agents answer: from the webhook to whoever follows a message of the guest.
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use ring::hmac;
+use serde_json::{Value, json};
+use voicepost::domain::RouteName;
+use voicepost::sandbox::SandboxSettings;
+use voicepost::settings::{Secret, Settings};
+
+use crate::events::Events;
+use crate::support::{Client, Form, Reply, Request, SENDER, TestGateway};
+
+const SECRET: &str = "a-webhook-secret-of-24-c";
+const WEBHOOK: &str = "/webhooks/open-messaging";
+
+fn route(settings: &mut Settings) {
+    settings.genesys.route = Some(RouteName::OpenMessaging);
+    settings.genesys.open_messaging.integration_id = SandboxSettings::default().integration_id;
+    settings.public.base_url = Some("http://127.0.0.1:1".to_owned());
+}
+
+fn start() -> TestGateway {
+    let secret = || Some(Secret::new(SECRET).into());
+    TestGateway::builder().settings(route).access(|access| access.webhook_secret = secret()).start()
+}
+
+fn sent(gateway: &TestGateway) -> String {
+    let form = Form::sample().without("conversation_id");
+    gateway.send(&form).receipt(201)["id"].as_str().unwrap().to_owned()
+}
+
+/// An agent's message, as Genesys sends it.
+fn answer(id: &str, guest: &str, text: &str) -> Value {
+    json!({
+        "id": id,
+        "channel": {
+            "id": "5d9c2b1e-0000-4000-8000-000000000000", "platform": "Open", "type": "Private",
+            "to": { "id": guest, "idType": "Opaque" },
+            "from": { "nickname": "Ada" },
+            "time": "2026-01-01T00:00:00.000Z",
+        },
+        "type": "Text",
+        "text": text,
+        "direction": "Outbound",
+        "originatingEntity": "Human",
+    })
+}
+
+fn signature(secret: &str, body: &[u8]) -> String {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
+    format!("sha256={}", BASE64_STANDARD.encode(hmac::sign(&key, body)))
+}
+
+/// A call of the webhook by somebody who knows a secret.
+fn call(gateway: &TestGateway, secret: &str, body: &[u8]) -> Reply {
+    let request = Request::new("POST", WEBHOOK)
+        .header("Content-Type", "application/json")
+        .header("X-Hub-Signature-256", &signature(secret, body))
+        .body(body.to_vec());
+    Client::new(gateway.public.address(), None).send(&request)
+}
+
+fn bring(gateway: &TestGateway, message: &Value) -> Value {
+    let reply = call(gateway, SECRET, message.to_string().as_bytes());
+    assert_eq!(reply.status, 200, "{reply:?}");
+    reply.json()
+}
+
+/// The next reply of a stream.
+fn next_reply(events: &mut Events) -> (String, Value) {
+    loop {
+        let event = events.next().expect("the stream goes on");
+        if event.kind == "reply" {
+            return (event.id, event.receipt);
+        }
+    }
+}
+
+#[test]
+fn an_agents_answer_reaches_who_follows_the_message() {
+    let gateway = start();
+    let id = sent(&gateway);
+    let mut events = Events::open(&gateway.public, &id, None);
+    assert_eq!(bring(&gateway, &answer("r-1", SENDER, "Hello!")), json!({ "entered": true }));
+    let (_, reply) = next_reply(&mut events);
+    assert_eq!(
+        (&reply["id"], &reply["from"], &reply["text"], &reply["attachments"]),
+        (&json!("r-1"), &json!("Ada"), &json!("Hello!"), &json!([]))
+    );
+    // Genesys sends again what it believes lost: it is told once.
+    assert_eq!(bring(&gateway, &answer("r-1", SENDER, "Hello!")), json!({ "entered": false }));
+    bring(&gateway, &answer("r-2", SENDER, "Still there?"));
+    assert_eq!(next_reply(&mut events).1["id"], "r-2");
+}
+
+#[test]
+fn a_stream_resumes_after_the_last_reply_and_other_guests_get_none() {
+    let gateway = start();
+    let id = sent(&gateway);
+    bring(&gateway, &answer("r-1", SENDER, "one"));
+    bring(&gateway, &answer("r-other", "another guest", "not for you"));
+    bring(&gateway, &answer("r-2", SENDER, "two"));
+    let mut events = Events::open(&gateway.public, &id, None);
+    let (first_id, first) = next_reply(&mut events);
+    assert_eq!((&first["id"], &next_reply(&mut events).1["id"]), (&json!("r-1"), &json!("r-2")));
+    drop(events);
+    let mut resumed = Events::open(&gateway.public, &id, Some(&first_id));
+    assert_eq!(next_reply(&mut resumed).1["id"], "r-2");
+    // What was said before a message is not an answer to it.
+    let later = sent(&gateway);
+    bring(&gateway, &answer("r-3", SENDER, "three"));
+    let mut events = Events::open(&gateway.public, &later, None);
+    assert_eq!(next_reply(&mut events).1["id"], "r-3");
+}
+
+#[test]
+fn only_a_body_with_its_signature_is_taken() {
+    let gateway = start();
+    let message = answer("r-1", SENDER, "Hello!").to_string();
+    let body = message.as_bytes();
+    let client = Client::new(gateway.public.address(), None);
+    let post = |signature: Option<String>| {
+        let mut request = Request::new("POST", WEBHOOK).body(body.to_vec());
+        if let Some(signature) = signature {
+            request = request.header("X-Hub-Signature-256", &signature);
+        }
+        client.send(&request)
+    };
+    let good = signature(SECRET, body);
+    let hex: String = good.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let mut changed = body.to_vec();
+    changed[0] = b' ';
+    for wrong in [
+        None,
+        Some(String::new()),
+        Some("sha256=".to_owned()),
+        Some(signature("another-secret-of-22-ch", body)),
+        Some(signature(SECRET, &changed)),
+        Some(format!("sha256={hex}")),
+        Some(good.replace("sha256=", "sha1=")),
+        Some(good.replace("sha256=", "")),
+    ] {
+        let reply = post(wrong.clone());
+        assert_eq!((reply.status, reply.at("/code").as_str()), (401, "unauthorized"), "{wrong:?}");
+    }
+    assert_eq!(post(Some(good)).status, 200);
+    assert_eq!(client.get(WEBHOOK).status, 405);
+    let large = vec![b' '; 256 * 1024 + 1];
+    let reply = call(&gateway, SECRET, &large);
+    assert_eq!((reply.status, reply.at("/code").as_str()), (413, "too-large"));
+}
+
+#[test]
+fn what_cannot_be_shown_is_taken_and_not_told() {
+    let gateway = start();
+    let id = sent(&gateway);
+    let mut typing = answer("r-1", SENDER, "");
+    typing["type"] = json!("Event");
+    assert_eq!(bring(&gateway, &typing), json!({ "entered": false }));
+    bring(&gateway, &answer("r-2", SENDER, "   "));
+    let mut picture = answer("r-3", SENDER, "");
+    picture["content"] = json!([
+        { "contentType": "Attachment", "attachment": {
+            "mediaType": "Image", "url": "https://example.org/a.png", "mime": "image/png",
+            "filename": "a.png" } },
+        { "contentType": "Attachment", "attachment": {
+            "mediaType": "Image", "url": "javascript:alert(1)" } },
+    ]);
+    bring(&gateway, &picture);
+    let mut events = Events::open(&gateway.public, &id, None);
+    let (_, reply) = next_reply(&mut events);
+    assert_eq!((&reply["id"], &reply["text"]), (&json!("r-3"), &Value::Null));
+    let shown = json!([
+        { "url": "https://example.org/a.png", "media_type": "image/png", "file_name": "a.png" }
+    ]);
+    assert_eq!(reply["attachments"], shown);
+    let nonsense = call(&gateway, SECRET, b"{}");
+    assert_eq!((nonsense.status, nonsense.at("/code").as_str()), (400, "malformed-request"));
+}
+
+#[test]
+fn without_a_secret_there_is_no_webhook_and_a_short_one_is_refused() {
+    let gateway = TestGateway::builder().settings(route).start();
+    assert_eq!(call(&gateway, SECRET, b"{}").status, 404);
+    let short = Secret::new("fifteen-chars--");
+    let refused = TestGateway::builder()
+        .settings(route)
+        .access(|access| access.webhook_secret = Some(short.into()))
+        .try_start()
+        .err()
+        .expect("a refusal");
+    assert!(refused.contains("VOICEPOST_WEBHOOK_SECRET") && refused.contains("15"), "{refused}");
+}
