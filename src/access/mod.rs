@@ -5,7 +5,7 @@
 //! - `clips`: how often a guest's token was used
 //! - `guest`: what a guest's token has to say; `tokens`: whether it is genuine
 //! - `key_set`, `key_source`: the issuer's public keys (JWKS), and where they are had from
-//! - `operator_key`: what operators show
+//! - `operator_key`: what operators show; `webhook_key`: what Genesys signs its calls with
 //! - `quota`: how much callers may ask
 //! - `ring_verifier`: the signatures themselves; `start`: all of it, as the settings say
 //!
@@ -23,6 +23,7 @@ mod quota;
 mod ring_verifier;
 mod start;
 mod tokens;
+mod webhook_key;
 
 pub use clips::{ClipPlace, NoClip};
 pub use guest::Guest;
@@ -32,6 +33,7 @@ pub use operator_key::OperatorKey;
 pub use quota::{Quotas, Standing, network};
 pub use start::AccessError;
 pub use tokens::{TokenRules, Tokens, TokensError};
+pub use webhook_key::WebhookKey;
 
 use std::path::Path;
 

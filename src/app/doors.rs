@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::StartError;
 use super::way::Way;
-use crate::access::{Access, OperatorKey, Quotas};
+use crate::access::{Access, OperatorKey, Quotas, WebhookKey};
 use crate::domain::Conversion;
 use crate::ledger::{AuditLog, Watchers};
 use crate::pipeline::{Pipeline, Replies};
@@ -68,7 +68,7 @@ impl Doors {
             webhook: self
                 .webhook_secret
                 .zip(replies)
-                .map(|(secret, replies)| Webhook { secret, replies }),
+                .map(|(secret, replies)| Webhook { key: WebhookKey::new(secret), replies }),
             signed_apart: settings.public.listen.is_some(),
             access: self.access,
             quotas: self.quotas,

@@ -44,12 +44,11 @@ use actix_web::web::{ServiceConfig, delete, get, head, post, resource};
 
 use tokio::sync::Semaphore;
 
-use crate::access::{Access, OperatorKey, Quotas};
+use crate::access::{Access, OperatorKey, Quotas, WebhookKey};
 use crate::domain::{AudioLimits, RouteName};
 use crate::hosted::Hosted;
 use crate::ledger::{AuditLog, Watchers};
 use crate::pipeline::{Pipeline, Replies};
-use crate::settings::LiveSecret;
 
 /// What the handlers work with.
 pub struct Site {
@@ -102,8 +101,8 @@ impl MediaHost {
 
 /// The webhook behind HTTP.
 pub struct Webhook {
-    /// What calls are signed with; several, each on a line of its own.
-    pub secret: LiveSecret,
+    /// What calls are signed with.
+    pub key: WebhookKey,
     /// Where replies go.
     pub replies: Arc<Replies>,
 }

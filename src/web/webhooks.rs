@@ -10,16 +10,12 @@ use std::time::Duration;
 use actix_web::http::StatusCode;
 use actix_web::web::{Bytes, Payload};
 use actix_web::{HttpRequest, HttpResponse};
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
-use ring::hmac;
 use serde::Deserialize;
 use serde_json::json;
 
 use super::linger::BodyRead;
 use super::{answers, problem};
 use crate::domain::{Code, Problem, Reply, ReplyAttachment, UnixMs};
-use crate::settings::LiveSecret;
 
 /// Largest body; one message of an agent has a few kilobytes.
 const BODY_BYTES_MAX: usize = 256 * 1024;
@@ -75,7 +71,8 @@ pub(super) async fn open_messaging(request: HttpRequest, body: Payload) -> HttpR
         Ok(body) => body,
         Err(refusal) => return problem::respond(&request, refusal),
     };
-    if !is_signed(&request, &body, &webhook.secret) {
+    let shown = request.headers().get("x-hub-signature-256").and_then(|value| value.to_str().ok());
+    if !webhook.key.is_signature_of(&body, shown.unwrap_or_default()) {
         let detail = "X-Hub-Signature-256 is not that of this body with this gateway's secret";
         return problem::respond(&request, Problem::new(Code::Unauthorized, detail));
     }
@@ -120,21 +117,6 @@ async fn read(body: Payload) -> Result<Bytes, Problem> {
             Err(Problem::new(Code::UploadTooSlow, detail).with("limit", seconds))
         }
     }
-}
-
-/// Compares in constant time, with each of the secret's lines: several while one takes the
-/// other's place.
-fn is_signed(request: &HttpRequest, body: &[u8], secret: &LiveSecret) -> bool {
-    let header = request.headers().get("x-hub-signature-256");
-    let shown = header.and_then(|value| value.to_str().ok()?.strip_prefix("sha256="));
-    let Some(tag) = shown.and_then(|shown| BASE64_STANDARD.decode(shown).ok()) else {
-        return false;
-    };
-    let secret = secret.current();
-    secret.expose().lines().filter(|line| !line.is_empty()).any(|line| {
-        let key = hmac::Key::new(hmac::HMAC_SHA256, line.as_bytes());
-        hmac::verify(&key, body, &tag).is_ok()
-    })
 }
 
 fn reply_of(outbound: Outbound, came_at: UnixMs) -> Reply {
