@@ -8,7 +8,8 @@ use super::StartError;
 use super::way::Way;
 use crate::access::{Access, OperatorKey, Quotas};
 use crate::domain::Conversion;
-use crate::ledger::{AuditLog, Watchers};
+use crate::ledger::sqlite::SqliteLedger;
+use crate::ledger::{AuditLog, Erasures, Watchers};
 use crate::pipeline::Pipeline;
 use crate::sealing::{SealError, Sealer};
 use crate::settings::{AccessSecrets, Settings};
@@ -29,6 +30,7 @@ pub(super) struct Doors {
     pub(super) quotas: Arc<Quotas>,
     operator_key: Option<OperatorKey>,
     audit: Arc<dyn AuditLog>,
+    erasures: Arc<dyn Erasures>,
 }
 
 impl Doors {
@@ -36,7 +38,7 @@ impl Doors {
         settings: &Settings,
         secrets: &AccessSecrets,
         access: Access,
-        audit: Arc<dyn AuditLog>,
+        ledger: Arc<SqliteLedger>,
     ) -> Result<Doors, StartError> {
         let operator_key = match &secrets.admin_key {
             Some(key) => Some(OperatorKey::new(key).ok_or(StartError::Randomness)?),
@@ -44,7 +46,8 @@ impl Doors {
         };
         let strangers = access.is_on() || settings.server.proxy_hops > 0;
         let quotas = Arc::new(Quotas::new(&settings.quota, strangers));
-        Ok(Doors { access, quotas, operator_key, audit })
+        let (audit, erasures) = (ledger.clone(), ledger);
+        Ok(Doors { access, quotas, operator_key, audit, erasures })
     }
 
     /// All that the handlers work with.
@@ -72,6 +75,7 @@ impl Doors {
             },
             operator_key: self.operator_key,
             audit: self.audit,
+            erasures: self.erasures,
             limits: settings.limits.audio(),
             converts: settings.audio.conversion() != Conversion::Off,
             patience: PatienceRules {

@@ -15,11 +15,13 @@
 
 mod audit;
 mod change;
+mod erasure;
 pub mod sqlite;
 mod watch;
 
 pub use audit::{AUDIT_ROWS_MAX, AuditLog, AuditRow, Order};
 pub use change::{ChangeError, change, change_by, change_together};
+pub use erasure::{CopyCount, Erasure, Erasures, Sighting, Subject};
 pub use watch::{Watch, WatchedLedger, Watchers};
 
 use std::path::PathBuf;

@@ -28,6 +28,7 @@ mod commands;
 mod draw;
 mod drive;
 mod engine;
+mod erase;
 mod known;
 mod lanes;
 mod leftover;
@@ -48,6 +49,7 @@ pub use budget::Budget;
 pub use clip::{Clip, IncomingClip};
 pub use commands::PurgeOwed;
 pub use engine::Engine;
+pub use erase::erasure;
 pub use recovery::{Recovered, RecoveryError};
 pub use waiting::WaitsFor;
 
