@@ -15,6 +15,7 @@ fn main() -> ExitCode {
     cli::finish(match &cli.command {
         Command::CheckConfig(args) => cli::check_config::run(config, args),
         Command::Keys(args) => cli::keys::run(config, args),
+        Command::Erase(args) => cli::erase::run(args, config),
         Command::Inspect(args) => cli::inspect::run(config, args),
         Command::Send(args) => cli::send::run(args),
         Command::Demo(args) => cli::demo::run(config, args),

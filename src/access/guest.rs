@@ -105,7 +105,7 @@ fn names(id: &str) -> bool {
 
 /// A guest's name in ledger and idempotency keys, where it outlives the guest's identity
 /// (invariant 11): a digest of issuer and sender.
-fn principal(issuer: &str, sender_id: &str) -> Principal {
+pub(super) fn principal(issuer: &str, sender_id: &str) -> Principal {
     Principal(format!("guest:{}", hex(&sha256(&[issuer, sender_id])[..16])))
 }
 

@@ -155,6 +155,14 @@ impl Access {
         }
     }
 
+    /// The principals that a guest of this name has or had: without an issuer, and with the one
+    /// that is set now.
+    pub fn principals_of(&self, sender_id: &str) -> Vec<Principal> {
+        let issuer = self.tokens.as_ref().and_then(Tokens::issuer);
+        let issuers = std::iter::once("").chain(issuer);
+        issuers.map(|issuer| guest::principal(issuer, sender_id)).collect()
+    }
+
     /// Takes one of the clips that the guest's token is good for; given back where it is dropped
     /// without [`ClipPlace::keep`].
     ///

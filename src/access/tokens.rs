@@ -74,6 +74,11 @@ pub struct Tokens {
 }
 
 impl Tokens {
+    /// The issuer that tokens have to name, where one is set.
+    pub(super) fn issuer(&self) -> Option<&str> {
+        self.issuer.as_deref()
+    }
+
     /// By the rules, with the secret that backends share with this gateway (HS256), which it
     /// follows, the issuer's public keys, or both. Must run inside an actix system.
     ///

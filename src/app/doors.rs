@@ -8,7 +8,8 @@ use super::StartError;
 use super::way::Way;
 use crate::access::{Access, OperatorKey, Quotas, WebhookKey};
 use crate::domain::Conversion;
-use crate::ledger::{AuditLog, Watchers};
+use crate::ledger::sqlite::SqliteLedger;
+use crate::ledger::{AuditLog, Erasures, Watchers};
 use crate::pipeline::{Pipeline, Replies};
 use crate::sealing::{SealError, Sealer};
 use crate::settings::{AccessSecrets, LiveSecret, Settings};
@@ -30,6 +31,7 @@ pub(super) struct Doors {
     webhook_secret: Option<LiveSecret>,
     operator_key: Option<OperatorKey>,
     audit: Arc<dyn AuditLog>,
+    erasures: Arc<dyn Erasures>,
 }
 
 impl Doors {
@@ -37,7 +39,7 @@ impl Doors {
         settings: &Settings,
         secrets: &AccessSecrets,
         access: Access,
-        audit: Arc<dyn AuditLog>,
+        ledger: Arc<SqliteLedger>,
     ) -> Result<Doors, StartError> {
         let operator_key = match &secrets.admin_key {
             Some(key) => Some(OperatorKey::new(key).ok_or(StartError::Randomness)?),
@@ -46,7 +48,8 @@ impl Doors {
         let strangers = access.is_on() || settings.server.proxy_hops > 0;
         let quotas = Arc::new(Quotas::new(&settings.quota, strangers));
         let webhook_secret = secrets.webhook_secret.clone();
-        Ok(Doors { access, quotas, webhook_secret, operator_key, audit })
+        let (audit, erasures) = (ledger.clone(), ledger);
+        Ok(Doors { access, quotas, webhook_secret, operator_key, audit, erasures })
     }
 
     /// All that the handlers work with.
@@ -79,6 +82,7 @@ impl Doors {
             },
             operator_key: self.operator_key,
             audit: self.audit,
+            erasures: self.erasures,
             limits: settings.limits.audio(),
             converts: settings.audio.conversion() != Conversion::Off,
             patience: PatienceRules {

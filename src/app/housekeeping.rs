@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::access::Quotas;
 use crate::domain::UnixMs;
+use crate::ledger::Erasures;
 use crate::pipeline::Pipeline;
 use crate::settings::{Credentials, Looked, Settings};
 use crate::web::{Certificates, Renewal};
@@ -18,6 +19,8 @@ const SWEEP: Duration = Duration::from_secs(600);
 const SECRETS_LOOK: Duration = Duration::from_secs(1);
 /// How often callers are forgotten whose whole quota is there again.
 const SWEEP_QUOTAS: Duration = Duration::from_secs(10);
+/// How often it is looked whether what is to be erased can go.
+const ERASE_LOOK: Duration = Duration::from_secs(1);
 /// Pause after a sweep that left some.
 const SWEEP_MORE: Duration = Duration::from_secs(5);
 /// Rows that one sweep deletes at most, of each kind.
@@ -80,6 +83,20 @@ pub(super) fn sweep_quotas(quotas: &Arc<Quotas>) {
             let quotas = Arc::clone(&quotas);
             // Long where they are many. It does not panic, and nothing waits for it.
             let _ = tokio::task::spawn_blocking(move || quotas.sweep()).await;
+        }
+    });
+}
+
+/// Works on what was promised to be erased, also by a process before, for as long as the system
+/// runs.
+pub(super) fn go_on_erasing(pipeline: &Arc<Pipeline>, erasures: Arc<dyn Erasures>) {
+    let pipeline = Arc::clone(pipeline);
+    actix::spawn(async move {
+        loop {
+            tokio::time::sleep(ERASE_LOOK).await;
+            if let Err(problem) = pipeline.go_on_erasing(&*erasures).await {
+                tracing::error!(code = %problem.code.as_str(), "an erasure does not go on");
+            }
         }
     });
 }

@@ -45,7 +45,7 @@ impl fmt::Display for MessageId {
 }
 
 /// Who sent a request: `loopback` as long as nobody has to say who they are.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Principal(pub String);
 
@@ -53,6 +53,11 @@ impl Principal {
     /// The one principal of a gateway without authentication, which listens on loopback only.
     pub fn loopback() -> Principal {
         Principal("loopback".to_owned())
+    }
+
+    /// Whether it is one guest's, and nobody else's.
+    pub fn is_a_guest(&self) -> bool {
+        self.0.starts_with("guest:")
     }
 }
 
@@ -75,6 +80,23 @@ impl RouteName {
         match self {
             RouteName::MediaApi => "media-api",
             RouteName::OpenMessaging => "open-messaging",
+        }
+    }
+
+    /// Whether senders say which conversation a message goes to; else Genesys decides, by the
+    /// sender.
+    pub fn asks_for_a_conversation(self) -> bool {
+        match self {
+            RouteName::MediaApi => true,
+            RouteName::OpenMessaging => false,
+        }
+    }
+
+    /// Whether a lane of this route is one guest's, and nobody else's.
+    pub fn has_a_lane_for_each_guest(self) -> bool {
+        match self {
+            RouteName::MediaApi => false,
+            RouteName::OpenMessaging => true,
         }
     }
 

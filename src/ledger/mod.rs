@@ -15,12 +15,14 @@
 
 mod audit;
 mod change;
+mod erasure;
 mod replies;
 pub mod sqlite;
 mod watch;
 
 pub use audit::{AUDIT_ROWS_MAX, AuditLog, AuditRow, Order};
 pub use change::{ChangeError, change, change_by, change_together};
+pub use erasure::{CopyCount, Erasure, Erasures, Sighting, Subject};
 pub use replies::{REPLIES_MAX, ReplyBook, ReplyRow};
 pub use watch::{Watch, WatchedLedger, Watchers};
 

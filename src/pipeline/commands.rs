@@ -72,10 +72,27 @@ impl Pipeline {
         principal: &Principal,
     ) -> Result<(Receipt, bool), Problem> {
         // The board may be a commit behind; what is changed is read from the ledger.
-        let mut record = self.read(id).await?;
+        let record = self.read(id).await?;
         if record.principal != *principal {
             return Err(not_found(id));
         }
+        self.withdraw_record(record).await
+    }
+
+    /// The same, whoever sent the message.
+    pub(super) async fn withdraw_as_operator(
+        self: &Arc<Self>,
+        id: MessageId,
+    ) -> Result<(Receipt, bool), Problem> {
+        let record = self.read(id).await?;
+        self.withdraw_record(record).await
+    }
+
+    async fn withdraw_record(
+        self: &Arc<Self>,
+        mut record: Record,
+    ) -> Result<(Receipt, bool), Problem> {
+        let id = record.id;
         let mut was_held = false;
         let mut decisions = 0;
         loop {

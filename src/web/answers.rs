@@ -74,7 +74,7 @@ pub(super) async fn method_not_allowed(request: HttpRequest) -> HttpResponse {
         Some(path) if ["/purge", "/release", "/give-up"].iter().any(|end| path.ends_with(end)) => {
             "POST"
         }
-        Some("/admin/token/refresh") => "POST",
+        Some("/admin/token/refresh" | "/admin/erasures") => "POST",
         _ => "GET",
     };
     response.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));

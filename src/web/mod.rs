@@ -2,7 +2,7 @@
 //!
 //! Every route is on this page, grouped by who calls it. The public listener serves senders and
 //! probers; the admin listener serves operators and has no route in common with it. Whoever comes
-//! to a signed address comes to the public listener too, or to one that has nothing else (`outside`).
+//! to a signed address comes to the public listener too, or to one of its own (`outside`).
 
 mod admin;
 mod admin_guard;
@@ -10,6 +10,7 @@ mod answers;
 mod certificates;
 mod client_address;
 mod cors;
+mod erasures;
 mod events;
 mod fields;
 mod guard;
@@ -47,7 +48,7 @@ use tokio::sync::Semaphore;
 use crate::access::{Access, OperatorKey, Quotas, WebhookKey};
 use crate::domain::{AudioLimits, RouteName};
 use crate::hosted::Hosted;
-use crate::ledger::{AuditLog, Watchers};
+use crate::ledger::{AuditLog, Erasures, Watchers};
 use crate::pipeline::{Pipeline, Replies};
 
 /// What the handlers work with.
@@ -68,6 +69,8 @@ pub struct Site {
     pub operator_key: Option<OperatorKey>,
     /// What operators did.
     pub audit: Arc<dyn AuditLog>,
+    /// What is being erased.
+    pub erasures: Arc<dyn Erasures>,
     /// Tells of changes, for the event streams.
     pub watchers: Arc<Watchers>,
     /// What a clip may be.
@@ -208,6 +211,8 @@ fn operators(routes: &mut ServiceConfig) {
                 .route(post().to(orders::give_up)),
         )
         .service(command("/admin/token/refresh").route(post().to(orders::refresh_token)))
+        .service(command("/admin/erasures").route(post().to(erasures::begin)))
+        .service(read_only("/admin/erasures/{id}").route(get().to(erasures::show)))
         .service(read_only("/metrics").route(get().to(admin::metrics)))
         .service(read_only("/livez").route(get().to(health::live)))
         .service(read_only("/readyz").route(get().to(health::ready)))

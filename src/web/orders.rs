@@ -91,7 +91,7 @@ pub(super) async fn give_up(
 }
 
 /// A body that did not come, or not as far as it is read.
-fn unreadable(error: actix_web::Error) -> Problem {
+pub(super) fn unreadable(error: actix_web::Error) -> Problem {
     if error.as_response_error().status_code() == StatusCode::PAYLOAD_TOO_LARGE {
         let detail = format!("the body has more than {BODY_BYTES_MAX} bytes");
         return Problem::new(Code::TooLarge, detail).with("limit", BODY_BYTES_MAX);

@@ -13,7 +13,7 @@ pub(super) fn may_send(site: &Site, caller: &Caller, now: UnixMs) -> Result<Clip
         return Err(Problem::new(Code::Forbidden, detail));
     }
     let Some(guest) = &caller.guest else { return Ok(ClipPlace::default()) };
-    if guest.conversation_id.is_none() {
+    if guest.conversation_id.is_none() && site.route.asks_for_a_conversation() {
         let detail = "the token names no conversation_id, so nothing can be sent with it";
         return Err(Problem::new(Code::Forbidden, detail));
     }

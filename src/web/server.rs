@@ -138,7 +138,7 @@ struct Door {
 }
 
 impl Door {
-    /// Takes a connection, as long as its address has places. A TLS handshake has as long as a head.
+    /// Takes a connection, as long as its address has places. A handshake has as long as a head.
     async fn pass(self, stream: TcpStream) -> io::Result<(Stream, Place)> {
         let address = stream.peer_addr().ok().map(|peer| peer.ip());
         let place = self.places.take(address).ok_or(io::ErrorKind::QuotaExceeded)?;

@@ -3,6 +3,7 @@
 use serde_json::json;
 use voicepost::access::{KeyFile, NewKey};
 use voicepost::domain::{RouteName, UnixMs};
+use voicepost::sandbox::SandboxSettings;
 use voicepost::settings::Secret;
 
 use crate::support::issuer::{self, AUDIENCE, Issuer, SECRET, claims, guest};
@@ -120,6 +121,40 @@ fn a_guest_sends_into_their_own_conversation_only_and_under_their_own_name() {
     gateway.send(&signed(own("guest-1"), &token)).problem(403, "forbidden");
     let path = format!("/v1/voice-messages/{}", sent["id"].as_str().unwrap());
     ask(&gateway.public, "GET", &path, &token).receipt(200);
+}
+
+/// Which conversation it is, Genesys decides by the sender; the guest has no say in it.
+#[test]
+fn on_open_messaging_a_guest_needs_no_conversation_and_can_name_none() {
+    let gateway = with_tokens()
+        .settings(|settings| {
+            let id = SandboxSettings::default().integration_id;
+            settings.genesys.route = Some(RouteName::OpenMessaging);
+            settings.genesys.open_messaging.integration_id = id;
+            settings.public.base_url = Some("http://127.0.0.1:1".to_owned());
+        })
+        .start();
+    let token = |sender: &str| {
+        let mut claims = claims(sender, "");
+        claims.as_object_mut().unwrap().remove("conversation_id");
+        Issuer::Shared(SECRET.into()).token(&claims)
+    };
+    let (mine, other) = (token("guest-1"), token("guest-2"));
+    let bare = || Form::sample().without("conversation_id").without("sender_id");
+    let sent = gateway.send(&signed(bare(), &mine)).receipt(201);
+    assert!(sent["conversation_id"].is_string(), "{sent}");
+    for (part, value) in [("conversation_id", "c-1"), ("sender_id", "guest-2")] {
+        let refused = gateway.send(&signed(bare().field(part, value), &mine));
+        assert!(refused.problem(403, "forbidden").contains(part));
+    }
+    let path = format!("/v1/voice-messages/{}", sent["id"].as_str().unwrap());
+    for method in ["GET", "DELETE"] {
+        ask(&gateway.public, method, &path, &other).problem(404, "message-not-found");
+    }
+    ask(&gateway.public, "GET", &path, &mine).receipt(200);
+    let theirs = gateway.send(&signed(bare(), &other)).receipt(201);
+    assert_ne!(theirs["conversation_id"], sent["conversation_id"]);
+    assert_eq!(ask(&gateway.public, "DELETE", &path, &mine).status, 202);
 }
 
 #[test]

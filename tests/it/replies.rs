@@ -192,3 +192,18 @@ fn without_a_secret_there_is_no_webhook_and_a_short_one_is_refused() {
         .expect("a refusal");
     assert!(refused.contains("VOICEPOST_WEBHOOK_SECRET") && refused.contains("15"), "{refused}");
 }
+
+#[test]
+fn what_agents_said_goes_with_the_guest() {
+    let gateway = start();
+    sent(&gateway);
+    let message = answer("r-1", SENDER, "Hello!");
+    assert_eq!(bring(&gateway, &message), json!({ "entered": true }));
+    let order = json!({ "sender_id": SENDER }).to_string();
+    let request = Request::new("POST", "/admin/erasures")
+        .header("Content-Type", "application/json")
+        .body(order.into_bytes());
+    assert_eq!(gateway.admin.send(&request).status, 202);
+    // What is known no more is new.
+    assert_eq!(bring(&gateway, &message), json!({ "entered": true }));
+}

@@ -22,7 +22,7 @@ fn key_file(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/keys").join(name)
 }
 
-/// A gateway that shows the certificate of this name; its files are copies, in the gateway's folder.
+/// A gateway that shows the certificate of this name; its files are copies in its own folder.
 fn shows(builder: Builder, name: &str) -> Builder {
     let folder = builder.data().to_owned();
     install(&folder, name, name);

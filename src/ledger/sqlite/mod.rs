@@ -10,6 +10,7 @@
 
 mod audit;
 mod directory;
+mod erasure;
 mod read;
 mod reader;
 mod recent;

@@ -21,6 +21,13 @@ pub(super) enum ReplyEntry {
     Expire { awaited_before: UnixMs, kept_before: UnixMs },
 }
 
+impl ReplyEntry {
+    /// Whether rows may go for their age.
+    pub(super) fn expires(&self) -> bool {
+        matches!(self, ReplyEntry::Expire { .. })
+    }
+}
+
 /// The sealed part of a row.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Kept {

@@ -107,6 +107,26 @@ const STEPS: &[&str] = &[
     );
     ",
     "
+    CREATE TABLE erasures (
+      id BLOB PRIMARY KEY,
+      asked_at INTEGER NOT NULL,
+      found INTEGER NOT NULL
+    ) WITHOUT ROWID;
+    CREATE TABLE erasure_copies (
+      erasure_id BLOB NOT NULL REFERENCES erasures (id) ON DELETE CASCADE,
+      kind TEXT NOT NULL,
+      state TEXT NOT NULL,
+      count INTEGER NOT NULL,
+      PRIMARY KEY (erasure_id, kind, state)
+    ) WITHOUT ROWID;
+    CREATE TABLE erasing (
+      message_seq INTEGER NOT NULL REFERENCES messages (accepted_seq) ON DELETE CASCADE,
+      erasure_id BLOB NOT NULL REFERENCES erasures (id) ON DELETE CASCADE,
+      PRIMARY KEY (message_seq, erasure_id)
+    ) WITHOUT ROWID;
+    CREATE INDEX erasing_erasure ON erasing (erasure_id);
+    ",
+    "
     CREATE TABLE replies (
       seq INTEGER PRIMARY KEY AUTOINCREMENT,
       reply_id TEXT NOT NULL UNIQUE,

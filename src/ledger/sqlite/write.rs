@@ -5,6 +5,7 @@
 use rusqlite::params;
 
 use super::audit;
+use super::erasure;
 use super::read;
 use super::rows::{self, MessageValues};
 use super::seal::{self, Kind};
@@ -249,5 +250,7 @@ pub(super) fn sweep(connection: &Store, sweep: Sweep) -> rusqlite::Result<u64> {
                ORDER BY created_at LIMIT ?2)",
         )?
         .execute(params![records_before.0, sweep.limit])?;
-    Ok(keys as u64 + records as u64 + audit::sweep(connection, sweep.records_before)?)
+    let others = audit::sweep(connection, sweep.records_before)?
+        + erasure::sweep(connection, sweep.records_before)?;
+    Ok(keys as u64 + records as u64 + others)
 }

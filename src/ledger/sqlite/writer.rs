@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::Fatal;
 use super::audit::{self, Entry};
+use super::erasure::{self, Removal};
 use super::recent::Recent;
 use super::replies::{self, ReplyEntry};
 use super::store::Store;
@@ -44,6 +45,7 @@ pub(super) enum Operation {
     Sweep(Job<Sweep, u64>),
     Audit(Job<Entry, u64>),
     Reply(Job<ReplyEntry, u64>),
+    Remove(Job<Removal, u64>),
     /// Take nothing more, finish what waits, end.
     Close,
 }
@@ -55,9 +57,20 @@ impl Operation {
             Operation::Sweep(job) => job.outcome = Ok(write::sweep(connection, job.work)?),
             Operation::Audit(job) => job.outcome = Ok(audit::write(connection, &job.work)?),
             Operation::Reply(job) => job.outcome = Ok(replies::write(connection, &job.work)?),
+            Operation::Remove(job) => job.outcome = Ok(erasure::write(connection, &job.work)?),
             Operation::Close => {}
         }
         Ok(())
+    }
+
+    /// Whether rows went that are to leave the log as well.
+    fn deletes(&self) -> bool {
+        match self {
+            Operation::Sweep(_) => true,
+            Operation::Remove(job) => matches!(&job.outcome, Ok(removed) if *removed > 0),
+            Operation::Reply(job) => job.work.expires() && matches!(&job.outcome, Ok(1..)),
+            Operation::Commit(_) | Operation::Audit(_) | Operation::Close => false,
+        }
     }
 
     /// Makes known to `recent` what was committed.
@@ -66,7 +79,7 @@ impl Operation {
             Operation::Commit(Job { work, outcome: Ok(committed), .. }) => {
                 recent.committed(std::mem::take(work), committed);
             }
-            Operation::Sweep(_) => recent.forget(),
+            Operation::Sweep(_) | Operation::Remove(_) => recent.forget(),
             Operation::Commit(_) | Operation::Audit(_) | Operation::Reply(_) | Operation::Close => {
             }
         }
@@ -78,6 +91,7 @@ impl Operation {
             Operation::Sweep(job) => job.answer(failure),
             Operation::Audit(job) => job.answer(failure),
             Operation::Reply(job) => job.answer(failure),
+            Operation::Remove(job) => job.answer(failure),
             Operation::Close => {}
         }
     }
@@ -108,7 +122,7 @@ impl Writer {
             true => Some(CommitError::Closed),
             false => self.transact(group).err().map(|error| self.judge(&error)),
         };
-        let swept = group.iter().any(|operation| matches!(operation, Operation::Sweep(_)));
+        let swept = group.iter().any(Operation::deletes);
         for mut operation in group.drain(..) {
             if failure.is_none() {
                 operation.remember(&self.recent);

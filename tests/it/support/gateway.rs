@@ -114,6 +114,7 @@ impl Builder {
             stop: Some(stop),
             thread: Some(thread),
             data,
+            orphans_erased: 0,
         })
     }
 }
@@ -168,6 +169,8 @@ pub struct TestGateway {
     pub sandbox: SandboxServer,
     /// The folder with ledger and spool.
     pub data: TempDir,
+    /// Uploads that nobody can name, and whose records were erased.
+    pub orphans_erased: usize,
     contract: Arc<Contract>,
     pipeline: Option<Arc<Pipeline>>,
     fatal: Arc<Mutex<Vec<String>>>,
@@ -291,7 +294,7 @@ impl TestGateway {
         }
         let copies = || records.iter().flat_map(|record| &record.copies);
         let count = |states: &[CopyState]| copies().filter(|c| states.contains(&c.state)).count();
-        let unnamed = count(&[CopyState::Orphaned, CopyState::GivenUp]);
+        let unnamed = count(&[CopyState::Orphaned, CopyState::GivenUp]) + self.orphans_erased;
         let owed: Vec<Value> = copies()
             .filter(|copy| copy.state == CopyState::Owed)
             .filter_map(|copy| serde_json::from_slice(&copy.private.0).ok())
