@@ -25,9 +25,9 @@ pub struct SendArgs {
     /// The gateway
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080")]
     pub to: String,
-    /// Conversation to send into
+    /// Conversation to send into; needed on the route media-api
     #[arg(long, value_name = "ID")]
-    pub conversation: String,
+    pub conversation: Option<String>,
     /// The guest who speaks
     #[arg(long, value_name = "ID")]
     pub sender: String,
@@ -144,7 +144,7 @@ async fn post(
 fn form(args: &SendArgs, clip: &[u8], boundary: &str) -> Vec<u8> {
     let mut body = Vec::with_capacity(clip.len() + 1024);
     let fields = [
-        ("conversation_id", Some(&args.conversation)),
+        ("conversation_id", args.conversation.as_ref()),
         ("sender_id", Some(&args.sender)),
         ("transcript", args.transcript.as_ref()),
         ("language", args.language.as_ref()),
