@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::access::{bearer, signed, with_tokens};
 use crate::support::issuer::guest;
-use crate::support::{Form, fixture};
+use crate::support::{Contract, Form, Reply, fixture};
 
 const SEND: &str = "POST /v1/voice-messages HTTP/1.1\r\nHost: localhost\r\n";
 const FORM: &str = "Content-Type: multipart/form-data; boundary=b\r\n";
@@ -204,6 +204,9 @@ fn check(what: &str, answer: &[u8], closed: bool, expected: Expected) -> Result<
         None => content.is_empty() && closed,
     };
     if answers == 1 && right_status && right_body {
+        if let (Some(reply), Some(_)) = (Reply::parse(answer), code) {
+            Contract::of_this_build().check("POST", "/v1/voice-messages", &reply);
+        }
         return Ok(());
     }
     let shown: String = text.chars().take(600).collect();
