@@ -176,12 +176,16 @@ fn of_others(field: &str) -> Vec<u8> {
 fn exchange(stream: &mut TcpStream, bytes: &[u8]) -> (Vec<u8>, bool) {
     // What is refused early may meet a closed connection.
     let _ = stream.write_all(bytes);
-    stream.set_read_timeout(Some(Duration::from_millis(400))).unwrap();
+    // The first answer has time, on a busy machine too; a second one would follow at once.
+    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
     let (mut answer, mut piece) = (Vec::new(), [0; 4096]);
     loop {
         match stream.read(&mut piece) {
             Ok(0) => return (answer, true),
-            Ok(count) => answer.extend_from_slice(&piece[..count]),
+            Ok(count) => {
+                answer.extend_from_slice(&piece[..count]);
+                stream.set_read_timeout(Some(Duration::from_millis(400))).unwrap();
+            }
             Err(error) => {
                 return (answer, error.kind() == std::io::ErrorKind::ConnectionReset);
             }
