@@ -1,5 +1,6 @@
 //! How much memory do N senders cost who send a 60 s WAV (1.9 MB) each, all at once? And is nothing
-//! lost of what was accepted, and does whoever was refused get through when they come back?
+//! lost of what was accepted, how long does it take, does whoever was refused get through when they
+//! come back, and is everything as before when the crowd has gone?
 //!
 //! The gateway is the release binary with its defaults, its ledger and spool on the disk under
 //! `target/`; the sandbox and the senders are this process. Looked at together: memory (`VmHWM`,
@@ -9,6 +10,7 @@
 //! `cargo bench --bench crowd -- [--senders N] [--seconds S] [--test] [--set KEY=VALUE]...`. With
 //! `--seconds` every sender takes so long for its body; `--set` is a setting of the gateway, as in
 //! `--set MEMORY__CLIPS_BYTES_MAX=33554432`. `--test` runs the same with a few senders.
+//! Ten times more than there are places for: `--senders 1000 --set SERVER__REQUESTS_MAX=100`.
 
 #![allow(clippy::unwrap_used, reason = "a bench that cannot go on has failed")]
 
@@ -66,6 +68,12 @@ fn main() {
     println!("idle   {idle}");
     println!("peak   {peaks}");
     check(&told, &posted(&sandbox), sandbox.with(|sandbox| sandbox.account().summary()));
+    let late = Rc::new(Crowd::new(gateway.address, 1, Duration::ZERO, PATIENCE));
+    let late = tokio::task::LocalSet::new().block_on(&runtime, late.send());
+    println!("after  {}", Peaks::now(&gateway));
+    let [Told { status, took, .. }] = late.as_slice() else { panic!("one sender") };
+    assert!(*status == 201, "one who comes afterwards is answered {status}");
+    println!("one who comes afterwards is answered {status} after {:.3} s", took.as_secs_f64());
 }
 
 /// How often which message was posted, by its transcript.
@@ -87,6 +95,10 @@ fn report(told: &[Told], answered: Duration, sent: Duration) {
     let refused = told.iter().filter(|told| !told.refusals.is_empty()).count();
     let (answered, sent) = (answered.as_secs_f64(), sent.as_secs_f64());
     println!("answers by status: {answers:?}; {refused} senders had to come back");
+    let mut took: Vec<Duration> = told.iter().map(|told| told.took).collect();
+    took.sort_unstable();
+    let at = |share: usize| took[(took.len() - 1) * share / 100].as_secs_f64();
+    println!("accepted after p50 {:.3} s, p99 {:.3} s, at most {:.3} s", at(50), at(99), at(100));
     println!("all answered after {answered:.1} s, all posted after {sent:.1} s");
 }
 

@@ -22,6 +22,8 @@ pub struct Told {
     pub status: u16,
     /// Answers before, each with the time to come back.
     pub refusals: Vec<u16>,
+    /// From the first byte of the request that was answered last to that answer.
+    pub took: Duration,
 }
 
 pub struct Crowd {
@@ -77,9 +79,10 @@ impl Crowd {
                 Some(stream) => stream,
                 None => TcpStream::connect(self.gateway).await.unwrap(),
             };
+            let begun = Instant::now();
             let (status, head) = self.exchange(connection, &name).await;
             if status < 400 || Instant::now() > self.until {
-                return Told { name, status, refusals };
+                return Told { name, status, refusals, took: begun.elapsed() };
             }
             let pause = header(&head, "retry-after").unwrap_or_else(|| panic!("{name}: {head}"));
             refusals.push(status);

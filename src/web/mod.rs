@@ -35,6 +35,7 @@ mod webhooks;
 
 pub use certificates::{CertificateError, Certificates, Renewal};
 pub use cors::CorsRules;
+pub use openapi::document as openapi_document;
 pub use problem::{ROWS, Row};
 pub use server::{Listener, Listeners, ServerRules, Servers};
 
@@ -166,7 +167,7 @@ fn public(routes: &mut ServiceConfig, signed_apart: bool) {
         .service(read_only("/v1/voice-messages/{id}/events").route(get().to(events::follow)))
         .service(read_only("/v1/limits").route(get().to(messages::limits)))
         .service(read_only("/voicepost.js").route(get().to(recorder::script)))
-        .service(read_only("/openapi.json").route(get().to(openapi::document)))
+        .service(read_only("/openapi.json").route(get().to(openapi::serve)))
         // probers
         .service(read_only("/livez").route(get().to(health::live)))
         .service(read_only("/readyz").route(get().to(health::ready)))

@@ -15,8 +15,12 @@ const TEXT: &str = include_str!("openapi.json");
 static DOCUMENT: LazyLock<Value> = LazyLock::new(build);
 
 /// The document of this version.
-pub(super) async fn document(request: HttpRequest) -> HttpResponse {
-    answers::json(&request, StatusCode::OK, &*DOCUMENT)
+pub fn document() -> &'static Value {
+    &DOCUMENT
+}
+
+pub(super) async fn serve(request: HttpRequest) -> HttpResponse {
+    answers::json(&request, StatusCode::OK, document())
 }
 
 fn build() -> Value {

@@ -114,6 +114,7 @@ fn a_request_id_is_taken_over_where_it_is_short_and_plain() {
 fn the_document_has_the_paths_and_methods_of_the_listener() {
     let gateway = TestGateway::start();
     let document = gateway.public.get("/openapi.json").receipt(200);
+    assert_eq!(&document, voicepost::web::openapi_document(), "answers are held to what is served");
     let paths = document["paths"].as_object().unwrap();
     assert_eq!(document["openapi"], "3.1.0");
     assert_eq!(document["info"]["version"], env!("CARGO_PKG_VERSION"));

@@ -89,7 +89,7 @@ impl Reply {
     }
 
     /// The answer, once it is whole.
-    fn parse(bytes: &[u8]) -> Option<Reply> {
+    pub fn parse(bytes: &[u8]) -> Option<Reply> {
         let end = bytes.windows(4).position(|window| window == b"\r\n\r\n")?;
         let head = String::from_utf8(bytes[..end].to_vec()).expect("an ASCII head");
         let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());

@@ -1,31 +1,32 @@
-//! The served OpenAPI document, and a validator for the part of JSON Schema that it uses.
-//!
-//! Stricter than a client: a member or a response header that the document does not name is a
-//! fault, and a keyword that is not understood here is one too.
+//! The OpenAPI document, and what is not as it says: its schemas are JSON Schema 2020-12, read by
+//! the crate `jsonschema`. Stricter than a client: a member or a response header that the document
+//! does not name is a fault.
 
-use std::net::SocketAddr;
-use std::sync::{Arc, OnceLock};
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock, Mutex};
 
-use serde_json::{Map, Value};
+use jsonschema::{Draft, Validator};
+use serde_json::{Value, json};
 
-use super::{Client, Reply};
+use super::Reply;
 
 /// The document of this build; the same for every gateway.
-static SERVED: OnceLock<Arc<Contract>> = OnceLock::new();
+static OF_THIS_BUILD: LazyLock<Arc<Contract>> = LazyLock::new(|| {
+    let document = voicepost::web::openapi_document().clone();
+    Arc::new(Contract { document, validators: Mutex::default() })
+});
 
 /// What the gateway promises.
 pub struct Contract {
     document: Value,
+    /// By the schema's own text.
+    validators: Mutex<HashMap<String, Validator>>,
 }
 
 impl Contract {
-    /// The document as a gateway at this address serves it.
-    pub fn served_at(address: SocketAddr) -> Arc<Contract> {
-        let ask = || {
-            let document = Client::new(address, None).get("/openapi.json").receipt(200);
-            Arc::new(Contract { document })
-        };
-        Arc::clone(SERVED.get_or_init(ask))
+    /// The document that every gateway of this build serves.
+    pub fn of_this_build() -> Arc<Contract> {
+        Arc::clone(&OF_THIS_BUILD)
     }
 
     pub fn document(&self) -> &Value {
@@ -56,7 +57,8 @@ impl Contract {
             panic!("{at}: {content_type:?} is not in the document: {}", reply.text());
         };
         let is_json = content_type.ends_with("json");
-        let body = if is_json { reply.json() } else { Value::from(reply.text()) };
+        let text = || Value::from(String::from_utf8_lossy(reply.bytes()));
+        let body = if is_json { reply.json() } else { text() };
         assert_eq!(self.fault(&media["schema"], &body, "body"), None, "{at}");
     }
 
@@ -95,45 +97,40 @@ impl Contract {
 
     /// What about `value` is not as `schema` says; `at` is where it stands.
     pub fn fault(&self, schema: &Value, value: &Value, at: &str) -> Option<String> {
-        let keywords = self.resolve(schema).as_object().expect("a schema is an object");
-        keywords.iter().find_map(|(keyword, rule)| {
-            let holds = match keyword.as_str() {
-                "description" | "examples" => true,
-                "type" => list(rule).iter().any(|name| has_type(value, name)),
-                "enum" => list(rule).contains(value),
-                "format" => has_format(value, rule),
-                "minimum" => value.as_i64().is_none_or(|n| rule.as_i64().is_some_and(|m| n >= m)),
-                "maximum" => value.as_i64().is_none_or(|n| rule.as_i64().is_some_and(|m| n <= m)),
-                "minLength" => chars(value).is_none_or(|n| Some(n) >= rule.as_u64()),
-                "maxLength" => chars(value).is_none_or(|n| Some(n) <= rule.as_u64()),
-                "anyOf" => list(rule).iter().any(|one| self.fault(one, value, at).is_none()),
-                "items" => return self.items_fault(rule, value, at),
-                "required" => list(rule)
-                    .iter()
-                    .all(|name| name.as_str().is_some_and(|n| value.get(n).is_some())),
-                "properties" => return self.member_fault(rule, value.as_object(), at),
-                unknown => panic!("the validator does not know the keyword {unknown}"),
-            };
-            (!holds).then(|| format!("{at} is {value}, against {keyword}: {rule}"))
-        })
+        let mut validators = self.validators.lock().unwrap();
+        let known = validators.entry(schema.to_string());
+        let validator = known.or_insert_with(|| {
+            // References stay inside: the schemas come along.
+            let mut whole = json!({"allOf": [schema], "components": self.document["components"]});
+            close(&mut whole);
+            let options = jsonschema::options()
+                .with_draft(Draft::Draft202012)
+                .should_validate_formats(true)
+                .with_format("date-time", is_utc);
+            options.build(&whole).unwrap_or_else(|error| panic!("{at}: {error}"))
+        });
+        let fault = validator.iter_errors(value).next();
+        fault.map(|fault| format!("{at}{}: {fault}", fault.instance_path()))
     }
+}
 
-    fn items_fault(&self, rule: &Value, value: &Value, at: &str) -> Option<String> {
-        let items = value.as_array()?.iter().enumerate();
-        items.into_iter().find_map(|(n, item)| self.fault(rule, item, &format!("{at}[{n}]")))
+/// Closes every object: what the document does not name is a fault.
+fn close(schema: &mut Value) {
+    match schema {
+        Value::Object(members) => {
+            if members.get("properties").is_some_and(Value::is_object) {
+                members.entry("additionalProperties").or_insert(Value::Bool(false));
+            }
+            members.values_mut().for_each(close);
+        }
+        Value::Array(items) => items.iter_mut().for_each(close),
+        _ => {}
     }
+}
 
-    fn member_fault(
-        &self,
-        rules: &Value,
-        members: Option<&Map<String, Value>>,
-        at: &str,
-    ) -> Option<String> {
-        members?.iter().find_map(|(name, value)| match rules.get(name) {
-            Some(rule) => self.fault(rule, value, &format!("{at}.{name}")),
-            None => Some(format!("{at}.{name} is not in the document")),
-        })
-    }
+/// RFC 3339, as the gateway writes it: always in UTC.
+fn is_utc(text: &str) -> bool {
+    text.ends_with('Z') && text.parse::<jiff::Timestamp>().is_ok()
 }
 
 fn fits(template: &str, path: &str) -> bool {
@@ -141,33 +138,4 @@ fn fits(template: &str, path: &str) -> bool {
         (template.split('/').collect(), path.split('/').collect());
     template.len() == path.len()
         && template.iter().zip(path).all(|(t, p)| *t == p || (t.starts_with('{') && !p.is_empty()))
-}
-
-fn list(rule: &Value) -> Vec<Value> {
-    rule.as_array().cloned().unwrap_or_else(|| vec![rule.clone()])
-}
-
-fn chars(value: &Value) -> Option<u64> {
-    value.as_str().map(|text| text.chars().count() as u64)
-}
-
-fn has_type(value: &Value, name: &Value) -> bool {
-    match name.as_str().expect("a type's name") {
-        "object" => value.is_object(),
-        "array" => value.is_array(),
-        "string" => value.is_string(),
-        "integer" => value.is_i64() || value.is_u64(),
-        "boolean" => value.is_boolean(),
-        "null" => value.is_null(),
-        unknown => panic!("the validator does not know the type {unknown}"),
-    }
-}
-
-fn has_format(value: &Value, rule: &Value) -> bool {
-    let Some(text) = value.as_str() else { return true };
-    match rule.as_str().expect("a format's name") {
-        "date-time" => text.ends_with('Z') && text.parse::<jiff::Timestamp>().is_ok(),
-        "uuid" => text.len() == 36 && uuid::Uuid::try_parse(text).is_ok(),
-        unknown => panic!("the validator does not know the format {unknown}"),
-    }
 }

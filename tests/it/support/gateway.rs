@@ -93,19 +93,13 @@ impl Builder {
         self.settings.genesys.open_messaging.files_dir = data.path().join("hosted");
         self.settings.check().map_err(|error| error.to_string())?;
         let fatal = Arc::default();
-        let tls = self.settings.tls.cert_file.is_some();
         let running = run(self.settings, credentials, &fatal)?;
-        let contract = if tls {
-            // The same document, from one that is asked without.
-            Arc::clone(&TestGateway::start().contract)
-        } else {
-            Contract::served_at(running.addresses.public)
-        };
+        let contract = Contract::of_this_build();
         let Running { addresses, pipeline, stop, thread } = running;
         let Addresses { public, outside, admin } = addresses;
         Ok(TestGateway {
             public: Client::new(public, Some(Arc::clone(&contract))),
-            outside: outside.map(|outside| Client::new(outside, None)),
+            outside: outside.map(|one| Client::new(one, Some(Arc::clone(&contract)))),
             contract,
             admin: Client::new(admin, None),
             sandbox,
