@@ -242,11 +242,12 @@ impl Account {
     }
 }
 
-fn tail<T>(list: &[T], latest: usize) -> &[T] {
+pub(super) fn tail<T>(list: &[T], latest: usize) -> &[T] {
     &list[list.len().saturating_sub(latest)..]
 }
 
-fn rfc3339<S: Serializer>(at_ms: &i64, serializer: S) -> Result<S::Ok, S::Error> {
+/// A time in JSON.
+pub(super) fn rfc3339<S: Serializer>(at_ms: &i64, serializer: S) -> Result<S::Ok, S::Error> {
     rfc3339_or_null(&Some(*at_ms), serializer)
 }
 

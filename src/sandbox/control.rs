@@ -1,10 +1,13 @@
 //! The sandbox's own paths: the account, the levers of a test, the page. No part of the contract.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use super::account::{AccountView, tail};
+use super::answers::{AgentAnswer, Webhook};
 use super::audio::query_value;
 use super::core::Sandbox;
+use super::open_messages::OpenShown;
 use super::page;
 use super::rate::RateLimit;
 use super::rule::FaultRule;
@@ -14,6 +17,34 @@ use super::wire::{Reply, Request};
 #[serde(deny_unknown_fields)]
 struct CloseCall {
     conversation_id: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AnswerCall {
+    conversation_id: String,
+    text: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ContentCall {
+    inbound: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct IntegrationCall {
+    status: String,
+}
+
+/// What the page shows.
+#[derive(Serialize)]
+struct View<'a> {
+    #[serde(flatten)]
+    account: AccountView<'a>,
+    open_messages: Vec<OpenShown<'a>>,
+    answers: &'a [AgentAnswer],
 }
 
 #[derive(Deserialize)]
@@ -28,13 +59,17 @@ impl Sandbox {
     /// - `GET`, `POST`, `DELETE faults`: a JSON list of rules
     /// - `POST rate`: a limit by window, `{"calls":300,"window_seconds":60,"endpoint":"any"}`
     /// - `POST tokens/revoke`, `POST tokens/life` `{"seconds":…}`
+    /// - `GET`, `POST` `answers` `{"conversation_id":…,"text":…}`: an agent's answers; `POST webhook`
+    ///   `{"url":…,"secret":…}`: where they go
+    /// - `POST content` `{"inbound":["audio/*"]}`: media that are let in; `POST integration`
+    ///   `{"status":"Inactive"}`
     /// - `POST conversations/close` `{"conversation_id":…}`, `POST reset`
     pub(super) fn control(&mut self, request: &Request, now_ms: i64) -> Reply {
         let path = request.path.as_str();
         match (request.method.as_str(), path) {
             ("GET", "/sandbox/account") => {
                 let latest = query_value(&request.query, "latest").and_then(|v| v.parse().ok());
-                fresh(&self.account.view(latest.unwrap_or(usize::MAX), now_ms))
+                self.view(latest.unwrap_or(usize::MAX), now_ms)
             }
             ("GET", "/sandbox/account/summary") => fresh(&self.account.summary()),
             ("GET", "/sandbox/faults") => fresh(&self.faults.rules()),
@@ -55,12 +90,42 @@ impl Sandbox {
                     self.close_conversation(&conversation_id);
                 })
             }
+            ("GET", "/sandbox/answers") => fresh(&self.answers()),
+            ("POST", "/sandbox/answers") => self.read_answer(&request.body, now_ms),
+            ("POST", "/sandbox/webhook") => read(&request.body, |webhook: Webhook| {
+                self.set_webhook(webhook);
+            }),
+            ("POST", "/sandbox/content") => read(&request.body, |ContentCall { inbound }| {
+                self.set_inbound_media(inbound);
+            }),
+            ("POST", "/sandbox/integration") => read(&request.body, |call: IntegrationCall| {
+                self.set_integration_status(&call.status);
+            }),
             ("POST", "/sandbox/reset") => {
                 self.reset();
                 Reply::new(204)
             }
             ("GET" | "HEAD", _) => page::find(path).unwrap_or_else(|| refusal(404, "no such path")),
             _ => refusal(404, "no such method and path"),
+        }
+    }
+
+    fn view(&self, latest: usize, now_ms: i64) -> Reply {
+        fresh(&View {
+            account: self.account.view(latest, now_ms),
+            open_messages: self.open_shown(latest),
+            answers: tail(self.answers(), latest),
+        })
+    }
+
+    fn read_answer(&mut self, body: &[u8], now_ms: i64) -> Reply {
+        let AnswerCall { conversation_id, text } = match serde_json::from_slice(body) {
+            Ok(call) => call,
+            Err(error) => return refusal(400, &error.to_string()),
+        };
+        match self.answer_guest(&conversation_id, &text, now_ms) {
+            Ok(id) => Reply::json(201, &json!({ "id": id })),
+            Err(refused) => refusal(refused.status(), &refused.to_string()),
         }
     }
 

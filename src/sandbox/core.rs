@@ -9,11 +9,14 @@ use ring::hmac;
 use serde::{Deserialize, Serialize};
 
 use super::account::Account;
+use super::answers::{AgentAnswer, Webhook};
 use super::cached_media::{self, CachedMedia};
 use super::faults::{Faults, Moment};
+use super::integration;
 use super::oauth::{self, Tokens};
 use super::open_messages::{self, OpenConversations};
 use super::rate::{RateCount, RateLimit, RateLimits};
+use super::receipts;
 use super::rule::{FaultError, FaultRule, Outage};
 use super::settings::{MediaIds, SandboxSettings};
 use super::wire::{Arrival, Problem, Reply, Request};
@@ -34,6 +37,8 @@ pub enum Endpoint {
     Delete,
     /// `POST /api/v2/conversations/messages/{integrationId}/inbound/open/message`
     InboundMessage,
+    /// `POST /api/v2/conversations/messages/{integrationId}/inbound/open/receipt`
+    InboundReceipt,
     /// `GET /api/v2/conversations/messages/{conversationId}`
     Conversation,
     /// `GET /api/v2/conversations/messages/{conversationId}/messages/{messageId}`
@@ -42,6 +47,10 @@ pub enum Endpoint {
     CachedMedia,
     /// `DELETE /api/v2/conversations/messages/cachedmedia/{id}`
     CachedMediaDelete,
+    /// `GET /api/v2/conversations/messaging/integrations/open/{integrationId}`
+    Integration,
+    /// `GET /api/v2/conversations/messaging/supportedcontent/{supportedContentId}`
+    SupportedContent,
 }
 
 impl Endpoint {
@@ -54,10 +63,13 @@ impl Endpoint {
             Endpoint::Retention => "retention",
             Endpoint::Delete => "delete",
             Endpoint::InboundMessage => "inbound-message",
+            Endpoint::InboundReceipt => "inbound-receipt",
             Endpoint::Conversation => "conversation",
             Endpoint::Message => "message",
             Endpoint::CachedMedia => "cached-media",
             Endpoint::CachedMediaDelete => "cached-media-delete",
+            Endpoint::Integration => "integration",
+            Endpoint::SupportedContent => "supported-content",
         }
     }
 
@@ -70,7 +82,14 @@ impl Endpoint {
             ("POST", "/api/v2/media/attachments/upload") => Some((Endpoint::Upload, "")),
             ("POST", "/api/v2/conversations/messages") => Some((Endpoint::Post, "")),
             ("POST", _) if open_messages::is_inbound(path) => Some((Endpoint::InboundMessage, "")),
+            ("POST", _) if receipts::is_receipt(path) => Some((Endpoint::InboundReceipt, "")),
             ("GET", cached_media::PATH) => Some((Endpoint::CachedMedia, "")),
+            ("GET", _) if integration::integration_id(path).is_some() => {
+                Some((Endpoint::Integration, ""))
+            }
+            ("GET", _) if integration::profile_id(path).is_some() => {
+                Some((Endpoint::SupportedContent, ""))
+            }
             ("GET", _) => match open_messages::reads_conversation(path)? {
                 true => Some((Endpoint::Conversation, "")),
                 false => Some((Endpoint::Message, "")),
@@ -114,6 +133,8 @@ pub struct Sandbox {
     pub(super) post_calls: u64,
     pub(super) open: OpenConversations,
     pub(super) cached_media: CachedMedia,
+    pub(super) answers: Vec<AgentAnswer>,
+    pub(super) webhook: Webhook,
     pub(super) tokens: Tokens,
     pub(super) faults: Faults,
     ids: StdRng,
@@ -130,6 +151,8 @@ impl Sandbox {
             "" => base_url,
             named => named,
         };
+        let webhook =
+            Webhook { url: settings.webhook_url.clone(), secret: settings.webhook_secret.clone() };
         Sandbox {
             base_url: base_url.trim_end_matches('/').to_owned(),
             signing_key: hmac::Key::new(hmac::HMAC_SHA256, &key),
@@ -138,6 +161,8 @@ impl Sandbox {
             post_calls: 0,
             open: OpenConversations::default(),
             cached_media: CachedMedia::default(),
+            answers: Vec::new(),
+            webhook,
             tokens: Tokens::default(),
             faults: Faults::new(settings.seed),
             rate: RateLimits::new(settings.calls_per_minute),
@@ -231,13 +256,14 @@ impl Sandbox {
         self.closed_conversations.insert(conversation_id.to_owned());
     }
 
-    /// Forgets clips, posts, tokens, closed conversations and faults. Ids are not used again.
+    /// Forgets clips, posts, answers, tokens, closed conversations and faults. Ids are not used again.
     pub fn reset(&mut self) {
         self.account = Account::default();
         self.closed_conversations.clear();
         self.post_calls = 0;
         self.open = OpenConversations::default();
         self.cached_media = CachedMedia::default();
+        self.answers.clear();
         self.tokens = Tokens::default();
         self.rate = RateLimits::new(self.settings.calls_per_minute);
         self.clear_faults();
@@ -281,11 +307,16 @@ impl Sandbox {
             Endpoint::Retention => self.admit(call).and_then(|()| self.retain(call)),
             Endpoint::Delete => self.admit(call).and_then(|()| self.delete(call)),
             Endpoint::InboundMessage => self.admit(call).and_then(|()| self.inbound_message(call)),
+            Endpoint::InboundReceipt => self.admit(call).and_then(|()| self.inbound_receipt(call)),
             Endpoint::Conversation => self.admit(call).and_then(|()| self.conversation(call)),
             Endpoint::Message => self.admit(call).and_then(|()| self.open_message(call)),
             Endpoint::CachedMedia => self.admit(call).map(|()| self.list_cached_media(call)),
             Endpoint::CachedMediaDelete => {
                 self.admit(call).and_then(|()| self.delete_cached_media(call))
+            }
+            Endpoint::Integration => self.admit(call).and_then(|()| self.integration(call)),
+            Endpoint::SupportedContent => {
+                self.admit(call).and_then(|()| self.supported_content(call))
             }
         };
         answer.unwrap_or_else(|problem| problem.into_reply(&call.correlation_id))

@@ -12,15 +12,19 @@
 //!
 //! - `wire`: a request, a reply, how a reply is delivered; Genesys' error body
 //! - `core`: state and dispatch · `oauth`, `media`, `messages`: media-api · `audio`: `mediaUrl`
-//! - `open_messages`, `cached_media`: open messaging
+//! - `open_messages`, `cached_media`, `integration`: open messaging · `answers`, `receipts`: agents'
+//!   answers
 //! - `rule`, `faults`: seeded trouble · `rate`: limits by window · `account`: what happened
-//! - `shell`: the HTTP server · `page`: the page to watch conversations and hear clips
+//! - `shell`: the HTTP server · `courier`: calls of the webhook · `page`: the page to watch conversations and hear clips
 mod account;
+mod answers;
 mod audio;
 mod cached_media;
 mod control;
 mod core;
+mod courier;
 mod faults;
+mod integration;
 mod media;
 mod messages;
 mod multipart;
@@ -28,15 +32,18 @@ mod oauth;
 mod open_messages;
 mod page;
 mod rate;
+mod receipts;
 mod rule;
 mod settings;
 mod shell;
 mod wire;
 
 pub use account::{Account, Post, Retention, Summary, Upload};
+pub use answers::{AgentAnswer, AnswerRefused, AnswerState, Webhook, WebhookCall, WebhookEnd};
 pub use cached_media::CachedItem;
 pub use core::{Endpoint, Sandbox};
 pub use rate::RateLimit;
+pub use receipts::{Reason, Receipt};
 pub use rule::{Cut, FaultAction, FaultError, FaultRule, Latency, Outage, Target};
 pub use settings::{MediaIds, SandboxSettings};
 pub use shell::SandboxServer;

@@ -2,7 +2,8 @@
 //! of its messages: conversations and messages. Source: the public API's description.
 
 use jiff::Timestamp;
-use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::account::Post;
@@ -28,6 +29,17 @@ struct OpenMessage {
     integration_id: String,
     arrived_at_ms: i64,
     body: Inbound,
+    /// What the content profile did not let in.
+    dropped: Vec<Content>,
+}
+
+/// An open message on the page.
+#[derive(Serialize)]
+pub(super) struct OpenShown<'a> {
+    message_id: &'a str,
+    nickname: Option<&'a str>,
+    media: Option<&'a Attachment>,
+    dropped: Option<&'a Attachment>,
 }
 
 #[derive(Clone, Deserialize)]
@@ -64,9 +76,9 @@ struct Content {
     attachment: Attachment,
 }
 
-#[derive(Clone, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Attachment {
+#[derive(Clone, Deserialize, Serialize)]
+#[serde(rename_all(deserialize = "camelCase"), deny_unknown_fields)]
+pub(super) struct Attachment {
     media_type: String,
     url: String,
     mime: Option<String>,
@@ -78,11 +90,9 @@ impl Sandbox {
     /// Takes a message in. Genesys goes on with the guest's open conversation, or begins one.
     pub(super) fn inbound_message(&mut self, call: &Call<'_>) -> Result<Reply, Problem> {
         let integration_id = segment_before(&call.request.path, INBOUND);
-        if integration_id != self.settings.integration_id {
-            let message = format!("No integration {integration_id}.");
-            return Err(Problem::new(404, "not.found", message));
-        }
-        let body = read(call)?;
+        self.check_integration(integration_id)?;
+        let body: Inbound = read(call)?;
+        check(&body).map_err(Problem::bad_request)?;
         let guest = body.channel.from.id.clone();
         let known = self.open.messages.iter().rev().find(|message| {
             let closed = self.closed_conversations.contains(&message.conversation_id);
@@ -90,13 +100,17 @@ impl Sandbox {
         });
         let conversation_id = known.map(|message| message.conversation_id.clone());
         let conversation_id = conversation_id.unwrap_or_else(|| self.next_uuid());
-        let message = OpenMessage {
+        let mut message = OpenMessage {
             id: self.next_uuid(),
             conversation_id,
             integration_id: integration_id.to_owned(),
             arrived_at_ms: call.now_ms,
             body,
+            dropped: Vec::new(),
         };
+        // The answer tells the message as it was sent: what is dropped is dropped silently.
+        let mut answer = message.normalized();
+        self.drop_media(&mut message);
         self.keep_cached_media(&message, call.now_ms);
         self.post_calls += 1;
         self.account.record_post(Post {
@@ -108,7 +122,6 @@ impl Sandbox {
             call: self.post_calls,
             arrived_at_ms: call.now_ms,
         });
-        let mut answer = message.normalized();
         let prefetch = query_value(&call.request.query, "prefetchConversationId");
         if prefetch == Some("true") {
             answer["conversationId"] = json!(message.conversation_id);
@@ -142,7 +155,17 @@ impl Sandbox {
             guest["state"] = json!("disconnected");
             guest["endTime"] = json!(rfc3339(call.now_ms));
         }
-        Ok(Reply::json(200, &json!({ "id": id, "participants": [guest] })))
+        let agent = self.answers.iter().filter(|answer| answer.conversation_id == id);
+        let agent = json!({
+            "id": format!("{id}-agent"),
+            "purpose": "agent",
+            "messages": agent.map(|answer| json!({
+                "messageId": answer.id,
+                "messageStatus": answer.message_status(),
+                "messageTime": rfc3339(answer.answered_at_ms),
+            })).collect::<Vec<_>>(),
+        });
+        Ok(Reply::json(200, &json!({ "id": id, "participants": [guest, agent] })))
     }
 
     /// `GET …/messages/{conversationId}/messages/{messageId}` and `…/messages/{messageId}/details`.
@@ -150,6 +173,9 @@ impl Sandbox {
         let path = call.request.path.strip_prefix(MESSAGES).unwrap_or_default();
         let id = path.strip_suffix("/details").or_else(|| path.rsplit('/').next());
         let id = id.unwrap_or_default();
+        if let Some(answer) = self.answers.iter().find(|answer| answer.id == id) {
+            return Ok(Reply::json(200, &answer.details()));
+        }
         let message = self.open.messages.iter().find(|message| message.id == id);
         let message = message.ok_or_else(|| Problem::not_found(format!("no message {id}")))?;
         let mut normalized = message.normalized();
@@ -175,12 +201,46 @@ impl Sandbox {
         Some(message.normalized())
     }
 
+    /// The `latest` open messages as the page shows them.
+    pub(super) fn open_shown(&self, latest: usize) -> Vec<OpenShown<'_>> {
+        let messages = &self.open.messages;
+        let first = messages.len().saturating_sub(latest);
+        let shown = messages.iter().skip(first).map(|message| OpenShown {
+            message_id: &message.id,
+            nickname: message.body.channel.from.nickname.as_deref(),
+            media: first_of(&message.body.content),
+            dropped: first_of(&message.dropped),
+        });
+        shown.collect()
+    }
+
+    fn drop_media(&self, message: &mut OpenMessage) {
+        let content = std::mem::take(&mut message.body.content);
+        let admitted = |Content { attachment }: &Content| self.admits(attachment.mime());
+        (message.body.content, message.dropped) = content.into_iter().partition(admitted);
+    }
+
     fn keep_cached_media(&mut self, message: &OpenMessage, now_ms: i64) {
         for content in &message.body.content {
             let id = self.next_uuid();
-            let Attachment { url, mime, .. } = &content.attachment;
-            self.cached_media.keep(id, url, mime.as_deref().unwrap_or_default(), now_ms);
+            let attachment = &content.attachment;
+            self.cached_media.keep(id, &attachment.url, attachment.mime(), now_ms);
         }
+    }
+}
+
+impl OpenConversations {
+    /// Whose conversation this is.
+    pub(super) fn guest_of(&self, conversation_id: &str) -> Option<&str> {
+        let mut messages = self.messages.iter();
+        let first = messages.find(|message| message.conversation_id == conversation_id)?;
+        Some(&first.body.channel.from.id)
+    }
+}
+
+impl Attachment {
+    fn mime(&self) -> &str {
+        self.mime.as_deref().unwrap_or_default()
     }
 }
 
@@ -221,6 +281,10 @@ impl OpenMessage {
     }
 }
 
+fn first_of(contents: &[Content]) -> Option<&Attachment> {
+    contents.first().map(|content| &content.attachment)
+}
+
 /// Whether this is a path of an inbound message.
 pub(super) fn is_inbound(path: &str) -> bool {
     let id = segment_before(path, INBOUND);
@@ -239,11 +303,13 @@ pub(super) fn reads_conversation(path: &str) -> Option<bool> {
     }
 }
 
-fn segment_before<'a>(path: &'a str, end: &str) -> &'a str {
+/// The id between the start of the paths of messages and `end`.
+pub(super) fn segment_before<'a>(path: &'a str, end: &str) -> &'a str {
     path.strip_prefix(MESSAGES).and_then(|rest| rest.strip_suffix(end)).unwrap_or_default()
 }
 
-fn read(call: &Call<'_>) -> Result<Inbound, Problem> {
+/// The JSON of a request, within the platform's limits.
+pub(super) fn read<T: DeserializeOwned>(call: &Call<'_>) -> Result<T, Problem> {
     let body = &call.request.body;
     if body.len() > BODY_BYTES_MAX {
         let message = format!("Body of {} bytes is over {BODY_BYTES_MAX}.", body.len());
@@ -253,10 +319,8 @@ fn read(call: &Call<'_>) -> Result<Inbound, Problem> {
     if !media_type_is(content_type, "application/json") {
         return Err(Problem::of_status(415));
     }
-    let inbound: Inbound = serde_json::from_slice(body)
-        .map_err(|error| Problem::bad_request(format!("body refused: {error}")))?;
-    check(&inbound).map_err(Problem::bad_request)?;
-    Ok(inbound)
+    serde_json::from_slice(body)
+        .map_err(|error| Problem::bad_request(format!("body refused: {error}")))
 }
 
 fn check(inbound: &Inbound) -> Result<(), String> {

@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 /// Settings of one sandbox; every field has a default.
 ///
-/// Deliberately without `Debug`: it holds a client secret.
+/// Deliberately without `Debug`: it holds secrets.
 #[derive(Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SandboxSettings {
@@ -34,6 +34,16 @@ pub struct SandboxSettings {
     pub media_ids: MediaIds,
     /// The one Open Messaging integration.
     pub integration_id: String,
+    /// What the integration says of itself: `Active`, `Inactive`.
+    pub integration_status: String,
+    /// Media types its content profile lets in, with wildcards; others are dropped silently.
+    pub inbound_media: Vec<String>,
+    /// Where agents' answers go; empty: agents cannot answer.
+    pub webhook_url: String,
+    /// The key that signs them.
+    pub webhook_secret: String,
+    /// Pause before a call of the webhook is repeated.
+    pub webhook_retry_pause_ms: u32,
     /// HTTP worker threads, at least 1.
     pub workers: usize,
 }
@@ -64,6 +74,11 @@ impl Default for SandboxSettings {
             calls_per_minute: 0,
             media_ids: MediaIds::Hex,
             integration_id: "0be11e55-0000-4000-8000-000000000001".to_owned(),
+            integration_status: "Active".to_owned(),
+            inbound_media: vec!["*/*".to_owned()],
+            webhook_url: String::new(),
+            webhook_secret: String::new(),
+            webhook_retry_pause_ms: 5_000,
             workers: 1,
         }
     }

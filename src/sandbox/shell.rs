@@ -20,6 +20,7 @@ use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, StreamExt, stream};
 
 use super::core::Sandbox;
+use super::courier;
 use super::settings::SandboxSettings;
 use super::wire::{Arrival, Ending, Reply, Request};
 
@@ -137,6 +138,7 @@ async fn run(
     listener: TcpListener,
     started: mpsc::Sender<io::Result<ServerHandle>>,
 ) {
+    let carried = Arc::clone(&sandbox);
     let server = HttpServer::new(move || {
         let sandbox = Arc::clone(&sandbox);
         App::new().default_service(web::to(move |request: HttpRequest, payload: web::Payload| {
@@ -156,8 +158,10 @@ async fn run(
         Ok(server) => {
             let server = server.run();
             let _ = started.send(Ok(server.handle()));
+            let courier = rt::spawn(courier::carry(carried));
             // The end is asked for by `stop`; an error of the accept loop ends it as well.
             let _ = server.await;
+            courier.abort();
         }
         Err(error) => drop(started.send(Err(error))),
     }
@@ -312,12 +316,12 @@ fn drips(
     Box::pin(drips)
 }
 
-fn lock<T>(value: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(value: &Mutex<T>) -> MutexGuard<'_, T> {
     // A panicking test in `with` must not take every later request with it.
     value.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn now_ms() -> i64 {
+pub(super) fn now_ms() -> i64 {
     #[expect(clippy::disallowed_methods, reason = "the sandbox imports nothing of the gateway")]
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX)

@@ -2,6 +2,8 @@
 //!
 //! The client is a bare socket: what arrives is seen byte by byte, cut connections included.
 
+mod answers;
+mod content;
 mod contract;
 mod faults;
 mod media_url;
@@ -118,6 +120,41 @@ impl Client {
 
     fn faults(&self, rules: Vec<FaultRule>) {
         self.server.with(|sandbox| sandbox.set_faults(rules)).expect("the rules are sound");
+    }
+}
+
+const INTEGRATION: &str = "0be11e55-0000-4000-8000-000000000001";
+
+impl Client {
+    fn json_call(&self, method: &str, target: &str, body: &Value) -> Answer {
+        self.call(method, target, &[("Content-Type", "application/json")], &bytes_of(body))
+    }
+
+    /// Sends an open message with an attachment of this type; what it was answered.
+    fn open_message(&self, mime: &str) -> Value {
+        let target = format!("{MESSAGES}/{INTEGRATION}/inbound/open/message");
+        let answer = self.json_call(
+            "POST",
+            &format!("{target}?prefetchConversationId=true"),
+            &json!({
+                "channel": {
+                    "from": {"id": "guest-1", "idType": "Opaque", "nickname": "Ada"},
+                    "time": "2026-11-25T12:00:00.000Z",
+                    "messageId": "m-1",
+                },
+                "text": "Where is my parcel?",
+                "content": [{"attachment": {"mediaType": "Audio", "mime": mime,
+                    "url": "https://media.example/clip", "filename": "clip"}}],
+            }),
+        );
+        assert_eq!(answer.status, 200);
+        answer.json()
+    }
+
+    /// The message as the platform keeps it.
+    fn details(&self, id: &Value) -> Value {
+        let id = id.as_str().expect("an id");
+        self.call("GET", &format!("{MESSAGES}/{id}/details"), &[], b"").json()
     }
 }
 
