@@ -113,7 +113,7 @@ async fn whole_way(
     let args = SendArgs {
         file: "hello.ogg".into(),
         to: format!("http://{}", app.addresses.public),
-        conversation: "demo-conversation".to_owned(),
+        conversation: Some("demo-conversation".to_owned()),
         sender: "demo-guest".to_owned(),
         transcript: Some(
             "Hello. My flight lands later than planned. Could you hold my room, please?".to_owned(),

@@ -62,12 +62,20 @@ struct Channel {
     time: String,
 }
 
-#[derive(Clone, Deserialize)]
+/// Told back as it was told; what was not is left out, since the description knows no null.
+#[derive(Clone, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Guest {
     id: String,
     id_type: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
     nickname: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    first_name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    email: Option<String>,
 }
 
 #[derive(Clone, Deserialize)]
@@ -77,12 +85,16 @@ struct Content {
 }
 
 #[derive(Clone, Deserialize, Serialize)]
-#[serde(rename_all(deserialize = "camelCase"), deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct Attachment {
     media_type: String,
     url: String,
-    mime: Option<String>,
+    mime: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
     filename: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     sha256: Option<String>,
 }
 
@@ -216,15 +228,15 @@ impl Sandbox {
 
     fn drop_media(&self, message: &mut OpenMessage) {
         let content = std::mem::take(&mut message.body.content);
-        let admitted = |Content { attachment }: &Content| self.admits(attachment.mime());
+        let admitted = |Content { attachment }: &Content| self.admits(&attachment.mime);
         (message.body.content, message.dropped) = content.into_iter().partition(admitted);
     }
 
     fn keep_cached_media(&mut self, message: &OpenMessage, now_ms: i64) {
         for content in &message.body.content {
             let id = self.next_uuid();
-            let attachment = &content.attachment;
-            self.cached_media.keep(id, &attachment.url, attachment.mime(), now_ms);
+            let Attachment { url, mime, .. } = &content.attachment;
+            self.cached_media.keep(id, url, mime, now_ms);
         }
     }
 }
@@ -238,30 +250,16 @@ impl OpenConversations {
     }
 }
 
-impl Attachment {
-    fn mime(&self) -> &str {
-        self.mime.as_deref().unwrap_or_default()
-    }
-}
-
 impl OpenMessage {
     /// The message as the platform tells it back.
     fn normalized(&self) -> Value {
         let Inbound { channel, text, content, metadata } = &self.body;
-        let mut from = json!({ "id": channel.from.id, "idType": channel.from.id_type });
-        if let Some(nickname) = &channel.from.nickname {
-            from["nickname"] = json!(nickname);
-        }
-        let content: Vec<_> = content
-            .iter()
-            .map(|Content { attachment }| {
-                let Attachment { media_type, url, mime, filename, sha256 } = attachment;
-                json!({ "contentType": "Attachment", "attachment": {
-                    "id": format!("{}-media", self.id), "mediaType": media_type, "url": url,
-                    "mime": mime, "filename": filename, "sha256": sha256,
-                }})
-            })
-            .collect();
+        let attachment = |Content { attachment }: &Content| {
+            let mut attachment = json!(attachment);
+            attachment["id"] = json!(format!("{}-media", self.id));
+            json!({ "contentType": "Attachment", "attachment": attachment })
+        };
+        let content: Vec<_> = content.iter().map(attachment).collect();
         json!({
             "id": self.id,
             "channel": {
@@ -270,7 +268,7 @@ impl OpenMessage {
                 "type": "Private",
                 "messageId": channel.message_id,
                 "to": { "id": self.integration_id },
-                "from": from,
+                "from": channel.from,
                 "time": channel.time,
             },
             "type": "Text",

@@ -7,9 +7,12 @@ import { join } from "node:path";
 const PROGRAM = process.env.VOICEPOST ?? new URL("../../target/debug/voicepost", import.meta.url).pathname;
 const START_MS_MAX = 30_000;
 
-/** Starts the program and waits for a line; `find` makes what is wanted of it. */
-async function start(args, environment, cwd, find) {
-  const child = spawn(PROGRAM, args, { cwd, env: environment, stdio: ["ignore", "pipe", "pipe"] });
+/** Starts Voicepost and waits for a line; `find` makes what is wanted of it. */
+const start = (args, environment, cwd, find) => run(PROGRAM, args, environment, cwd, find);
+
+/** The same with any program. `said()` is all it has printed. */
+export async function run(program, args, environment, cwd, find) {
+  const child = spawn(program, args, { cwd, env: environment, stdio: ["ignore", "pipe", "pipe"] });
   let said = "";
   const found = await new Promise((resolve, reject) => {
     const late = setTimeout(() => reject(new Error(`${args[0]} did not start:\n${said}`)), START_MS_MAX);
@@ -35,7 +38,7 @@ async function start(args, environment, cwd, find) {
     await ended;
     clearTimeout(late);
   };
-  return { found, stop };
+  return { found, stop, said: () => said };
 }
 
 function json(line) {
@@ -53,19 +56,24 @@ export async function startDemo() {
   return { url: demo.found, stop: demo.stop };
 }
 
+/** The sandbox by itself; `found` is its address. */
+export const startSandbox = (cwd) => start(["sandbox", "--listen", "127.0.0.1:0"], process.env, cwd,
+  (line) => /^sandbox on (http:\S+):/.exec(line)?.[1]);
+
 /**
- * A gateway before a sandbox. `settings` as in `{ LIMITS__DURATION_MS_MAX: 8000 }`. Returns its
- * `url`, the sandbox's `account()`, `clip(upload)` with the bytes as an agent hears them, and `stop`.
+ * A gateway before a sandbox. `settings` as in `{ LIMITS__DURATION_MS_MAX: 8000 }`, or made of the
+ * sandbox's address. Returns its `url`, the sandbox's `account()`, `clip(upload)` with the bytes as
+ * an agent hears them, and `stop`.
  */
 export async function startGateway(settings = {}) {
   const data = await mkdtemp(join(tmpdir(), "voicepost-browser-"));
-  const sandbox = await start(["sandbox", "--listen", "127.0.0.1:0"], process.env, data,
-    (line) => /^sandbox on (http:\S+):/.exec(line)?.[1]);
+  const sandbox = await startSandbox(data);
+  const given = typeof settings === "function" ? await settings(sandbox.found) : settings;
   const all = {
     SERVER__LISTEN: "127.0.0.1:0", ADMIN__LISTEN: "127.0.0.1:0", GENESYS__ROUTE: "media-api",
     GENESYS__LOGIN_URL: sandbox.found, GENESYS__API_URL: sandbox.found,
     LEDGER__URL: `sqlite:${join(data, "voicepost.db")}`, SPOOL__DIR: join(data, "spool"),
-    LOG__FORMAT: "json", ...settings,
+    LOG__FORMAT: "json", ...given,
   };
   const environment = {
     ...process.env, GENESYS_CLIENT_ID: "sandbox-client", GENESYS_CLIENT_SECRET: "sandbox-secret",
