@@ -81,6 +81,15 @@ pub struct SandboxArgs {
     /// Address and port to listen on
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9090")]
     pub listen: SocketAddr,
+    /// Where agents' answers to open messages are sent; without it they cannot answer
+    #[arg(long, value_name = "URL", requires = "webhook_secret")]
+    pub webhook_url: Option<String>,
+    /// The key their signatures are made with
+    #[arg(long, value_name = "TEXT")]
+    pub webhook_secret: Option<String>,
+    /// A media type the content profile lets in, e.g. `audio/*`; may be repeated [default: all]
+    #[arg(long, value_name = "TYPE")]
+    pub inbound_media: Vec<String>,
 }
 
 /// Turns what a subcommand came to into the exit code, and tells an error on standard error.

@@ -6,6 +6,18 @@ use std::process::ExitCode;
 use super::{Ended, SandboxArgs, serve};
 use crate::sandbox::{SandboxServer, SandboxSettings};
 
+fn settings(args: &SandboxArgs) -> SandboxSettings {
+    let mut settings = SandboxSettings {
+        webhook_url: args.webhook_url.clone().unwrap_or_default(),
+        webhook_secret: args.webhook_secret.clone().unwrap_or_default(),
+        ..SandboxSettings::default()
+    };
+    if !args.inbound_media.is_empty() {
+        settings.inbound_media.clone_from(&args.inbound_media);
+    }
+    settings
+}
+
 /// Runs the sandbox until it is told to stop.
 ///
 /// # Errors
@@ -13,7 +25,7 @@ use crate::sandbox::{SandboxServer, SandboxSettings};
 pub fn run(args: &SandboxArgs) -> Ended {
     let listener = TcpListener::bind(args.listen)
         .map_err(|error| format!("cannot listen on {}: {error}", args.listen))?;
-    let settings = SandboxSettings::default();
+    let settings = settings(args);
     let (client_id, client_secret) = (settings.client_id.clone(), settings.client_secret.clone());
     let sandbox = SandboxServer::start(settings, listener)?;
     let url = sandbox.base_url();

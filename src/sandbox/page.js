@@ -41,6 +41,85 @@ function size(bytes) {
     : bytes < 1e6 ? `${(bytes / 1e3).toFixed(1)} kB` : `${(bytes / 1e6).toFixed(2)} MB`;
 }
 
+// The guest's attachment, where it lies: on the sender's media host.
+function showAttachment(message, { media, dropped }) {
+  if (dropped) setText(message.gone, `${dropped.mime} dropped: the content profile admits none`);
+  if (!media || message.lost || message.audio) return;
+  const hash = media.sha256 ? ` · sha256 ${media.sha256.slice(0, 12)}…` : "";
+  setText(message.meta, `${media.filename || "without a name"} · ${media.mime}${hash}`);
+  message.meta.title = media.url;
+  if (media.media_type !== "Audio") return;
+  message.audio = element("audio");
+  message.audio.controls = true;
+  message.audio.preload = "metadata";
+  message.audio.src = media.url;
+  message.audio.addEventListener("error", () => {
+    message.lost = true;
+    silence(message, "nothing to play at its address: purged, expired or out of reach");
+  }, { once: true });
+  message.slot.append(message.audio);
+}
+
+function toldBy({ status, reasons, is_final: isFinal, arrived_at: at }) {
+  const why = reasons.map(({ code, message }) => (code ? `${code}: ${message}` : message));
+  const words = [status, ...why, isFinal ? "final" : ""].filter(Boolean).join(", ");
+  return `${words} (${clock(at)})`;
+}
+
+function showAnswer(message, { state, tries, trouble, receipts }) {
+  const calls = tries === 1 ? "1 call" : `${tries} calls`;
+  const states = {
+    queued: tries === 0 ? "queued" : `to be repeated after ${calls}`,
+    "delivered-to-webhook": `taken by the webhook, ${calls}`,
+    failed: `failed after ${calls}`,
+  };
+  const told = receipts.at(-1)?.status;
+  const good = told === "Delivered" || (state === "delivered-to-webhook" && !told);
+  message.badge.classList.toggle("good", good);
+  message.badge.classList.toggle("bad", told === "Failed" || (state === "failed" && !told));
+  setText(message.badge, told || states[state]);
+  const from = receipts.map(toldBy).join("; ");
+  const line = [states[state], trouble, from && `receipts: ${from}`].filter(Boolean).join(" · ");
+  setText(message.meta, line);
+}
+
+async function sendAnswer(conversationId, field, said) {
+  try {
+    const answer = await fetch("/sandbox/answers", {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ conversation_id: conversationId, text: field.value }),
+    });
+    if (!answer.ok) {
+      const { detail } = await answer.json().catch(() => ({}));
+      throw new Error(detail || `status ${answer.status}`);
+    }
+    field.value = "";
+    setText(said, "");
+  } catch (error) {
+    setText(said, `not sent: ${error.message}`);
+  }
+}
+
+function answerForm(conversationId) {
+  const form = element("form", "answer");
+  const field = element("textarea");
+  field.rows = 2;
+  field.maxLength = 4000;
+  field.required = true;
+  field.setAttribute("aria-label", "Answer to the guest");
+  field.placeholder = "Answer as the agent";
+  const button = element("button", "", "Send");
+  const said = element("p", "said");
+  said.setAttribute("role", "status");
+  form.append(field, button, said);
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    sendAnswer(conversationId, field, said);
+  });
+  return form;
+}
+
 // Only the path: the page plays from its own origin, whatever base address the sandbox hands out.
 function playable(mediaUrl) {
   const url = new URL(mediaUrl, location.href);
@@ -105,7 +184,7 @@ function showDue(message, at) {
   setText(message.due, message.audio && at ? `to be deleted in ${left}` : "");
 }
 
-function conversation(id) {
+function conversation(id, isOpen) {
   let known = conversations.get(id);
   if (!known) {
     const root = element("article", "conversation card");
@@ -113,7 +192,7 @@ function conversation(id) {
     const count = element("span");
     title.append(" ", count);
     const list = element("ul", "messages");
-    const answer = element("p", "answer",
+    const answer = isOpen ? answerForm(id) : element("p", "answer",
       "No answering here: media-api, the route in use, brings nothing back to the guest.");
     root.append(title, list, answer);
     byId("conversations").append(root);
@@ -123,24 +202,55 @@ function conversation(id) {
   return known;
 }
 
-function showPosts(posts, uploads, now) {
+// A message that is seen for the first time goes to the end of its conversation.
+function messageOf(key, conversationId, isOpen, made) {
+  let message = messages.get(key);
+  if (!message) {
+    message = made();
+    message.conversation = conversation(conversationId, isOpen);
+    message.conversation.list.append(message.root);
+    // The conversation that was active last stands first. By style: moving the element would
+    // silence a clip that plays in it.
+    turns -= 1;
+    message.conversation.root.style.order = String(turns);
+    messages.set(key, message);
+  }
+  return message;
+}
+
+function showPost(key, post, { uploads, open, now }) {
+  const sent = open.get(post.message_id);
+  const sender = sent?.nickname || post.sender_id;
+  const message = messageOf(key, post.conversation_id, Boolean(sent), () =>
+    newMessage(sender, post.arrived_at, post.transcript, post.media_id));
+  if (sent) showAttachment(message, sent);
+  else showClip(message, uploads.get(post.media_id), now);
+  showDue(message, dueAt.get(post.message_id));
+}
+
+function showWritten(key, answer) {
+  const message = messageOf(key, answer.conversation_id, true, () => {
+    const made = newMessage("Agent", answer.answered_at, answer.text, "");
+    made.root.classList.add("agent");
+    return made;
+  });
+  showAnswer(message, answer);
+}
+
+function showConversations(account, found) {
+  const said = account.posts.map((post) => ({
+    key: `${post.message_id} ${post.media_id}`, at: post.arrived_at,
+    show(key) { showPost(key, post, found); },
+  }));
+  const written = account.answers.map((answer) => ({
+    key: answer.id, at: answer.answered_at,
+    show(key) { showWritten(key, answer); },
+  }));
+  const all = [...said, ...written].sort((a, b) => Date.parse(a.at) - Date.parse(b.at));
   const seen = new Set();
-  posts.forEach((post) => {
-    const key = `${post.message_id} ${post.media_id}`;
+  all.forEach(({ key, show }) => {
     seen.add(key);
-    let message = messages.get(key);
-    if (!message) {
-      message = newMessage(post.sender_id, post.arrived_at, post.transcript, post.media_id);
-      message.conversation = conversation(post.conversation_id);
-      message.conversation.list.append(message.root);
-      // The conversation that was active last stands first. By style: moving the element would
-      // silence a clip that plays in it.
-      turns -= 1;
-      message.conversation.root.style.order = String(turns);
-      messages.set(key, message);
-    }
-    showClip(message, uploads.get(post.media_id), now);
-    showDue(message, dueAt.get(post.message_id));
+    show(key);
   });
   forget(messages, seen);
   for (const [id, { root, list, count }] of conversations) {
@@ -217,7 +327,8 @@ function show(account) {
   const now = Date.parse(account.now);
   const uploads = new Map(account.uploads.map((upload) => [upload.media_id, upload]));
   showCounts(account.summary);
-  showPosts(account.posts, uploads, now);
+  const open = new Map(account.open_messages.map((sent) => [sent.message_id, sent]));
+  showConversations(account, { uploads, open, now });
   showLoose(account.uploads, now);
   showCalls(account.summary.calls);
   byId("empty").hidden = account.posts.length > 0;
