@@ -15,6 +15,7 @@ pub mod check_config;
 pub mod demo;
 mod demo_pages;
 mod demo_steps;
+pub mod doctor;
 pub mod inspect;
 pub mod keys;
 pub mod sandbox;
@@ -51,6 +52,8 @@ pub enum Command {
     Inspect(inspect::InspectArgs),
     /// Make, list and revoke the API keys of backends
     Keys(keys::KeysArgs),
+    /// Try out everything the gateway needs of Genesys, and say what to change
+    Doctor(doctor::DoctorArgs),
     /// Print the effective settings, and where each comes from
     CheckConfig(check_config::CheckConfigArgs),
 }

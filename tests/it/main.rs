@@ -21,6 +21,7 @@ mod cors;
 mod crash;
 mod demo;
 mod disconnects;
+mod doctor;
 mod events;
 mod full_disk;
 mod gate_properties;

@@ -8,10 +8,12 @@
 mod answers;
 mod cached_media;
 mod calls;
+mod check_up;
 mod look_up;
 mod planner;
 
 pub use calls::OpenMessagingRoute;
+pub use check_up::CheckUp;
 pub use planner::{OpenMessagingPlanner, OpenMessagingRules};
 
 use serde::{Deserialize, Serialize};
