@@ -175,8 +175,10 @@ fn a_content_profile_that_drops_what_we_send_is_found() {
     assert_eq!(verdict, Verdict::Failing);
     assert!(words.contains("Voice notes drops audio/mpeg, audio/wav from inbound"), "{words}");
     assert!(words.contains("add audio/mpeg, audio/wav or audio/*"), "{words}");
-    let (_, words) = Organisation::healthy().with(PROFILE, 200, json!({ "id": "sc-1" })).trouble();
+    let (_, words) = Organisation::healthy().with(PROFILE, 200, profile(&[])).trouble();
     assert!(words.contains("drops audio/mpeg, audio/wav, audio/ogg"), "{words}");
+    let silent = Organisation::healthy().with(PROFILE, 200, json!({ "id": "sc-1" }));
+    assert_eq!(silent.trouble().0, Verdict::Note);
     // Where the integration tells the types itself, its profile need not be asked.
     let mut told = integration();
     told["supportedContent"] = profile(&["video/mp4"]);

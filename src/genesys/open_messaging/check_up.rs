@@ -89,7 +89,10 @@ impl CheckUp<'_> {
         match read(&self.call(Method::Get, &path, "").await) {
             Ok(profile) => match profile["mediaTypes"]["allow"]["inbound"].as_array() {
                 Some(types) => admits(&profile, types),
-                None => admits(&profile, &[]),
+                None => {
+                    let fix = "send a message and see whether its audio arrives";
+                    Finding::note(PROFILE, "it does not say which types it allows inbound", fix)
+                }
             },
             Err(Some(403)) => {
                 let fix = format!("add the permission {PROFILE_VIEW} to the client's role");
