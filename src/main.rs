@@ -14,6 +14,7 @@ fn main() -> ExitCode {
     let config = cli.config.as_deref();
     cli::finish(match &cli.command {
         Command::CheckConfig(args) => cli::check_config::run(config, args),
+        Command::Doctor(args) => cli::doctor::run(config, args),
         Command::Keys(args) => cli::keys::run(config, args),
         Command::Erase(args) => cli::erase::run(args, config),
         Command::Inspect(args) => cli::inspect::run(config, args),

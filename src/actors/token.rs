@@ -243,7 +243,7 @@ impl Handler<Exchanged> for TokenActor {
     fn handle(&mut self, Exchanged(exchange): Exchanged, ctx: &mut Self::Context) {
         self.exchanging = false;
         match exchange {
-            Exchange::Granted { token, expires_in_seconds } => {
+            Exchange::Granted { token, expires_in_seconds, .. } => {
                 self.versions += 1;
                 let token = AccessToken { value: token, version: self.versions };
                 self.granted(token, expires_in_seconds, ctx);

@@ -15,6 +15,7 @@ pub mod check_config;
 pub mod demo;
 mod demo_pages;
 mod demo_steps;
+pub mod doctor;
 pub mod erase;
 pub mod inspect;
 pub mod keys;
@@ -54,6 +55,8 @@ pub enum Command {
     Keys(keys::KeysArgs),
     /// Have a running gateway remove everything of a guest, and say what came of it
     Erase(erase::EraseArgs),
+    /// Try out everything the gateway needs of Genesys, and say what to change
+    Doctor(doctor::DoctorArgs),
     /// Print the effective settings, and where each comes from
     CheckConfig(check_config::CheckConfigArgs),
 }

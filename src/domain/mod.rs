@@ -4,6 +4,7 @@
 //! - `ids`, `time`, `transcript`, `copy`, `record`: what the ledger knows of a message
 //! - `event`, `change`: what can happen to it, and what each event makes of its record
 //! - `request`, `receipt`, `problem`: what callers hand over and are told
+//! - `finding`: what an examination of an organisation says
 //! - `next`, `retry`, `pace`, `token`: what happens next, and when
 //! - `backlog`, `steadiness`: whether purges keep up, and whether the clock does
 mod backlog;
@@ -13,6 +14,7 @@ mod copy;
 mod event;
 mod failure;
 mod file_name;
+mod finding;
 mod hex;
 mod ids;
 mod media;
@@ -36,6 +38,7 @@ pub use copy::{Copy, CopyKind, CopyState, Duty, NewCopy, Origin, Private, Retent
 pub use event::{Event, IllegalEvent};
 pub use failure::{Failure, Found, Outcome, Posted, PurgeOutcome, Retry};
 pub use file_name::file_stem;
+pub use finding::{Finding, Verdict};
 pub use hex::hex;
 pub use ids::{Lane, MessageId, Principal, RouteName};
 pub use media::{AudioLimits, ClipRefusal, Codec, Container, Conversion, Deliverable, Media, Note};

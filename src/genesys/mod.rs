@@ -17,6 +17,7 @@ pub mod media_api;
 pub mod oauth;
 pub mod open_messaging;
 mod pieces;
+pub mod reach;
 pub mod tls;
 pub mod transport;
 

@@ -16,6 +16,8 @@ pub enum Exchange {
         token: Secret,
         /// `expires_in`.
         expires_in_seconds: Option<u64>,
+        /// `scope`, where the answer names it.
+        scope: Option<String>,
     },
     /// 400 or 401: the credentials are wrong.
     BadCredentials,
@@ -42,7 +44,8 @@ fn granted(body: &[u8]) -> Result<Exchange, &'static str> {
     let number = || told.as_str()?.trim().parse::<u64>().ok();
     let expires_in_seconds =
         told.as_u64().or_else(number).filter(|seconds| *seconds <= YEAR_SECONDS);
-    Ok(Exchange::Granted { token: Secret::new(token), expires_in_seconds })
+    let scope = answer["scope"].as_str().map(str::to_owned);
+    Ok(Exchange::Granted { token: Secret::new(token), expires_in_seconds, scope })
 }
 
 /// No token is believed to live longer.

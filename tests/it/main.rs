@@ -22,6 +22,7 @@ mod cors;
 mod crash;
 mod demo;
 mod disconnects;
+mod doctor;
 mod erase;
 mod events;
 mod full_disk;

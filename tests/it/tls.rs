@@ -19,7 +19,7 @@ fn key_file(name: &str) -> PathBuf {
 }
 
 /// An https host that answers every request with the issuer's keys; its URL.
-fn host(issuer: &Issuer) -> String {
+pub(crate) fn host(issuer: &Issuer) -> String {
     let certificate = CertificateDer::from_pem_file(key_file("tls-localhost.pem")).unwrap();
     let key = PrivateKeyDer::from_pem_file(key_file("tls-localhost.key")).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());

@@ -6,9 +6,11 @@
 
 mod answers;
 mod calls;
+mod check_up;
 mod planner;
 
 pub use calls::MediaApiRoute;
+pub use check_up::{COMMON_ERRORS, check_up};
 pub use planner::{MediaApiPlanner, MediaApiRules};
 
 use serde::{Deserialize, Serialize};

@@ -8,6 +8,10 @@ use crate::domain::{Code, Failure, Outcome, Posted, Retry};
 
 /// Longest ids kept, in bytes.
 const ID_BYTES_MAX: usize = 256;
+/// What posting needs.
+pub(super) const RECEIVE: &str = "conversation:message:receive";
+/// What deleting cached media needs.
+pub(super) const CACHED_MEDIA_DELETE: &str = "conversation:cachedMedia:delete";
 
 /// A post: whatever is not a clear yes or no may have reached the conversation.
 pub(super) fn post(called: Called) -> Outcome<Posted> {
@@ -19,7 +23,7 @@ pub(super) fn post(called: Called) -> Outcome<Posted> {
     let refused = |detail| Outcome::Refused(Failure::last(Code::GenesysRefused, detail));
     match answer.status {
         200..=299 => Outcome::Done(read_post(&answer.body)),
-        403 => refused(missing("conversation:message:receive")),
+        403 => refused(missing(RECEIVE)),
         404 => refused("the integration does not exist, or is not active (404)".to_owned()),
         429 => Outcome::Refused(rate_limited(&answer)),
         408 | 500..=599 => Outcome::Unknown(unavailable(&answer)),
@@ -60,7 +64,7 @@ pub(super) fn deleted(called: Called) -> Result<(), Failure> {
     match called {
         Called::Answered(answer) if answer.is_success() || answer.status == 404 => Ok(()),
         Called::Answered(answer) if answer.status == 403 => {
-            let detail = missing("conversation:cachedMedia:delete");
+            let detail = missing(CACHED_MEDIA_DELETE);
             Err(Failure::passing(Code::GenesysUnavailable, detail))
         }
         Called::Answered(answer) if answer.status == 429 => Err(rate_limited(&answer)),

@@ -13,7 +13,8 @@ use crate::domain::{Copy, PurgeOutcome};
 const PAGE_SIZE: usize = 25;
 /// Deletion is asynchronous: when to look whether it has happened.
 const LOOK_AGAIN_MS: u64 = 5_000;
-const VIEW: &str = "conversation:cachedMedia:view";
+/// What listing needs.
+pub(super) const VIEW: &str = "conversation:cachedMedia:view";
 
 /// Deletes what is listed for this address. Gone is what a list proves that has nothing in it.
 pub(super) async fn purge(api: &Api, copy: &Copy, url: &str) -> PurgeOutcome {

@@ -10,7 +10,8 @@ use crate::domain::{Found, MessageId, Posted};
 
 /// Newest messages of the guest that are looked at.
 const MESSAGES_MAX: usize = 8;
-const VIEW: &str = "conversation:message:view";
+/// What reading messages needs.
+pub(super) const VIEW: &str = "conversation:message:view";
 
 /// Looks for the message among the guest's newest in this conversation. It is certainly not there
 /// only while the conversation is still open: otherwise the post may have begun another one.

@@ -8,11 +8,13 @@
 mod answers;
 mod cached_media;
 mod calls;
+mod check_up;
 mod look_up;
 mod planner;
 mod receipts;
 
 pub use calls::OpenMessagingRoute;
+pub use check_up::CheckUp;
 pub use planner::{OpenMessagingPlanner, OpenMessagingRules};
 
 use serde::{Deserialize, Serialize};

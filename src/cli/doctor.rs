@@ -1,0 +1,186 @@
+//! `voicepost doctor`: tries out what the gateway needs of Genesys, with the gateway's settings and
+//! credentials, and says for each thing what to change. Nothing it does has an effect there.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::Ended;
+use crate::clock::Clock;
+use crate::domain::{Finding, RouteName, Verdict};
+use crate::genesys::http::{HttpLimits, HttpTransport};
+use crate::genesys::oauth::{self, Exchange};
+use crate::genesys::open_messaging::CheckUp;
+use crate::genesys::reach::Reach;
+use crate::genesys::{media_api, tls};
+use crate::settings::{Credentials, Environment, Secret, Settings};
+use crate::telemetry::Metrics;
+
+/// What Genesys signs its calls of the webhook with, where this gateway knows of it.
+const WEBHOOK_SECRET: &str = "VOICEPOST_WEBHOOK_SECRET";
+
+/// Arguments of `doctor`.
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Prints what was found. Exit code 1 where something would fail.
+///
+/// # Errors
+/// Settings that `serve` would not start with.
+pub fn run(config: Option<&Path>, args: &DoctorArgs) -> Ended {
+    let settings = Settings::load(config)?;
+    settings.check()?;
+    let route = settings.route()?;
+    let environment = Environment::of_process()?;
+    let findings = actix_rt::System::new().block_on(examine(&settings, &environment, route))?;
+    let text = if args.json { as_json(route, &findings) } else { as_text(route, &findings) };
+    std::io::stdout().write_all(text.as_bytes())?;
+    let failing = findings.iter().any(|finding| finding.verdict == Verdict::Failing);
+    Ok(if failing { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+async fn examine(
+    settings: &Settings,
+    environment: &Environment,
+    route: RouteName,
+) -> Result<Vec<Finding>, tls::TlsError> {
+    let genesys = &settings.genesys;
+    let (login_url, api_url) = (genesys.login_url(), genesys.api_url());
+    let tls = tls::client_config(settings.tls.ca_file.as_deref())?;
+    let clock = Clock::system();
+    let connect_timeout = Duration::from_secs(genesys.connect_timeout_seconds);
+    let limits = HttpLimits {
+        connect_timeout,
+        call_timeout: Duration::from_secs(genesys.timeout_seconds),
+        connections_max: 1,
+    };
+    let reach = Reach::new(tls.clone(), connect_timeout, clock.clone());
+    let transport = HttpTransport::new(limits, tls, clock, Metrics::new());
+
+    let mut findings = reach.host("login host", "genesys.domain", &login_url).await;
+    if api_url != login_url {
+        findings.extend(reach.host("API host", "genesys.domain", &api_url).await);
+    }
+    let (signed_in, granted) = match Credentials::load_from(environment) {
+        Ok(credentials) => sign_in(oauth::exchange(&transport, &login_url, &credentials).await),
+        Err(error) => {
+            let fix = "set GENESYS_CLIENT_ID and GENESYS_CLIENT_SECRET, or the *_FILE of each";
+            (Finding::failing("credentials", error.to_string(), fix), None)
+        }
+    };
+    findings.push(signed_in);
+    match (route, granted) {
+        (RouteName::MediaApi, Some((_, scope))) => {
+            findings.extend(media_api::check_up(scope.as_deref()));
+        }
+        (RouteName::OpenMessaging, Some((token, _))) => {
+            let integration_id = &genesys.open_messaging.integration_id;
+            let (base_url, token) = (api_url.as_str(), &token);
+            let check_up = CheckUp { transport: &transport, base_url, token, integration_id };
+            findings.extend(check_up.findings().await);
+        }
+        (_, None) => {}
+    }
+    if route == RouteName::OpenMessaging {
+        let base_url = settings.public.base_url.as_deref().unwrap_or_default();
+        findings.extend(reach.media_host(base_url).await);
+        findings.extend(webhook_secret(environment));
+    }
+    Ok(findings)
+}
+
+type Granted = (Secret, Option<String>);
+
+fn sign_in(exchange: Exchange) -> (Finding, Option<Granted>) {
+    const SUBJECT: &str = "credentials";
+    match exchange {
+        Exchange::Granted { token, expires_in_seconds, scope } => {
+            let life = expires_in_seconds.map(|seconds| format!(" for {seconds} s"));
+            let detail = format!("a token is granted{}", life.unwrap_or_default());
+            (Finding::fine(SUBJECT, detail), Some((token, scope)))
+        }
+        Exchange::BadCredentials => {
+            let detail = "OAuth token invalid or expired. Check client credentials.";
+            let fix = "compare GENESYS_CLIENT_ID and GENESYS_CLIENT_SECRET with the OAuth client \
+                       (grant type Client Credentials), and see that it is enabled";
+            (Finding::failing(SUBJECT, detail, fix), None)
+        }
+        Exchange::MissingScopes => {
+            let detail = "the login host refuses the client (403)";
+            let fix = "grant the client what its route needs: media:upload and webchat:write \
+                       (media-api), or roles (open-messaging)";
+            (Finding::failing(SUBJECT, detail, fix), None)
+        }
+        Exchange::Unavailable { detail, .. } => {
+            let fix = "see the lines about the login host, then ask again";
+            (Finding::failing(SUBJECT, detail, fix), None)
+        }
+    }
+}
+
+/// Whether agents' replies can come back; nothing where this gateway takes none.
+fn webhook_secret(environment: &Environment) -> Option<Finding> {
+    const SUBJECT: &str = "webhook secret";
+    let fix = format!("set {WEBHOOK_SECRET} to the signature secret of the integration");
+    let sources = match Credentials::sources(environment) {
+        Ok(sources) => sources,
+        Err(error) => return Some(Finding::failing(SUBJECT, error.to_string(), fix)),
+    };
+    let (_, source) = sources.into_iter().find(|(name, _)| *name == WEBHOOK_SECRET)?;
+    Some(match source {
+        Some(variable) => Finding::fine(SUBJECT, format!("set, by {variable}")),
+        None => Finding::failing(SUBJECT, "not set; agents' replies do not come back", fix),
+    })
+}
+
+/// What Genesys may answer later that nothing shows now.
+fn later(route: RouteName) -> &'static [(&'static str, &'static str)] {
+    match route {
+        RouteName::MediaApi => &media_api::COMMON_ERRORS,
+        RouteName::OpenMessaging => &[],
+    }
+}
+
+fn as_text(route: RouteName, findings: &[Finding]) -> String {
+    let mut text = format!("route {route}\n");
+    for Finding { subject, verdict, detail, fix } in findings {
+        let _ = writeln!(text, "{:<4}  {subject}: {detail}", verdict.as_str());
+        if let Some(fix) = fix {
+            let _ = writeln!(text, "      → {fix}");
+        }
+    }
+    for (status, words) in later(route) {
+        let _ = writeln!(text, "      if Genesys answers {status}: {words}");
+    }
+    let failing = findings.iter().filter(|finding| finding.verdict == Verdict::Failing).count();
+    let end = match failing {
+        0 => "nothing would fail".to_owned(),
+        count => format!("{count} of {} would fail", findings.len()),
+    };
+    let _ = writeln!(text, "{end}");
+    text
+}
+
+fn as_json(route: RouteName, findings: &[Finding]) -> String {
+    let line = |finding: &Finding| -> Value {
+        json!({
+            "subject": finding.subject, "verdict": finding.verdict.as_str(),
+            "detail": finding.detail, "fix": finding.fix,
+        })
+    };
+    let lines: Vec<Value> = findings.iter().map(line).collect();
+    let later: Vec<Value> = later(route)
+        .iter()
+        .map(|(status, words)| json!({ "status": status, "words": words }))
+        .collect();
+    format!("{:#}\n", json!({ "route": route, "findings": lines, "later": later }))
+}
