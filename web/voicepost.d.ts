@@ -92,7 +92,7 @@ export type TextName =
   | "limit" | "ready" | "offered" | "caption" | "captionWhy" | "sending" | "delivering" | "sent"
   | "unheard" | "silent" | "denied" | "noMicrophone" | "inUse" | "insecure" | "unsupported"
   | "tooShort" | "cut" | "offline" | "busy" | "tooMany" | "storage" | "session" | "ended"
-  | "tooLong" | "refused";
+  | "tooLong" | "refused" | "unclear";
 
 export class VoiceMessage extends HTMLElement {
   /** Base address of the gateway; where the script came from, unless the attribute says otherwise. */
@@ -114,14 +114,14 @@ export class VoiceMessage extends HTMLElement {
   resume(): void;
   /** Ends the recording and keeps the take. */
   stop(): Promise<void> | undefined;
-  /** Deletes the take. */
+  /** Deletes the take, as long as the gateway has not got it all. */
   discard(): Promise<void> | undefined;
   send(): Promise<void> | undefined;
   /** Takes back what is being sent, as long as the gateway has not got it all. */
   cancel(): void;
   /** A clip that was not recorded here, to be listened to and sent. */
   offer(blob: Blob, options?: { transcript?: string }): Promise<void> | undefined;
-  /** Begins anew, after a message was sent. */
+  /** Begins anew, after a message was sent, or where it is not known what became of it. */
   reset(): void;
 
   addEventListener<Name extends keyof VoiceMessageEventMap>(

@@ -21,6 +21,7 @@ test("a visitor sees the whole way", async () => {
     await start(page).first().click();
     await reach(page, "recording");
     await page.waitForTimeout(2_000);
+    assert.ok(await page.getByRole("button", { name: "A lost parcel" }).isDisabled());
     await page.getByRole("button", { name: "Finish" }).click();
     await page.locator("#recorder").getByRole("button", { name: "Send" }).click();
     await page.getByText(/^Delivered · audio goes in 0:[0-3]\d$/).waitFor();
@@ -29,9 +30,11 @@ test("a visitor sees the whole way", async () => {
     const mine = desk.locator(".conversation").filter({ hasText: id });
     await mine.getByText(/^to be deleted in 0:[0-3]\d$/).waitFor();
     const played = mine.locator("audio").first();
+    assert.equal(await page.locator("#step-heard").getAttribute("class"), "now", "not heard yet");
     await played.evaluate((audio) => audio.play());
     await page.waitForTimeout(700);
     assert.ok(await played.evaluate((audio) => audio.currentTime) > 0.2, "the agent hears it");
+    assert.equal(await page.locator("#step-heard").getAttribute("class"), "done");
 
     // Without a microphone: a sample, which is converted on its way.
     await page.getByRole("button", { name: "A lost parcel" }).click();

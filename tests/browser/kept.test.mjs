@@ -121,3 +121,101 @@ test("a take of another conversation, or of another guest, is not offered", asyn
     await stranger.close();
   }
 });
+
+test("a take stays with its conversation when the page goes to another", async () => {
+  const [one, other] = [conversation(), conversation()];
+  const page = await open(await browser.newContext(), gateway.url, html(one.attributes));
+  const turn = (id) => page.evaluate((id) => {
+    document.querySelector("voice-message").conversationId = id;
+  }, id);
+  await record(page, 1_200);
+  await turn(other.id);
+  await reach(page, "idle");
+  // While it records, too.
+  await start(page).click();
+  await reach(page, "recording");
+  await page.waitForTimeout(1_200);
+  await turn(one.id);
+  await reach(page, "review");
+  await button(page, "Send").click();
+  await reach(page, "sent");
+  await turn(other.id);
+  await page.reload();
+  await page.waitForFunction(() => document.querySelector("voice-message")?.state === "idle");
+  await turn(other.id);
+  await reach(page, "review");
+  await button(page, "Send").click();
+  await reach(page, "sent");
+  for (const { id } of [one, other]) assert.equal((await arrived(gateway, id)).length, 1);
+  assert.deepEqual(await kept(page), []);
+});
+
+test("a take that is recorded again is there until the new one is", async () => {
+  const page = await open(await browser.newContext(), gateway.url, html(conversation().attributes));
+  await record(page, 1_200);
+  const before = await kept(page);
+  await page.evaluate(() => {
+    window.ask = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+    navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException("", "NotAllowedError"));
+  });
+  await button(page, "Record again").click();
+  await page.locator("[part=note]").getByText("The microphone is not allowed").waitFor();
+  assert.equal(await state(page), "review");
+  await page.evaluate(() => (navigator.mediaDevices.getUserMedia = window.ask));
+  await button(page, "Record again").click();
+  await reach(page, "recording");
+  await page.waitForTimeout(1_200);
+  await button(page, "Delete").click();
+  await reach(page, "review");
+  await page.waitForTimeout(300);
+  assert.deepEqual(await kept(page), before);
+  await button(page, "Record again").click();
+  await reach(page, "recording");
+  await page.waitForTimeout(1_200);
+  await button(page, "Finish").click();
+  await reach(page, "review");
+  await page.waitForTimeout(300);
+  const [after, ...more] = await kept(page);
+  assert.deepEqual(more, []);
+  assert.notEqual(after.key, before[0].key);
+});
+
+test("the text beside the audio is there after a reload", async () => {
+  const page = await open(await browser.newContext(), gateway.url, html(conversation().attributes));
+  await record(page, 1_200);
+  await page.getByText("Add the message as text").click();
+  await page.getByRole("textbox").fill("Please hold my room.");
+  await page.waitForTimeout(700);
+  await page.reload();
+  await reach(page, "review");
+  assert.equal(await page.getByRole("textbox").inputValue(), "Please hold my room.");
+});
+
+test("a gateway that is named after the element is there counts for what is kept", async () => {
+  const outside = gateway.url.replace("127.0.0.1", "localhost");
+  const name = `<script>addEventListener("DOMContentLoaded", () => setTimeout(() => {
+    document.querySelector("voice-message").gateway = "${outside}"; }, 50));</script>`;
+  const body = html(conversation().attributes, (element) => element + name);
+  const page = await open(await browser.newContext(), gateway.url, body);
+  await page.waitForTimeout(300);
+  await record(page, 1_200);
+  await page.reload();
+  await reach(page, "review");
+});
+
+test("where the browser keeps nothing that is said, and the message goes out", async () => {
+  const { id, attributes } = conversation();
+  const context = await browser.newContext();
+  await context.addInitScript(() => {
+    IDBFactory.prototype.open = () => {
+      throw new DOMException("", "SecurityError");
+    };
+    delete Crypto.prototype.randomUUID;
+  });
+  const page = await open(context, gateway.url, html(attributes));
+  await record(page, 1_200);
+  await page.locator("[part=note]").getByText("The recording cannot be kept on this device.").waitFor();
+  await button(page, "Send").click();
+  await reach(page, "sent");
+  assert.equal((await arrived(gateway, id)).length, 1);
+});

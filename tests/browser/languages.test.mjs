@@ -62,3 +62,14 @@ test("right to left the row turns, the sound does not", async () => {
   assert.ok(places.delete > places.send, "send stands at the left");
   assert.equal(places.time, "ltr");
 });
+
+test("texts say what language they are in where the page has another", async () => {
+  const page = await open(await browser.newContext(), gateway.url,
+    html(conversation().attributes).replace('lang="en"', 'lang="ar" dir="rtl"'));
+  const panel = page.locator("[part=panel]");
+  await page.getByRole("button", { name: /^Record a voice message/ }).waitFor();
+  assert.equal(await panel.getAttribute("lang"), "en");
+  assert.equal(await panel.getAttribute("dir"), "ltr");
+  await page.evaluate(() => (document.querySelector("voice-message").texts = { record: "سجّل" }));
+  assert.equal(await panel.getAttribute("lang"), "ar");
+});

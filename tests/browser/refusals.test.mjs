@@ -89,3 +89,45 @@ test("a message that fails after it was accepted is told, and another try is ano
   await reach(page, "sent");
   assert.equal((await arrived(gateway, id)).length, 1);
 });
+
+test("a failure that is answered at once belongs to its key: another try has another", async () => {
+  await gateway.faults([{ endpoint: "post", times: 1, do: { status: 404 } }]);
+  const { id, page, keys } = await answered();
+  await reach(page, "failed");
+  await page.locator("[part=note]").getByText("This conversation has ended").waitFor();
+  await button(page, "Try again").click();
+  await reach(page, "sent");
+  assert.equal(new Set(keys).size, 2);
+  assert.equal((await arrived(gateway, id)).length, 1);
+});
+
+const HELD = { id: "m1", status: "held", purge: { state: "scheduled" } };
+for (const [what, status, body] of [
+  ["is forgotten", 404, { code: "message-not-found" }],
+  ["may not be asked for", 401, { code: "unauthorized" }],
+  ["is held back", 200, HELD],
+]) {
+  test(`a message that ${what} once the gateway has it leaves a way on`, async () => {
+    const context = await browser.newContext();
+    const answer = (route, status, body) => route.fulfill({
+      status, contentType: "application/json", body: JSON.stringify(body),
+    });
+    await context.route("**/v1/voice-messages", (route) => answer(route, 202, {
+      ...HELD, status: "accepted",
+    }));
+    await context.route("**/v1/voice-messages/m1**", (route) => answer(route, status, body));
+    const page = await open(context, gateway.url, html(`${conversation().attributes} token="t"`));
+    await start(page).waitFor();
+    await page.evaluate(() => {
+      window.asked = 0;
+      document.querySelector("voice-message").addEventListener("token-needed", () => (window.asked += 1));
+    });
+    await offerClip(page);
+    await button(page, "Send").click();
+    await page.locator("[part=note]").getByText("It has arrived.").waitFor();
+    await page.waitForTimeout(3_000);
+    assert.equal(await page.evaluate(() => window.asked), status === 401 ? 1 : 0);
+    await button(page, "Record another").click();
+    await reach(page, "recording");
+  });
+}

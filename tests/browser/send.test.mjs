@@ -153,3 +153,49 @@ test("a slow connection shows how far it is, and can be taken back", async () =>
   await reach(page, "sent");
   assert.equal((await arrived(gateway, id)).length, 1);
 });
+
+test("what has gone out whole is not said to be taken back", async () => {
+  const { id, attributes } = conversation();
+  const page = await open(await browser.newContext(), gateway.url, html(attributes));
+  await start(page).waitFor();
+  await offerWav(page, 2);
+  await gateway.faults([{ endpoint: "post", times: 1, do: { latency_ms: 3_000 } }]);
+  await button(page, "Send").click();
+  await page.getByText("100 %").waitFor();
+  assert.equal(await button(page, "Cancel").count(), 0);
+  const states = await page.evaluate(async () => {
+    const recorder = document.querySelector("voice-message");
+    recorder.cancel();
+    await recorder.discard();
+    return recorder.state;
+  });
+  assert.equal(states, "sending");
+  await reach(page, "sent");
+  assert.equal((await arrived(gateway, id)).length, 1);
+});
+
+test("typing is offered all along, and one voice sounds at a time", async () => {
+  const { attributes } = conversation();
+  const page = await open(await browser.newContext(), gateway.url,
+    html(attributes, (element) => element + element.replace("c-", "d-")));
+  const first = page.locator("voice-message").first();
+  const typing = first.getByRole("button", { name: "Type instead" });
+  await typing.waitFor();
+  await start(page).first().click();
+  await reach(page, "recording");
+  await page.waitForTimeout(1_200);
+  await typing.click();
+  await reach(page, "paused");
+  await first.getByRole("button", { name: "Finish" }).click();
+  await reach(page, "review");
+  await typing.waitFor();
+  await page.evaluate(async () => {
+    const [one, other] = document.querySelectorAll("voice-message");
+    await other.offer(one.blob);
+  });
+  await button(page, "Play").first().click();
+  await button(page, "Pause playback").waitFor();
+  await button(page, "Play").click();
+  await button(page, "Play").waitFor();
+  assert.equal(await button(page, "Pause playback").count(), 1);
+});

@@ -122,3 +122,42 @@ test("what the page sets before the script is there holds", async () => {
   assert.equal(seen[0], "Bearer early");
   assert.equal((await arrived(gateway, id)).length, 1);
 });
+
+test("a source of tokens that fails without a connection is no session that ended", async () => {
+  const { id, attributes } = conversation();
+  const context = await browser.newContext();
+  const page = await open(context, gateway.url, html(attributes));
+  await page.evaluate(() => {
+    document.querySelector("voice-message").tokenProvider = async () => {
+      if (!navigator.onLine) throw new TypeError("Failed to fetch");
+      return "t";
+    };
+  });
+  await record(page, 1_200);
+  await context.setOffline(true);
+  await button(page, "Send").click();
+  await page.locator("[part=note]").getByText("No connection.").waitFor();
+  await context.setOffline(false);
+  await reach(page, "sent");
+  assert.equal((await arrived(gateway, id)).length, 1);
+});
+
+test("a page that cannot give a token, nor say who speaks, is no page without an end", async () => {
+  const context = await browser.newContext();
+  await guarded(context, "none");
+  const page = await open(context, gateway.url, html(`token="old" ${conversation().attributes}`));
+  await page.evaluate(() => document.querySelector("voice-message").addEventListener("token-needed",
+    ({ detail }) => detail.respondWith(Promise.reject(new Error("no session")))));
+  await record(page, 1_200);
+  await button(page, "Send").click();
+  await page.locator("[part=note]").getByText("Your session has run out.").waitFor();
+  await page.close();
+
+  // Without attributes nobody knows whose take it is, so it is not kept for the next one.
+  const nameless = await open(await browser.newContext(), gateway.url, html());
+  await nameless.evaluate(() => {
+    document.querySelector("voice-message").tokenProvider = () => Promise.reject(new Error("down"));
+  });
+  await record(nameless, 1_200);
+  await nameless.locator("[part=note]").getByText("The recording cannot be kept").waitFor();
+});

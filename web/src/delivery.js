@@ -25,10 +25,12 @@ export class Delivery {
     let renewed = false;
     for (let turn = 1; ; turn += 1) {
       try {
-        const token = await this.#page.token(renewed);
+        const token = await this.#token(renewed);
         return await upload({ gateway: this.#page.gateway(), token, take, signal, progress });
       } catch (trouble) {
         if (!(trouble instanceof Trouble) || signal.aborted) throw trouble;
+        // A stored failure is the answer to this key for ever.
+        if (trouble.id && trouble.code !== "in-progress") throw trouble;
         if (trouble.status === 401 && !renewed) {
           renewed = true;
         } else {
@@ -41,15 +43,25 @@ export class Delivery {
     }
   }
 
-  /** What becomes of a message is told until `tell` says that it is over, beyond the next take. */
+  /** The page's token. Where it fails to give one, that is the connection, or the session's end. */
+  #token(renew) {
+    return this.#page.token(renew).catch(() => {
+      const ended = renew && navigator.onLine;
+      throw new Trouble(ended ? "unauthorized" : "offline", { retryable: !ended });
+    });
+  }
+
+  /** What becomes of a message is told until `tell` says that it is over, beyond the next take.
+   * Resolves to `false` where there is nothing to be learned any more. */
   async follow(id, tell) {
     const until = new AbortController();
     this.#followed.push(until);
     if (this.#followed.length > FOLLOWED_MAX) this.#followed.shift().abort();
     const { signal } = until;
     const ask = (path, headers) => this.#ask(path, headers, signal);
-    await follow({ id, ask, tell, signal });
+    const over = await follow({ id, ask, tell, signal });
     this.#followed = this.#followed.filter((one) => one !== until);
+    return over;
   }
 
   /** Follows nothing any more. */

@@ -78,6 +78,7 @@ export function upload({ gateway, token, take, signal, progress }) {
 /**
  * Follows a message until `tell(kind, data)` says that it is enough: by its event stream, and by
  * asking again and again where that is not to be had. `ask(path, headers)` does the request.
+ * Resolves to `false` where the gateway does not tell: it forgot the message, or refuses the token.
  */
 export async function follow({ id, ask, tell, signal }) {
   let last = "";
@@ -86,28 +87,32 @@ export async function follow({ id, ask, tell, signal }) {
     try {
       const headers = { Accept: "text/event-stream", ...(last && { "Last-Event-ID": last }) };
       const answer = await ask(`/v1/voice-messages/${id}/events`, headers);
-      if (answer.status === 204) return;
+      if (isFinal(answer.status)) return false;
       if (!answer.ok || !answer.body) throw new Error(`status ${answer.status}`);
       for await (const event of events(answer.body)) {
         last = event.id || last;
         calm = 0;
-        if (event.data && tell(event.kind, JSON.parse(event.data))) return;
+        if (event.data && tell(event.kind, JSON.parse(event.data))) return true;
       }
     } catch {
-      if (signal.aborted) return;
+      if (signal.aborted) return true;
     }
     // The stream ended before it was enough, or there is none: look, wait, and try once more.
     try {
       const answer = await ask(`/v1/voice-messages/${id}`, {});
-      if (answer.status === 404) return;
-      if (answer.ok && tell("status", await answer.json())) return;
+      if (isFinal(answer.status)) return false;
+      if (answer.ok && tell("status", await answer.json())) return true;
     } catch {
-      if (signal.aborted) return;
+      if (signal.aborted) return true;
     }
     await pause(POLL_MS[Math.min(calm, POLL_MS.length - 1)], signal);
     calm += 1;
   }
+  return true;
 }
+
+/** Refusals that asking again does not change. */
+const isFinal = (status) => [401, 403, 404].includes(status);
 
 /** Server-sent events of a body. */
 async function* events(body) {

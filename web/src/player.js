@@ -7,6 +7,9 @@ const SPEEDS = [1, 1.5, 2];
 /** Beyond the end of any clip: makes a browser find out how long a recording without a header is. */
 const FAR = 1e7;
 
+/** One voice at a time: what plays now, on the whole page. */
+let sounding;
+
 /**
  * A player for `src`. `ms` and `peaks` where they are known; `failed()` is called when the audio
  * cannot be played. Returns the element and its end.
@@ -35,13 +38,15 @@ export function player({ src, ms, peaks, text, failed }) {
   const root = h("div", { class: "player" }, toggle, track, time, pace);
 
   function show() {
-    const at = Math.min(audio.currentTime * 1000, length || Infinity);
+    const at = searching ? 0 : Math.min(audio.currentTime * 1000, length || Infinity);
+    // A whole is rounded, what has been played is not: 4.9 s are five seconds.
+    const whole = clock(length + 500);
     const part = length ? Math.min(1, at / length) : 0;
     track.style.setProperty("--played", `${(100 - part * 100).toFixed(2)}%`);
     slider.value = Math.round(part * 1000);
-    slider.setAttribute("aria-valuetext", text("of", { at: clock(at), time: clock(length) }));
+    slider.setAttribute("aria-valuetext", text("of", { at: clock(at), time: whole }));
     const begun = at > 0 || !audio.paused;
-    time.textContent = clock(begun ? at : length);
+    time.textContent = begun ? clock(at) : whole;
   }
 
   function showState() {
@@ -60,6 +65,8 @@ export function player({ src, ms, peaks, text, failed }) {
   function flip() {
     if (!audio.paused) return audio.pause();
     if (audio.ended) audio.currentTime = 0;
+    if (sounding !== audio) sounding?.pause();
+    sounding = audio;
     // A refusal of the browser to play is told by the error event, or is a click too early.
     return audio.play().catch(() => {});
   }

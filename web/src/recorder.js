@@ -24,12 +24,25 @@ const WARN_MS = 10_000;
 const UNHEARD_AFTER_MS = 3_000;
 const UNHEARD_LEVEL = 0.012;
 const RETRY_LATER_MS = 15_000;
+const CAPTION_MS = 250;
+/** Passing a message on takes a second or two; after this long the guest is not kept. */
+const UNCLEAR_MS = 30_000;
+
+/** A key of 128 random bits; `randomUUID` is missing on insecure pages. */
+const newKey = () => crypto.getRandomValues(new Uint32Array(4)).join("-");
+
+/** Whether two scopes are of different people; what is not known of one of them is no difference. */
+function isOther(one, other) {
+  const parts = other?.split("\n");
+  return Boolean(one && parts)
+    && one.split("\n").some((part, at) => part && parts[at] && part !== parts[at]);
+}
 
 export class Recorder {
   state = "idle";
   /** What the guest should know beside the state: `{kind, name, values}`. */
   note;
-  /** What was recorded: `{key, scope, blob, ms, at, fields, peaks}`. */
+  /** What was recorded: `{key, scope, to, blob, ms, at, transcript, fields, peaks, release}`. */
   take;
   receipt;
   loaded = 0;
@@ -37,12 +50,13 @@ export class Recorder {
   warned = false;
 
   #page;
-  #limits;
   #limitsNow;
   #recording;
   #timer;
   #loudest = 0;
-  #release = () => {};
+  /** The take that is being recorded again, until there is a new one. */
+  #old;
+  #gateway;
   #saving = Promise.resolve();
   #abort = new AbortController();
   #later;
@@ -57,27 +71,60 @@ export class Recorder {
   /** Learns the limits, and offers what an earlier page could not send. */
   async start() {
     this.#learn();
-    const found = this.state === "idle" ? await find(await this.#page.scope()) : undefined;
-    if (!found) return;
-    if (this.state !== "idle") return found.release();
-    this.#release = found.release;
-    this.take = found.take;
-    await this.#lookAt(found.take);
-    const at = new Date(found.take.at).toLocaleTimeString(this.#page.language(), {
+    if (this.state !== "idle") return;
+    const scope = await this.#page.scope();
+    const take = await find(scope);
+    if (!take) return;
+    if (this.state !== "idle" || this.take || scope !== await this.#page.scope()) {
+      return take.release();
+    }
+    this.take = take;
+    await this.#lookAt(take);
+    const at = new Date(take.at).toLocaleTimeString(this.#page.language(), {
       hour: "numeric", minute: "2-digit",
     });
-    if (this.take === found.take && this.state === "idle") {
+    if (this.take === take && this.state === "idle") {
       this.#become("review", { kind: "info", name: "offered", values: { at } });
     }
   }
 
+  /** The page may show another conversation, guest or gateway: a take of theirs waits for them. */
+  async rescope() {
+    const { take } = this;
+    const scope = await this.#page.scope();
+    const before = await take?.scope;
+    if (take && this.take === take && !["sending", "delivering", "sent"].includes(this.state)) {
+      if (isOther(before, scope)) {
+        if (this.state === "asking") this.#back();
+        await this.stop();
+        if (this.take === take && this.state !== "stopping") await this.#putAway();
+      } else if (scope && !take.fields && this.state !== "asking") {
+        // Who speaks to whom may be known only now.
+        Object.assign(take, { scope, to: this.#page.fields() });
+        if (before !== scope && take.blob) this.#save(take);
+      }
+    }
+    if (this.state === "idle" || this.#gateway !== this.#page.gateway()) await this.start();
+  }
+
+  async #putAway() {
+    const { take } = this;
+    this.#stopSending();
+    this.take = undefined;
+    this.#become("idle");
+    await this.#saving;
+    take.release?.();
+  }
+
   #learn() {
-    this.#limits = askLimits(this.#page.gateway()).then((limits) => {
-      this.#limitsNow = limits;
+    const gateway = this.#page.gateway();
+    if (this.#gateway !== gateway) this.#limitsNow = undefined;
+    this.#gateway = gateway;
+    return askLimits(gateway).then((limits) => {
+      if (this.#gateway === gateway) this.#limitsNow = limits;
       this.#page.moved();
       return limits;
     });
-    return this.#limits;
   }
 
   get limitMs() {
@@ -97,7 +144,11 @@ export class Recorder {
     if (!["idle", "review", "failed", "sent"].includes(this.state)) return;
     const why = obstacle();
     if (why) return this.#refuse(why);
-    if (this.take) await this.#forget();
+    this.#stopSending();
+    if (["review", "failed"].includes(this.state)) {
+      const { take, state, note } = this;
+      this.#old = { take, state, note };
+    }
     this.#become("asking");
     this.#page.say("asking");
     // Asked anew where it could not be reached: it may have been the connection.
@@ -117,17 +168,21 @@ export class Recorder {
     this.#begin(recording);
   }
 
-  #begin(recording) {
-    const take = {
-      key: crypto.randomUUID(), scope: this.#page.scope(), at: Date.now(), fields: undefined,
-    };
-    this.take = take;
+  /** Whom it goes to is settled where it begins. */
+  #newTake() {
+    const { scope, fields } = this.#page;
+    this.take = { key: newKey(), scope: scope(), to: fields(), at: Date.now(), ms: 0 };
     this.receipt = undefined;
+    return this.take;
+  }
+
+  #begin(recording) {
+    const take = this.#newTake();
     this.#recording = recording;
     this.#loudest = 0;
     this.warned = false;
     claim(take.key).then((release) => {
-      if (release && this.take === take) this.#release = release;
+      if (this.take === take) take.release = release;
       else release?.();
     });
     recording.onpiece = () => {
@@ -181,7 +236,7 @@ export class Recorder {
   /** Ends the recording and keeps it; `why` where it was not the guest: `limit` or `cut`. */
   async stop(why) {
     const recording = this.#recording;
-    if (this.state === "asking") return this.#become("idle");
+    if (this.state === "asking") return this.#back();
     if (!recording || !["recording", "paused"].includes(this.state)) return;
     clearInterval(this.#timer);
     if (why === "limit") recording.beep(3);
@@ -191,11 +246,10 @@ export class Recorder {
     if (this.state !== "stopping") return;
     const shortest = (this.#limitsNow?.duration_ms_min ?? 100) + STOP_EARLY_MS;
     if (blob.size === 0 || ms < shortest) {
-      await this.#forget();
+      await this.#drop(this.take);
       return this.#refuse(blob.size === 0 && ms >= shortest ? "silent" : "tooShort");
     }
-    const take = { ...this.take, blob, ms: Math.round(ms) };
-    this.take = take;
+    const take = Object.assign(this.take, { blob, ms: Math.round(ms) });
     await Promise.all([this.#lookAt(take), this.#save(take)]);
     if (this.take !== take) return;
     this.#review(why ?? (take.silent ? "silent" : undefined));
@@ -205,10 +259,7 @@ export class Recorder {
   async offer(blob, { transcript } = {}) {
     if (!["idle", "review", "failed", "sent"].includes(this.state)) return;
     await this.#forget();
-    const key = crypto.randomUUID();
-    const take = { key, scope: this.#page.scope(), at: Date.now(), blob, ms: 0, transcript };
-    this.take = take;
-    this.receipt = undefined;
+    const take = Object.assign(this.#newTake(), { blob, transcript });
     await Promise.all([this.#lookAt(take), this.#save(take)]);
     if (this.take === take) this.#review(take.silent ? "silent" : undefined);
   }
@@ -218,6 +269,8 @@ export class Recorder {
     const kind = why === "limit" ? "info" : "warn";
     const stored = this.note?.name === "storage" ? this.note : undefined;
     this.state = "review";
+    if (this.#old) this.#drop(this.#old.take);
+    this.#old = undefined;
     if (!this.#page.emit("recorded", { blob, type: blob.type, duration_ms: ms, waveform: peaks })) {
       this.#forget().then(() => this.#become("idle"));
       return;
@@ -226,6 +279,7 @@ export class Recorder {
     const time = `${Math.round(ms / 1000)} s`;
     if (why) this.#page.say(why, {}, true);
     else this.#page.say("ready", { time });
+    this.rescope();
   }
 
   async #lookAt(take) {
@@ -236,16 +290,26 @@ export class Recorder {
     if (seen.ms > 0) take.ms = seen.ms;
   }
 
-  /** Deletes the take, on this device and for good. */
+  /** The text beside the audio, kept with it while the guest writes. */
+  caption(text) {
+    const { take } = this;
+    take.transcript = text;
+    clearTimeout(this.#later);
+    this.#later = setTimeout(() => this.take === take && this.#save(take), CAPTION_MS);
+  }
+
+  /** Deletes the take, on this device and for good; what the gateway has got is beyond it. */
   async discard() {
+    if (this.isGiven || ["delivering", "sent"].includes(this.state)) return;
     this.#stopSending();
     clearInterval(this.#timer);
     const recording = this.#recording;
     this.#recording = undefined;
-    const had = this.take !== undefined;
-    this.#become("idle");
+    const { take } = this;
+    const had = take !== undefined;
+    this.#back();
     this.#page.moved();
-    await Promise.all([recording?.stop(), this.#forget()]);
+    await Promise.all([recording?.stop(), take && this.#drop(take)]);
     if (had) {
       this.#page.say("deleted");
       this.#page.emit("discarded", {});
@@ -254,10 +318,24 @@ export class Recorder {
 
   /** Takes the sending back, as long as the gateway has not got it all. */
   cancel() {
-    if (this.state === "asking") return this.#become("idle");
-    if (this.state !== "sending") return;
+    if (this.state === "asking") return this.#back();
+    if (this.state !== "sending" || this.isGiven) return;
     this.#stopSending();
     this.#become("review");
+  }
+
+  /** All bytes are under way: nothing takes them back. */
+  get isGiven() {
+    return this.state === "sending" && this.total > 0 && this.loaded >= this.total;
+  }
+
+  /** To the take that was to be recorded again, else to the beginning. */
+  #back(note) {
+    const old = this.#old;
+    this.#old = undefined;
+    this.take = old?.take;
+    if (note && old) this.#become("review", note);
+    else this.#become(old?.state ?? "idle", note ?? old?.note);
   }
 
   #stopSending() {
@@ -267,13 +345,14 @@ export class Recorder {
   }
 
   async send() {
+    if (this.take && !this.take.fields) await this.rescope();
     if (!["review", "failed"].includes(this.state) || !this.take) return;
     this.#stopSending();
     const { signal } = this.#abort;
     const { take } = this;
     // A repeat under the same key has to say the same: what goes along is fixed by the first try.
-    take.fields ??= { ...this.#page.fields(), transcript: take.transcript?.trim() };
-    this.loaded = 0;
+    take.fields ??= { ...(take.to ?? this.#page.fields()), transcript: take.transcript?.trim() };
+    this.loaded = this.total = 0;
     this.#become("sending");
     this.#page.say("sending");
     await this.#save(take);
@@ -288,12 +367,28 @@ export class Recorder {
     if (signal.aborted) return;
     this.#page.emit("status", { kind: "status", receipt: this.receipt });
     this.#arrived(this.receipt);
-    if (this.#over(this.receipt)) return;
-    await this.#delivery.follow(this.receipt.id, (kind, data) => this.#told(kind, data));
+    if (!this.#over(this.receipt)) await this.#follow();
+  }
+
+  /** Follows the message to its end, or to where nothing is to be learned of it. */
+  async #follow() {
+    const { id } = this.receipt;
+    this.#later = setTimeout(() => this.#unclear(id), UNCLEAR_MS);
+    const over = await this.#delivery.follow(id, (kind, data) => this.#told(kind, data));
+    if (!over) this.#unclear(id);
+  }
+
+  /** The gateway has it, and there is no saying when it is passed on: the guest may go on. */
+  #unclear(id) {
+    if (this.state !== "delivering" || this.note || this.receipt.id !== id) return;
+    this.#become("delivering", { kind: "warn", name: "unclear" });
+    this.#page.say("unclear");
   }
 
   #progress(loaded, total) {
+    const given = this.isGiven;
     Object.assign(this, { loaded, total });
+    if (given !== this.isGiven) this.#page.changed();
     this.#page.emit("progress", { loaded, total });
     this.#page.moved();
   }
@@ -334,19 +429,21 @@ export class Recorder {
       });
     } else if (receipt.status === "failed" || receipt.status === "cancelled") {
       const { code = receipt.status, detail } = receipt.error ?? {};
-      // The key belongs to the message that failed: another try is another message.
-      this.take.key = crypto.randomUUID();
-      this.#save(this.take);
       this.#fail(new Trouble(code, { detail, id: receipt.id }));
-    } else if (this.state !== "delivering") {
-      this.#become("delivering");
-      this.#page.say("delivering");
+    } else {
+      if (this.state !== "delivering") {
+        this.#become("delivering");
+        this.#page.say("delivering");
+      }
+      if (receipt.status === "held") this.#unclear(receipt.id);
     }
   }
 
   #fail(trouble) {
     const { code = "internal", message, status, id, retryAfterMs = 0 } = trouble;
     const retryable = trouble.retryable ?? false;
+    clearTimeout(this.#later);
+    if (id && code !== "in-progress") this.#renewKey();
     const lost = code === "offline" && navigator.onLine;
     const name = lost ? "busy" : textOf({ code, status, retryable });
     this.#become("failed", { kind: "bad", name });
@@ -355,11 +452,22 @@ export class Recorder {
     if (retryable && navigator.onLine) {
       this.#later = setTimeout(() => this.#again(), Math.max(retryAfterMs, RETRY_LATER_MS));
     }
+    this.rescope();
+  }
+
+  /** The key belongs to the message that failed: another try is another message. */
+  #renewKey() {
+    const { take } = this;
+    const { key, release } = take;
+    take.key = newKey();
+    this.#save(take).then(() => this.#drop({ key, release }));
+    claim(take.key).then((release) => (take.release = release));
   }
 
   /** The connection is back, or a new token is there. */
   retryWhere(name) {
     if (this.state === "failed" && this.note?.name === name) this.send();
+    else if (this.state === "delivering" && this.note && name === "session") this.#follow();
   }
 
   #again() {
@@ -368,7 +476,8 @@ export class Recorder {
 
   /** Begins anew, after a message was sent. */
   reset() {
-    if (this.state !== "sent") return;
+    if (this.state !== "sent" && this.note?.name !== "unclear") return;
+    clearTimeout(this.#later);
     this.take = undefined;
     this.receipt = undefined;
     this.#become("idle");
@@ -378,13 +487,14 @@ export class Recorder {
   async leave() {
     this.#stopSending();
     this.#delivery.leave();
-    if (this.state === "asking") this.#become("idle");
+    if (this.state === "asking") this.#back();
     if (["recording", "paused"].includes(this.state)) await this.stop();
-    this.#release();
+    await this.#saving;
+    for (const take of [this.take, this.#old?.take]) take?.release?.();
   }
 
   #refuse(name) {
-    this.#become("idle", { kind: "bad", name });
+    this.#back({ kind: "bad", name });
     this.#page.say(name, {}, true);
     this.#page.emit("failed", { code: name, message: name, retryable: true });
   }
@@ -397,7 +507,8 @@ export class Recorder {
 
   /** Writes takes one after the other, so that an older one never covers a newer. */
   #save(take) {
-    this.#saving = this.#saving.then(async () => keep({ ...take, scope: await take.scope })).catch(() => {
+    const kept = { ...take };
+    this.#saving = this.#saving.then(async () => keep({ ...kept, scope: await kept.scope })).catch(() => {
       if (this.take?.key !== take.key || this.note) return;
       this.note = { kind: "warn", name: "storage" };
       this.#page.changed();
@@ -405,11 +516,10 @@ export class Recorder {
     return this.#saving;
   }
 
-  async #drop({ key }) {
+  async #drop(take) {
     await this.#saving;
-    await drop(key);
-    this.#release();
-    this.#release = () => {};
+    await drop(take.key);
+    take.release?.();
   }
 
   async #forget() {

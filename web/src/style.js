@@ -51,7 +51,7 @@ button {
   min-height: 2.75rem; border-radius: 1.375rem; padding: .25rem .75rem;
   -webkit-tap-highlight-color: transparent;
 }
-button:focus-visible, summary:focus-visible, textarea:focus-visible, .note:focus-visible {
+button:focus-visible, summary:focus-visible, textarea:focus-visible, .row:focus-visible {
   outline: 3px solid var(--accent); outline-offset: 2px;
 }
 .seek:focus-visible { outline: 3px solid var(--accent); outline-offset: 1px; border-radius: .5rem; }
@@ -75,8 +75,11 @@ button:focus-visible, summary:focus-visible, textarea:focus-visible, .note:focus
   color: var(--on-accent); display: grid; place-items: center; flex: none;
 }
 .start:hover .disc { filter: brightness(1.08); }
-.start .small { white-space: nowrap; margin-inline-start: auto; padding-inline-end: .6rem; font-weight: 400; }
+.start > span { min-width: 0; }
+.start .small { margin-inline-start: auto; padding-inline-end: .6rem; font-weight: 400; }
 .small { color: var(--quiet); font-size: .875rem; }
+.others { display: flex; flex-wrap: wrap; gap: 0 .5rem; margin-top: .15rem; }
+.others .quiet { min-height: 1.75rem; font-size: .875rem; font-weight: 400; padding-block: .1rem; }
 .quiet { color: var(--quiet); font-weight: 600; font-size: .9375rem; padding-inline: .5rem; }
 .quiet.danger, .round.danger { color: var(--danger); }
 .time { font-variant-numeric: tabular-nums; font-size: .9375rem; white-space: nowrap; }
@@ -125,6 +128,7 @@ button:focus-visible, summary:focus-visible, textarea:focus-visible, .note:focus
 .bar:indeterminate { animation: breathe 1.6s ease-in-out infinite; }
 .lead { padding-inline-start: .5rem; }
 details { margin: .15rem .35rem .1rem; }
+details[open] { margin-bottom: .5rem; }
 summary { cursor: pointer; color: var(--quiet); font-size: .9375rem; padding: .4rem .15rem;
   border-radius: .4rem; min-height: 1.75rem; }
 summary:hover { color: var(--text); }

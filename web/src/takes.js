@@ -29,13 +29,16 @@ async function run(mode, action) {
   }
 }
 
-/** Keeps a take: `{key, scope, blob, ms, at, fields}`. Rejects where the browser has no room. */
+/** Keeps a take: as the recorder has it. Rejects where the browser has no room, or gives none. */
 export async function keep(take) {
   // As bytes: some browsers keep no Blob in private windows.
   const bytes = await take.blob.arrayBuffer();
-  const { key, scope, ms, at, fields } = take;
+  const { key, scope, to, ms, at, transcript, fields } = take;
+  if (!scope) throw new Error("whose it is is not known");
   return run("readwrite", (takes) => {
-    return takes.put({ key, scope, bytes, type: take.blob.type, ms, at, fields });
+    return takes.put({
+      key, scope, to, bytes, type: take.blob.type, ms, at, transcript, fields,
+    });
   });
 }
 
@@ -43,18 +46,19 @@ export async function keep(take) {
 export const drop = (key) => run("readwrite", (takes) => takes.delete(key)).catch(() => {});
 
 /**
- * The newest take of this scope that no other tab has in hand, and a function that lets go of it;
- * `undefined` where there is none.
+ * The newest take of this scope that no other tab has in hand, with `release()`, which lets go of
+ * it; `undefined` where there is none.
  */
 export async function find(scope) {
   try {
+    if (!scope) return undefined;
     const all = await run("readonly", (takes) => takes.getAll());
     const old = Date.now() - KEEP_MS;
     all.filter((take) => take.at < old).forEach((take) => drop(take.key));
     const mine = all.filter((take) => take.scope === scope && take.at >= old && take.bytes.byteLength);
     for (const { bytes, type, ...take } of mine.sort((a, b) => b.at - a.at)) {
       const release = await claim(take.key);
-      if (release) return { take: { ...take, blob: new Blob([bytes], { type }) }, release };
+      if (release) return { ...take, blob: new Blob([bytes], { type }), release };
     }
   } catch {
     // Without a store there is nothing to offer.

@@ -18,7 +18,10 @@ export class View {
   #player;
   #playing;
 
-  /** `page`: `text()`, `typing()`: what to do where the guest would rather type. */
+  /**
+   * `page`: `text()`; `typing()`, where the guest would rather type; `tongue()`: `lang` and `dir` of
+   * the texts.
+   */
   constructor(root, recorder, page) {
     this.#root = root;
     this.#recorder = recorder;
@@ -54,10 +57,11 @@ export class View {
     if (state === "asking") this.#levels = [];
     this.#move = () => {};
     this.#panel.setAttribute("aria-label", text("voiceMessage"));
+    for (const part of this.#root.children) Object.assign(part, this.#page.tongue());
     this.#panel.classList.toggle("warns", this.#recorder.warned && state === "recording");
     this.#panel.dataset.state = state;
     const build = this[`_${state}`];
-    if (build) this.#panel.replaceChildren(...build.call(this, text).filter(Boolean));
+    if (build) this.#panel.replaceChildren(...[...build.call(this, text), this.#others()].filter(Boolean));
     this.#move();
     if (!had) return;
     const next = this.#panel.querySelector(`[data-id="${focused}"]`)
@@ -94,9 +98,22 @@ export class View {
       h("span", {}, text(note.name, note.values)));
   }
 
-  #typing() {
-    const typing = this.#page.typing();
-    return this.#button("type", "type", typing, { className: "quiet", word: true, icon: false });
+  /** What else there is to do: typing always is, until it is sent. */
+  #others() {
+    const recorder = this.#recorder;
+    const { state } = recorder;
+    if (state === "sent") return null;
+    const quiet = (name, act) => this.#button(name, name, act, {
+      className: "quiet", word: true, icon: false,
+    });
+    const type = quiet("type", () => {
+      // What was begun waits: nothing is recorded of a guest who types.
+      if (state === "asking") recorder.cancel();
+      recorder.pause();
+      this.#page.typing();
+    });
+    const again = state === "review" && quiet("again", () => recorder.record());
+    return h("div", { class: "others" }, again || null, type);
   }
 
   _idle(text) {
@@ -109,8 +126,7 @@ export class View {
       type: "button", class: "start", part: "record", "data-id": "record", "data-first": true,
       onclick: () => recorder.record(),
     }, h("span", { class: "disc" }, icon("microphone")), h("span", {}, text("record")), limit);
-    const note = this.#note(text);
-    return [note, start, note && h("div", { class: "row" }, this.#typing())];
+    return [this.#note(text), start];
   }
 
   _asking(text) {
@@ -160,7 +176,7 @@ export class View {
         this.#button("delete", "delete", () => recorder.discard(), { className: "round danger" }),
         h("span", { class: "end" }),
         this.#button("pause", change, () => (paused ? recorder.resume() : recorder.pause()), {
-          icon: paused ? "microphone" : "pause",
+          icon: change,
         }),
         this.#button("stop", "stop", () => recorder.stop(), {
           className: "main", word: true, first: true,
@@ -189,9 +205,6 @@ export class View {
       this.#caption(text, take),
       h("div", { class: "row" },
         this.#button("delete", "delete", () => recorder.discard(), { className: "round danger" }),
-        this.#button("again", "again", () => recorder.record(), {
-          className: "quiet", word: true, icon: false,
-        }),
         this.#button("send", "send", () => recorder.send(), {
           className: "main", word: true, first: true,
         })),
@@ -203,7 +216,7 @@ export class View {
     if (take.fields) return null;
     const field = h("textarea", {
       rows: 2, maxlength: 1000, "aria-label": text("caption"), "data-id": "caption", part: "caption",
-      oninput: () => (take.transcript = field.value),
+      oninput: () => this.#recorder.caption(field.value),
     });
     field.value = take.transcript ?? "";
     return h("details", { open: Boolean(take.transcript) },
@@ -220,13 +233,18 @@ export class View {
       bar.value = done;
       part.textContent = `${done} %`;
     };
-    return [h("div", { class: "row" }, h("span", { class: "lead" }, text("sending")), bar, part,
-      this.#button("cancel", "cancel", () => recorder.cancel(), {
+    const given = recorder.isGiven;
+    return [h("div", { class: "row", tabindex: given && -1, "data-first": given },
+      h("span", { class: "lead" }, text("sending")), bar, part,
+      given ? null : this.#button("cancel", "cancel", () => recorder.cancel(), {
         className: "quiet", word: true, icon: false, first: true,
       }))];
   }
 
   _delivering(text) {
+    if (this.#recorder.note) {
+      return [this.#note(text), h("div", { class: "row" }, this.#another())];
+    }
     const bar = h("progress", { class: "bar", part: "progress", "aria-label": text("delivering") });
     return [h("div", { class: "row", tabindex: -1, "data-first": true },
       h("span", { class: "lead" }, text("delivering")), bar)];
@@ -235,10 +253,14 @@ export class View {
   _sent(text) {
     return [h("div", { class: "row" },
       h("p", { class: "note good", part: "note" }, icon("done"), h("span", {}, text("sent"))),
-      this.#button("another", "another", () => {
-        this.#recorder.reset();
-        this.#recorder.record();
-      }, { className: "quiet end", word: true, icon: false, first: true }))];
+      this.#another())];
+  }
+
+  #another() {
+    return this.#button("another", "another", () => {
+      this.#recorder.reset();
+      this.#recorder.record();
+    }, { className: "quiet end", word: true, icon: false, first: true });
   }
 
   _failed(text) {
@@ -248,7 +270,6 @@ export class View {
       h("div", { class: "row" }, this.#listen()),
       h("div", { class: "row" },
         this.#button("delete", "delete", () => recorder.discard(), { className: "round danger" }),
-        this.#typing(),
         this.#button("retry", "retry", () => recorder.send(), {
           className: "main", word: true, first: true, icon: "send",
         })),

@@ -5,7 +5,7 @@ import { parsePeaks } from "./peaks.js";
 import { player } from "./player.js";
 import { Recorder } from "./recorder.js";
 import { style } from "./style.js";
-import { isText, textsFor } from "./texts.js";
+import { isText, languageOf, textsFor } from "./texts.js";
 import { View } from "./view.js";
 
 /** Where this script came from: that is the gateway, unless the element names another. */
@@ -22,7 +22,7 @@ function claimsOf(token) {
 }
 
 class VoiceMessage extends HTMLElement {
-  static observedAttributes = [...PLAYBACK, "lang", "token", "conversation-id", "sender-id"];
+  static observedAttributes = [...PLAYBACK, "lang", "token", "conversation-id", "sender-id", "gateway"];
 
   #root = this.attachShadow({ mode: "open" });
   #recorder;
@@ -67,7 +67,7 @@ class VoiceMessage extends HTMLElement {
       this.#takeDown();
       this.#build();
     } else if (name === "lang") this.#view.render();
-    else if (this.#recorder?.state === "idle") this.#recorder.start();
+    else this.#recorder?.rescope();
   }
 
   #build() {
@@ -103,28 +103,39 @@ class VoiceMessage extends HTMLElement {
     this.#recorder = new Recorder(page);
     this.#view = new View(this.#root, this.#recorder, {
       text: () => (name, values) => this.#text(name, values),
-      typing: () => () => this.#typeInstead(),
+      typing: () => this.#typeInstead(),
+      tongue: () => this.#tongue,
     });
     this.#view.render();
     this.#recorder.start();
   }
 
-  /** Whose takes these are: another guest at the same browser is not offered them. */
+  /**
+   * Whose takes these are: another guest at the same browser is not offered them. `undefined` where
+   * the page could not say who speaks.
+   */
   async #scope() {
     const { gateway, conversationId, senderId } = this;
-    const { conversation_id: conversation, sub, iss } = conversationId && senderId ? {}
-      : claimsOf(await this.#tokenFor(false));
-    return [gateway, conversationId ?? conversation, senderId ?? [iss, sub]].join("\n");
+    let claims = {};
+    try {
+      if (!conversationId || !senderId) claims = claimsOf(await this.#tokenFor(false));
+    } catch {
+      return undefined;
+    }
+    const { conversation_id: conversation, sub, iss } = claims;
+    const guest = senderId ?? [iss, sub].filter(Boolean).join();
+    return [gateway, conversationId ?? conversation, guest].join("\n");
   }
 
   #buildPlayback() {
     const text = (name, values) => this.#text(name, values);
     const panel = h("div", {
       class: "panel", part: "panel", role: "group", "aria-label": text("voiceMessage"),
+      ...this.#tongue,
     });
     const said = this.getAttribute("transcript")?.trim();
     const words = said && h("details", { part: "transcript" },
-      h("summary", {}, text("transcript")), h("p", { class: "said" }, said));
+      h("summary", {}, text("transcript")), h("p", { class: "said", lang: this.#language, dir: "auto" }, said));
     const instead = (name, mark) => {
       const row = h("p", { class: "note warn", part: "note", role: "status" }, mark,
         h("span", {}, text(name)));
@@ -175,6 +186,15 @@ class VoiceMessage extends HTMLElement {
   get #language() {
     return this.getAttribute("lang") || this.closest("[lang]")?.getAttribute("lang")
       || navigator.language;
+  }
+
+  /** Language and direction of the texts; own ones are taken to be in the page's language. */
+  get #tongue() {
+    const own = Object.keys(this.#texts).length > 0;
+    return {
+      lang: own ? this.#language : languageOf(this.#language),
+      dir: own || this.dir ? this.dir : "ltr",
+    };
   }
 
   #text(name, values) {
@@ -236,9 +256,9 @@ class VoiceMessage extends HTMLElement {
   }
 
   /** Whoever speaks can be known now: what waits for that goes on. */
-  #known() {
-    if (this.state === "idle") this.#recorder.start();
-    else this.#recorder?.retryWhere("session");
+  async #known() {
+    await this.#recorder?.rescope();
+    this.#recorder?.retryWhere("session");
   }
 
   /** Where it stands; `playback` for one that plays. */

@@ -30,15 +30,30 @@ function left(dueAt) {
   return `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
 }
 
-function step(current) {
+const done = new Set();
+
+/** What has happened is done; the first that has not is next. */
+function step(happened) {
+  if (happened) done.add(happened);
   const names = ["record", "heard", "gone"];
-  names.forEach((name, at) => {
+  const current = names.find((name) => !done.has(name));
+  for (const name of names) {
     const item = byId(`step-${name}`);
-    item.className = at < names.indexOf(current) || current === "over" ? "done"
-      : name === current ? "now" : "";
+    item.className = done.has(name) ? "done" : name === current ? "now" : "";
     if (name === current) item.setAttribute("aria-current", "step");
     else item.removeAttribute("aria-current");
-  });
+  }
+}
+
+/** The desk is a page of this origin; a clip that plays there is one that the agent hears. */
+function watchDesk() {
+  desk.contentDocument?.addEventListener("play", () => step("heard"), { capture: true });
+}
+
+/** A sample takes the place of what was recorded, so not while the visitor speaks or it is sent. */
+function showSamples() {
+  const takes = ["idle", "review", "failed", "sent"].includes(recorder.state);
+  for (const sample of byId("samples").querySelectorAll("button")) sample.disabled = !takes;
 }
 
 function sent({ detail }) {
@@ -53,7 +68,7 @@ function sent({ detail }) {
   const fate = element("p", "fate");
   item.append(clip, fate);
   messages.set(receipt.id, { clip, fate, src, receipt });
-  step("heard");
+  step("record");
   show(receipt.id);
   append(item);
 }
@@ -77,7 +92,7 @@ function show(id) {
     URL.revokeObjectURL(src);
     if (!clip.hasAttribute("transcript")) clip.setAttribute("transcript", "");
     clip.removeAttribute("src");
-    step("over");
+    step("gone");
     byId("step-gone").lastElementChild.textContent = "The audio is gone";
     return;
   }
@@ -111,7 +126,13 @@ function typed(event) {
 
 recorder.addEventListener("sent", sent);
 recorder.addEventListener("status", status);
-recorder.addEventListener("recorded", () => step("record"));
+recorder.addEventListener("recorded", () => {
+  done.clear();
+  step();
+});
+desk.addEventListener("load", watchDesk);
+watchDesk();
 byId("samples").addEventListener("click", useSample);
 byId("typed").addEventListener("submit", typed);
+setInterval(showSamples, 200);
 setInterval(() => messages.forEach((message, id) => message.gone || show(id)), 500);
