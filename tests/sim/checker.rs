@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 
 use futures_util::FutureExt;
-use voicepost::domain::{ClipPlace, CopyState, Record, Stage};
+use voicepost::domain::{ClipPlace, CopyKind, CopyState, Record, Stage};
 use voicepost::pipeline::Answer;
-use voicepost::sandbox::{Post, Upload};
+use voicepost::sandbox::{Post, Sandbox};
 use voicepost::spool::Spool;
 
+use crate::lying::{alive, ends};
 use crate::process::KEEPING;
 use crate::world::World;
 
@@ -17,16 +18,15 @@ pub fn check(world: &World) -> Vec<String> {
     let records = world.records();
     let sandbox = world.sandbox.lock().unwrap();
     let posts = sandbox.account().posts();
-    let uploads = sandbox.account().uploads();
     let mut wrong = Vec::new();
     accepted_is_not_lost(world, &records, posts, &mut wrong);
     nothing_refused_is_posted(world, &records, &mut wrong);
     doubles_are_marked(world, &records, posts, &mut wrong);
-    copies_are_accounted_for(&records, uploads, &mut wrong);
+    copies_are_accounted_for(&records, &alive(world, &sandbox, &records), &mut wrong);
     // Within a process the floor also runs on the steady clock; a new process knows only the wall
     // clock, and cannot tell that it was stepped before.
     if world.plan.steps.is_empty() || world.plan.crashes.is_empty() {
-        nothing_goes_too_early(posts, uploads, &mut wrong);
+        nothing_goes_too_early(world, &sandbox, &mut wrong);
     }
     lanes_are_in_order(world, &records, posts, &mut wrong);
     no_file_is_left_over(world, &records, &mut wrong);
@@ -111,33 +111,36 @@ fn doubles_are_marked(
     }
 }
 
-/// Invariant 4: every named copy ends proven gone; every other upload has its orphan, message by
-/// message. A held message keeps its copies until an operator decides.
+/// Invariant 4: every named copy ends proven gone; every other one that is there has its orphan,
+/// message by message and kind by kind. A held message keeps its copies until an operator decides.
 fn copies_are_accounted_for(
     records: &[(usize, Record)],
-    uploads: &[Upload],
+    alive: &[(CopyKind, Option<usize>)],
     wrong: &mut Vec<String>,
 ) {
+    for (kind, _) in alive.iter().filter(|(_, number)| number.is_none()) {
+        wrong.push(format!("a {kind:?} lies there that belongs to no message"));
+    }
     let mut numbers: Vec<usize> = records.iter().map(|(number, _)| *number).collect();
     numbers.dedup();
-    for number in numbers {
+    let kinds = [CopyKind::UploadedMedia, CopyKind::HostedFile, CopyKind::CachedMedia];
+    for (number, kind) in numbers.into_iter().flat_map(|n| kinds.map(|kind| (n, kind))) {
         let mine = || records.iter().filter(move |(other, _)| *other == number).map(|(_, r)| r);
         let count = |held: bool, state| {
             let records = mine().filter(move |record| (record.stage == Stage::Held) == held);
-            records.flat_map(|r| &r.copies).filter(|copy| copy.state == state).count()
+            let copies = records.flat_map(|r| &r.copies);
+            copies.filter(|copy| copy.kind == kind && copy.state == state).count()
         };
         let owed = count(false, CopyState::Owed);
         let kept = count(true, CopyState::Owed);
         let orphans = count(false, CopyState::Orphaned) + count(true, CopyState::Orphaned);
-        let name = format!("m{number}.ogg");
-        let of_it = uploads.iter().filter(|upload| upload.file_name == name);
-        let alive = of_it.filter(|upload| upload.deleted_at_ms.is_none()).count();
+        let there = alive.iter().filter(|copy| **copy == (kind, Some(number))).count();
         if owed > 0 {
-            wrong.push(format!("message {number} still owes {owed} copies"));
+            wrong.push(format!("message {number} still owes {owed} of {kind:?}"));
         }
-        if alive > orphans + kept {
+        if there > orphans + kept {
             let accounted = format!("{orphans} orphaned, {kept} kept");
-            wrong.push(format!("message {number} has {alive} uploads alive, {accounted}"));
+            wrong.push(format!("message {number} has {there} {kind:?} alive, {accounted}"));
         }
     }
     // Invariant 11: with the last purge, transcript and identity are forgotten.
@@ -150,13 +153,13 @@ fn copies_are_accounted_for(
 }
 
 /// Invariant 4: never sooner than the floor after the post.
-fn nothing_goes_too_early(posts: &[Post], uploads: &[Upload], wrong: &mut Vec<String>) {
+fn nothing_goes_too_early(world: &World, sandbox: &Sandbox, wrong: &mut Vec<String>) {
     let floor_ms = i64::try_from(KEEPING.delay_seconds_min).unwrap() * 1_000;
-    for post in posts {
-        let upload = uploads.iter().find(|upload| upload.media_id == post.media_id).unwrap();
-        let kept_ms = upload.deleted_at_ms.map(|at_ms| at_ms - post.arrived_at_ms);
-        if kept_ms.is_some_and(|kept_ms| kept_ms < floor_ms) {
-            wrong.push(format!("{} was deleted {kept_ms:?} ms after its post", post.transcript));
+    for post in sandbox.account().posts() {
+        for kept_ms in ends(world, sandbox, post).iter().map(|at_ms| at_ms - post.arrived_at_ms) {
+            if kept_ms < floor_ms {
+                wrong.push(format!("{} lost a copy {kept_ms} ms after its post", post.transcript));
+            }
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use voicepost::domain::Patience;
+use voicepost::domain::{Patience, RouteName};
 use voicepost::sandbox::{Cut, Endpoint, FaultAction, FaultRule, Latency};
 use voicepost::settings::OnUnknown;
 
@@ -10,7 +10,7 @@ use voicepost::settings::OnUnknown;
 /// died, comes back with the same idempotency key, as senders should.
 #[derive(Clone, Debug)]
 pub struct Sending {
-    /// Into which conversation.
+    /// Into which conversation; on a route where Genesys chooses it, the guest's name.
     pub conversation_id: String,
     /// When, from the start of the run.
     pub at_ms: u64,
@@ -43,6 +43,8 @@ pub struct Outage {
 pub struct Plan {
     /// Decides everything random.
     pub seed: u64,
+    /// The way into Genesys.
+    pub route: RouteName,
     /// The messages.
     pub sendings: Vec<Sending>,
     /// Trouble upstream.
@@ -114,7 +116,7 @@ pub struct ClockStep {
 
 impl Plan {
     /// Three messages, two of them in one conversation; nothing goes wrong.
-    pub fn calm() -> Plan {
+    pub fn calm(route: RouteName) -> Plan {
         let sending = |conversation: &str, at_ms, respond_async| Sending {
             conversation_id: conversation.to_owned(),
             at_ms,
@@ -122,6 +124,7 @@ impl Plan {
         };
         Plan {
             seed: 1,
+            route,
             sendings: vec![sending("a", 0, false), sending("a", 5, true), sending("b", 10, false)],
             faults: Vec::new(),
             calls_per_minute: 0,
@@ -138,7 +141,7 @@ impl Plan {
     }
 
     /// Everything from the seed.
-    pub fn random(seed: u64) -> Plan {
+    pub fn random(route: RouteName, seed: u64) -> Plan {
         let mut random = StdRng::seed_from_u64(seed);
         let messages = random.random_range(1..12);
         let sendings = (0..messages)
@@ -151,7 +154,7 @@ impl Plan {
                 },
             })
             .collect();
-        let faults = (0..random.random_range(0..5)).map(|_| fault(&mut random)).collect();
+        let faults = (0..random.random_range(0..5)).map(|_| fault(&mut random, route)).collect();
         let crashes = (0..random.random_range(0..4)).map(|_| crash(&mut random)).collect();
         let limited = random.random_bool(0.2);
         let outage = random.random_bool(0.3).then(|| {
@@ -174,6 +177,7 @@ impl Plan {
         let full_percent = if full { random.random_range(1..15) } else { 0 };
         Plan {
             seed,
+            route,
             sendings,
             faults,
             calls_per_minute,
@@ -199,14 +203,13 @@ fn intervention(random: &mut StdRng, messages: usize) -> Intervention {
     }
 }
 
-fn fault(random: &mut StdRng) -> FaultRule {
-    let endpoints =
-        [Endpoint::Token, Endpoint::Upload, Endpoint::Post, Endpoint::Retention, Endpoint::Delete];
+fn fault(random: &mut StdRng, route: RouteName) -> FaultRule {
+    let endpoints = endpoints(route);
     let endpoint = endpoints[random.random_range(0..endpoints.len())];
     let finals = [400, 403, 404, 413, 415];
     let mut action = match random.random_range(0..7) {
         // A final no; to a delete a 404 would be a proof.
-        5 if endpoint != Endpoint::Delete => {
+        5 if ![Endpoint::Delete, Endpoint::CachedMediaDelete].contains(&endpoint) => {
             FaultAction::status(finals[random.random_range(0..finals.len())])
         }
         0 => FaultAction::status(429).retry_after(&random.random_range(0..8).to_string()),
@@ -229,5 +232,17 @@ fn crash(random: &mut StdRng) -> Crash {
         Crash::Commit { number, durable: random.random_bool(0.5) }
     } else {
         Crash::Call { number, effect: random.random_bool(0.5) }
+    }
+}
+
+/// Every call that the route makes.
+fn endpoints(route: RouteName) -> [Endpoint; 5] {
+    use Endpoint::{CachedMedia, CachedMediaDelete, Conversation, Delete, InboundMessage};
+    use Endpoint::{Post, Retention, Token, Upload};
+    match route {
+        RouteName::MediaApi => [Token, Upload, Post, Retention, Delete],
+        RouteName::OpenMessaging => {
+            [Token, InboundMessage, Conversation, CachedMedia, CachedMediaDelete]
+        }
     }
 }

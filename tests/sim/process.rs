@@ -13,18 +13,17 @@ use voicepost::audio::Gate;
 use voicepost::clock::Clock;
 use voicepost::domain::{
     AudioLimits, Backoff, ClipPlace, Code, Conversion, Envelope, Keeping, MessageId, NewMessage,
-    Origin, Principal, Record, Stage,
+    Principal, Record, RouteName, Stage,
 };
-use voicepost::genesys::api::Api;
-use voicepost::genesys::media_api::{MediaApiPlanner, MediaApiRoute, MediaApiRules};
 use voicepost::genesys::transport::Transport;
 use voicepost::ledger::Ledger;
 use voicepost::pipeline::{Admission, Answer, Bounds, Clip, DriveRules, Engine, Parts, Pipeline};
-use voicepost::settings::{AccessSecrets, Credentials, OnUnknown, Secret, UploadBody};
+use voicepost::settings::{AccessSecrets, Credentials, OnUnknown, Secret};
 use voicepost::telemetry::Metrics;
 
 use crate::plan::{ClockStep, Crash, Intervention, Order, Sending};
 use crate::transport::SandboxTransport;
+use crate::way::{self, CLIENT, HOST};
 use crate::world::{MortalLedger, START, World, clip};
 
 /// Shorter than in production, so that a run stays short; the floor is the real one.
@@ -58,6 +57,7 @@ pub fn run(world: &mut World, crash: Option<Crash>) -> Ended {
         let time = Clock::simulated(world.now, seed);
         let steps = step_the_clock(world, &clock, &time);
         let (died, mut death) = watch::channel(false);
+        world.files.watch_with(time.clone());
         let pipeline = start(world, crash, &clock, &time, &died);
         let life = async {
             let started = &world.counters.started;
@@ -125,10 +125,7 @@ fn start(
     let metrics = Metrics::new();
     let cast = Cast {
         transport: transport(world, crash, time, died),
-        route: Box::new(move |transport, tokens, gate| {
-            let api = Api { base_url: HOST.to_owned(), transport, tokens, gate };
-            Rc::new(MediaApiRoute::new(api, origin(), UploadBody::Raw))
-        }),
+        route: way::factory(world),
         login_url: HOST.to_owned(),
         credentials: Credentials {
             client_id: CLIENT.to_owned(),
@@ -152,11 +149,7 @@ fn start(
     let parts = Parts {
         ledger,
         spool: world.spool.clone(),
-        planner: Arc::new(MediaApiPlanner::new(MediaApiRules {
-            placeholder: "Audio message sent by guest".to_owned(),
-            media_url_seconds_max: 600,
-            origin: origin(),
-        })),
+        planner: way::planner(world),
         actors: actors::start(cast),
         clock: clock.clone(),
         rules: DriveRules { on_unknown: world.plan.on_unknown, ..RULES },
@@ -179,8 +172,6 @@ const BOUNDS: Bounds = Bounds {
     read_back_bytes_max: LIMITS.bytes_max,
     spool_bytes_max: 64 * 1024 * 1024,
 };
-const HOST: &str = "http://sandbox";
-const CLIENT: &str = "sandbox-client";
 
 /// The pauses of the default settings.
 const RULES: DriveRules = DriveRules {
@@ -193,10 +184,6 @@ const RULES: DriveRules = DriveRules {
     backpressure_seconds: 300,
     waveforms: false,
 };
-
-fn origin() -> Origin {
-    Origin { host: HOST.to_owned(), client: CLIENT.to_owned() }
-}
 
 fn transport(
     world: &World,
@@ -222,6 +209,7 @@ fn send_what_is_unanswered(world: &World, pipeline: &Arc<Pipeline>, time: &Clock
             continue;
         }
         let (pipeline, sending) = (Arc::clone(pipeline), sending.clone());
+        let route = world.plan.route;
         let senders = Arc::clone(&world.senders);
         let at = START.plus_ms(i64::try_from(sending.at_ms).unwrap());
         let wait_ms = at.ms_since(time.now());
@@ -232,7 +220,7 @@ fn send_what_is_unanswered(world: &World, pipeline: &Arc<Pipeline>, time: &Clock
                     tokio::time::sleep(Duration::from_secs(2)).await;
                     continue;
                 };
-                let message = message(&pipeline, number, &sending);
+                let message = message(&pipeline, route, number, &sending);
                 senders.lock().unwrap().ids.entry(number).or_default().push(message.id);
                 let clip = receive(&pipeline, message.id).await;
                 let answer = pipeline.submit(message, clip, ticket).await;
@@ -258,16 +246,22 @@ async fn receive(pipeline: &Pipeline, id: MessageId) -> Clip {
     incoming.finish().await.unwrap()
 }
 
-fn message(pipeline: &Pipeline, number: usize, sending: &Sending) -> NewMessage {
+fn message(pipeline: &Pipeline, route: RouteName, number: usize, sending: &Sending) -> NewMessage {
+    let named = sending.conversation_id.clone();
+    let (conversation_id, guest) = match route {
+        RouteName::MediaApi => (Some(named), "guest".to_owned()),
+        // Genesys finds the guest's conversation, or begins one.
+        RouteName::OpenMessaging => (None, named),
+    };
     let mut gate = Gate::new(LIMITS);
     gate.feed(&clip()).unwrap();
     NewMessage {
         id: pipeline.clock().new_id(),
         principal: Principal::loopback(),
         key: Some(format!("key-{number}")),
-        conversation_id: Some(sending.conversation_id.clone()),
+        conversation_id,
         envelope: Envelope {
-            sender_id: Some("guest".to_owned()),
+            sender_id: Some(guest),
             file_stem: Some(format!("m{number}")),
             ..Envelope::default()
         },

@@ -11,6 +11,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use tokio::sync::watch;
 use voicepost::domain::{MessageId, Principal, Record, UnixMs};
+use voicepost::hosted::Hosted;
 use voicepost::ledger::sqlite::SqliteLedger;
 use voicepost::ledger::{
     AfterDue, CommitError, Committed, DueCopy, HistoryRow, KeyHolder, Ledger, ReadError, Totals,
@@ -21,6 +22,7 @@ use voicepost::sandbox::{Sandbox, SandboxSettings};
 use voicepost::spool::memory::MemorySpool;
 
 use crate::plan::{Crash, Plan};
+use crate::way::{self, WatchedFiles};
 
 /// The clip that every message carries.
 pub const CLIP: &[u8] = include_bytes!("../fixtures/audio/hello.ogg");
@@ -33,6 +35,8 @@ pub struct World {
     pub sandbox: Arc<Mutex<Sandbox>>,
     pub ledger: Arc<SqliteLedger>,
     pub spool: Arc<MemorySpool>,
+    /// What lies on the media host; nothing, on a route without one.
+    pub files: Arc<WatchedFiles>,
     pub counters: Arc<Counters>,
     pub senders: Arc<Mutex<Senders>>,
     /// When the process that runs now was started, or the last one died, by the time of senders
@@ -78,11 +82,17 @@ impl World {
             sandbox: Arc::new(Mutex::new(sandbox)),
             ledger: Arc::new(SqliteLedger::in_memory(fatal).unwrap()),
             spool: Arc::new(MemorySpool::new(64 * 1024 * 1024)),
+            files: Arc::new(WatchedFiles::new()),
             counters: Arc::default(),
             senders: Arc::default(),
             now: START,
             stepped_ms: 0,
         }
+    }
+
+    /// The media host, as every process opens it.
+    pub fn hosted(&self) -> Hosted {
+        way::hosted(Arc::clone(&self.files))
     }
 
     /// Whether the operator of the plan has been here.
