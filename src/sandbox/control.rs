@@ -59,8 +59,8 @@ impl Sandbox {
     /// - `GET`, `POST`, `DELETE faults`: a JSON list of rules
     /// - `POST rate`: a limit by window, `{"calls":300,"window_seconds":60,"endpoint":"any"}`
     /// - `POST tokens/revoke`, `POST tokens/life` `{"seconds":…}`
-    /// - `GET`, `POST` `answers` `{"conversation_id":…,"text":…}`: an agent's answers; `POST webhook`
-    ///   `{"url":…,"secret":…}`: where they go
+    /// - `GET`, `POST` `answers` `{"conversation_id":…,"text":…}`: agents' answers
+    /// - `POST webhook` `{"url":…,"secret":…}`: where they go
     /// - `POST content` `{"inbound":["audio/*"]}`: media that are let in; `POST integration`
     ///   `{"status":"Inactive"}`
     /// - `POST conversations/close` `{"conversation_id":…}`, `POST reset`

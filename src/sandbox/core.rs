@@ -256,7 +256,8 @@ impl Sandbox {
         self.closed_conversations.insert(conversation_id.to_owned());
     }
 
-    /// Forgets clips, posts, answers, tokens, closed conversations and faults. Ids are not used again.
+    /// Forgets clips, posts, answers, tokens, closed conversations and faults. Ids are not used
+    /// again.
     pub fn reset(&mut self) {
         self.account = Account::default();
         self.closed_conversations.clear();

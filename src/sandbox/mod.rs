@@ -12,10 +12,11 @@
 //!
 //! - `wire`: a request, a reply, how a reply is delivered; Genesys' error body
 //! - `core`: state and dispatch · `oauth`, `media`, `messages`: media-api · `audio`: `mediaUrl`
-//! - `open_messages`, `cached_media`, `integration`: open messaging · `answers`, `receipts`: agents'
-//!   answers
+//! - `open_messages`, `cached_media`, `integration`: open messaging
+//! - `answers`, `receipts`: agents' answers
 //! - `rule`, `faults`: seeded trouble · `rate`: limits by window · `account`: what happened
-//! - `shell`: the HTTP server · `courier`: calls of the webhook · `page`: the page to watch conversations and hear clips
+//! - `shell`: the HTTP server · `courier`: calls of the webhook
+//! - `page`: the page to watch conversations, hear clips and answer
 mod account;
 mod answers;
 mod audio;

@@ -5,8 +5,8 @@ use super::wire::Reply;
 /// Nothing inline; nothing from elsewhere but what is heard: an open message's attachment lies on
 /// its sender's media host; all text reaches the page through `textContent`.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
-    connect-src 'self'; media-src 'self' http: https:; img-src data:; base-uri 'none'; form-action 'none'; \
-    frame-ancestors 'self'";
+    connect-src 'self'; media-src 'self' http: https:; img-src data:; base-uri 'none'; \
+    form-action 'none'; frame-ancestors 'self'";
 
 /// The file at `path`, if it is one of the page's.
 pub(super) fn find(path: &str) -> Option<Reply> {
