@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 const PROGRAM = process.env.VOICEPOST ?? new URL("../../target/debug/voicepost", import.meta.url).pathname;
-const START_MS_MAX = 30_000;
+const START_MS_MAX = 120_000;
 
 /** Starts Voicepost and waits for a line; `find` makes what is wanted of it. */
 const start = (args, environment, cwd, find) => run(PROGRAM, args, environment, cwd, find);
