@@ -68,4 +68,5 @@ mod telemetry;
 mod tls;
 mod token;
 mod wav_hostile;
+mod ways;
 mod withdrawals;
