@@ -26,6 +26,9 @@ mod reckoning;
 #[path = "../tests/it/sender.rs"]
 #[allow(dead_code, reason = "the tests ask for more than a soak does")]
 mod sender;
+#[path = "../tests/it/ways.rs"]
+#[allow(dead_code, reason = "the tests ask for more than a soak does")]
+mod ways;
 
 mod soak {
     pub mod clients;

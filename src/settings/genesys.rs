@@ -106,10 +106,20 @@ impl Genesys {
     }
 }
 
+/// Below this only rehearsals in front of a sandbox make sense.
+const SERVE_SECONDS_SAFE: u64 = 60;
+
 impl OpenMessaging {
     fn check(&self, check: &mut Check, route: Option<RouteName>) {
         const SERVE: &str = "genesys.open_messaging.serve_seconds";
-        check.range(SERVE, self.serve_seconds, 60..=31_536_000);
+        check.range(SERVE, self.serve_seconds, 1..=31_536_000);
+        if self.serve_seconds < SERVE_SECONDS_SAFE && route == Some(RouteName::OpenMessaging) {
+            let served = self.serve_seconds;
+            let problem = format!(
+                "is {served}, below {SERVE_SECONDS_SAFE}: Genesys may not have fetched the clip yet"
+            );
+            check.warning(SERVE, problem);
+        }
         const REPLIES: &str = "genesys.open_messaging.replies_seconds";
         check.range(REPLIES, self.replies_seconds, 60..=2_592_000);
         let id = &self.integration_id;

@@ -73,4 +73,5 @@ mod tls;
 mod tls_inbound;
 mod token;
 mod wav_hostile;
+mod ways;
 mod withdrawals;

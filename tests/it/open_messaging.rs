@@ -6,7 +6,7 @@ use std::net::TcpStream;
 use serde_json::{Value, json};
 use voicepost::domain::RouteName;
 use voicepost::sandbox::{Cut, Endpoint, FaultAction, FaultRule, SandboxSettings};
-use voicepost::settings::Settings;
+use voicepost::settings::{Settings, Warning};
 
 use crate::support::{Client, Form, Reply, Request, TRANSCRIPT, TestGateway, fixture};
 
@@ -218,6 +218,11 @@ fn the_route_asks_for_what_it_needs() {
     assert!(id.contains("genesys.open_messaging.integration_id"), "{id}");
     let url = refused(|settings| settings.public.base_url = None);
     assert!(url.contains("public.base_url"), "{url}");
-    let short = refused(|settings| settings.genesys.open_messaging.serve_seconds = 59);
-    assert!(short.contains("serve_seconds") && short.contains("59"), "{short}");
+    let short = refused(|settings| settings.genesys.open_messaging.serve_seconds = 0);
+    assert!(short.contains("serve_seconds") && short.contains("0"), "{short}");
+    let mut brief = Settings::default();
+    route(&mut brief);
+    brief.genesys.open_messaging.serve_seconds = 59;
+    let warned = |warning: &Warning| warning.to_string().contains("serve_seconds is 59");
+    assert!(brief.check().unwrap().iter().any(warned));
 }

@@ -3,6 +3,7 @@
 
 use std::time::{Duration, Instant};
 
+use voicepost::domain::RouteName;
 use voicepost::sandbox::{Cut, Endpoint, FaultAction, FaultRule, Outage, Target};
 
 use crate::load::{Book, Load, Plan};
@@ -102,12 +103,15 @@ fn an_effect_whose_answer_is_cut_off_is_settled_on_any_connection() {
         (Endpoint::Upload, false),
         (Endpoint::Post, true),
         (Endpoint::Post, false),
+        (Endpoint::InboundMessage, true),
+        (Endpoint::InboundMessage, false),
     ] {
-        let world = World::new(&[]);
-        let before = match endpoint {
-            Endpoint::Upload => Endpoint::Token,
-            _ => Endpoint::Upload,
+        let (route, before) = match endpoint {
+            Endpoint::InboundMessage => (RouteName::OpenMessaging, Endpoint::Token),
+            Endpoint::Upload => (RouteName::MediaApi, Endpoint::Token),
+            _ => (RouteName::MediaApi, Endpoint::Upload),
         };
+        let world = World::on(route, &[]);
         let mut rules = vec![cut(endpoint)];
         if fresh {
             rules.push(close(before));
@@ -119,7 +123,7 @@ fn an_effect_whose_answer_is_cut_off_is_settled_on_any_connection() {
         let told: Vec<u16> = book.told.iter().map(|told| told.status).collect();
         assert_eq!(told, [201], "{endpoint:?}, fresh: {fresh}");
         let receipt = gateway.receipt(&book.told[0].id);
-        let in_doubt = endpoint == Endpoint::Post;
+        let in_doubt = endpoint != Endpoint::Upload;
         assert_eq!(receipt["delivery"]["possible_duplicate"], in_doubt, "{receipt:#}");
         let connections = world.sandbox.connections();
         gateway.settled(Duration::from_secs(20));
@@ -127,12 +131,7 @@ fn an_effect_whose_answer_is_cut_off_is_settled_on_any_connection() {
         reckoning.expect_clean();
         assert_eq!(reckoning.doubled, usize::from(in_doubt));
         assert_eq!(reckoning.orphaned, usize::from(!in_doubt));
-        // Token, upload, post: one connection, and another after the cut. Each close costs one.
-        let closed = match (endpoint, fresh) {
-            (_, false) => 0,
-            (Endpoint::Post, true) => 1,
-            (_, true) => 1,
-        };
-        assert_eq!(connections, 2 + closed, "{endpoint:?}, fresh: {fresh}");
+        // One connection, and another after the cut. A close costs one more.
+        assert_eq!(connections, 2 + u64::from(fresh), "{endpoint:?}, fresh: {fresh}");
     }
 }

@@ -13,6 +13,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use voicepost::domain::RouteName;
 use voicepost::sandbox::{
     Account, Endpoint, FaultAction, FaultRule, Latency, SandboxServer, SandboxSettings,
 };
@@ -20,6 +21,7 @@ use voicepost::sandbox::{
 pub use crate::child::Process;
 pub use crate::sender::{Answer, Send};
 use crate::sender::{exchange, request};
+use crate::ways;
 
 /// The longest any single wait of a test takes before it has failed.
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -30,6 +32,8 @@ const LOG_SHOWN: usize = 60;
 pub struct World {
     pub sandbox: SandboxServer,
     pub data: tempfile::TempDir,
+    /// The way into Genesys.
+    pub route: RouteName,
     settings: Vec<(String, String)>,
     variables: Vec<(String, Option<String>)>,
 }
@@ -38,11 +42,20 @@ impl World {
     /// A world with the settings' defaults, short pauses, no waveforms, and these settings on top:
     /// `("PURGE__TTL_SECONDS", "3")`.
     pub fn new(settings: &[(&str, &str)]) -> World {
-        World::within(&std::env::temp_dir(), settings)
+        World::on(RouteName::MediaApi, settings)
+    }
+
+    /// The same on this route.
+    pub fn on(route: RouteName, settings: &[(&str, &str)]) -> World {
+        World::made(&std::env::temp_dir(), route, settings)
     }
 
     /// The same with its data below this directory.
     pub fn within(parent: &Path, settings: &[(&str, &str)]) -> World {
+        World::made(parent, RouteName::MediaApi, settings)
+    }
+
+    fn made(parent: &Path, route: RouteName, settings: &[(&str, &str)]) -> World {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let sandbox = SandboxServer::start(SandboxSettings::default(), listener).unwrap();
         let data = tempfile::tempdir_in(parent).expect("a temporary directory");
@@ -51,7 +64,6 @@ impl World {
             ("SERVER__LISTEN", "127.0.0.1:0".to_owned()),
             ("SERVER__WORKERS", "2".to_owned()),
             ("ADMIN__LISTEN", "127.0.0.1:0".to_owned()),
-            ("GENESYS__ROUTE", "media-api".to_owned()),
             ("GENESYS__LOGIN_URL", sandbox.base_url().to_owned()),
             ("GENESYS__API_URL", sandbox.base_url().to_owned()),
             ("DELIVERY__PAUSE_MS_MIN", "100".to_owned()),
@@ -67,8 +79,10 @@ impl World {
         ]
         .map(|(name, value)| (name.to_owned(), value))
         .to_vec();
+        let of_route = ways::settings(route, data.path());
+        all.extend(of_route.into_iter().map(|(name, value)| (name.to_owned(), value)));
         all.extend(settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
-        World { sandbox, data, settings: all, variables: Vec::new() }
+        World { sandbox, data, route, settings: all, variables: Vec::new() }
     }
 
     /// A variable of the program's environment, whole, or one that is not to be there.

@@ -54,9 +54,11 @@ impl Send {
     /// The whole request, byte by byte.
     pub fn request(&self) -> Vec<u8> {
         let mut body = Vec::new();
+        // Each conversation has its guest: where Genesys chooses it, it goes by the guest.
+        let sender_id = format!("guest-of-{}", self.conversation);
         let fields = [
             ("conversation_id", self.conversation.as_str()),
-            ("sender_id", "guest-1"),
+            ("sender_id", sender_id.as_str()),
             ("transcript", self.transcript.as_str()),
         ];
         for (name, value) in fields {
