@@ -131,6 +131,16 @@ export const STATES = {
     await reach(page, "delivering");
     return page;
   },
+  async unclear(context, url) {
+    await answerUploads(context, (route) => route.fulfill({
+      status: 202, contentType: "application/json", body: delivering,
+    }));
+    await context.route("**/v1/voice-messages/m1**", (route) => route.fulfill({ status: 404, body: "" }));
+    const page = await STATES.review(context, url);
+    await button(page, "Send").click();
+    await page.getByText("It has arrived.").first().waitFor();
+    return page;
+  },
   async sent(context, url) {
     const page = await STATES.review(context, url);
     await button(page, "Send").click();

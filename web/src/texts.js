@@ -24,7 +24,7 @@ const TABLE = {
   deleted: ["Deleted", "Gelöscht", "Borrado", "Supprimé", "Apagado", "削除しました"],
   send: ["Send", "Senden", "Enviar", "Envoyer", "Enviar", "送信"],
   cancel: ["Cancel", "Abbrechen", "Cancelar", "Annuler", "Cancelar", "キャンセル"],
-  retry: ["Try again", "Noch einmal versuchen", "Intentar de nuevo", "Réessayer",
+  retry: ["Try again", "Erneut versuchen", "Intentar de nuevo", "Réessayer",
     "Tentar de novo", "もう一度試す"],
   again: ["Record again", "Neu aufnehmen", "Grabar de nuevo", "Réenregistrer", "Gravar de novo",
     "録音し直す"],
