@@ -212,18 +212,23 @@ fn erase(admin: SocketAddr, wait: &str) -> (Option<i32>, String) {
     (output.status.code(), text + &String::from_utf8(output.stderr).unwrap())
 }
 
+/// A message of the one who is erased.
+fn of_guest(conversation: &str) -> Send {
+    Send { guest: "guest-1".to_owned(), ..Send::new(conversation, "words") }
+}
+
 /// kill -9 between the promise and its fulfilment, again and again.
 #[test]
 fn what_was_promised_is_erased_also_after_kill_9() {
     let world = World::new(&[("PURGE__DELAY_SECONDS_MIN", "2"), ("PURGE__TTL_SECONDS", "600")]);
     let gateway = world.start();
     for number in 0..3 {
-        assert_eq!(gateway.send(&Send::new(&format!("c-{number}"), "words")).status, 201);
+        assert_eq!(gateway.send(&of_guest(&format!("c-{number}"))).status, 201);
     }
     // One that is durable here, and not delivered yet.
     let refused = FaultAction::status(503).retry_after("1");
     world.faults(vec![FaultRule::new(Endpoint::Upload, refused)]);
-    let waits = gateway.send(&Send::new("c-9", "words").prefer("respond-async"));
+    let waits = gateway.send(&of_guest("c-9").prefer("respond-async"));
     assert_eq!(waits.status, 202);
     let (code, said) = erase(gateway.admin, "0");
     assert_eq!(code, Some(3), "{said}");

@@ -15,6 +15,7 @@ const ANSWER_MAX: Duration = Duration::from_secs(80);
 #[derive(Clone)]
 pub struct Send {
     pub conversation: String,
+    pub guest: String,
     pub transcript: String,
     pub key: Option<String>,
     pub prefer: Option<String>,
@@ -26,6 +27,8 @@ impl Send {
     pub fn new(conversation: &str, transcript: &str) -> Send {
         Send {
             conversation: conversation.to_owned(),
+            // Each has its own: where Genesys chooses the conversation, it goes by the guest.
+            guest: format!("guest-of-{conversation}"),
             transcript: transcript.to_owned(),
             key: None,
             prefer: None,
@@ -54,11 +57,9 @@ impl Send {
     /// The whole request, byte by byte.
     pub fn request(&self) -> Vec<u8> {
         let mut body = Vec::new();
-        // Each conversation has its guest: where Genesys chooses it, it goes by the guest.
-        let sender_id = format!("guest-of-{}", self.conversation);
         let fields = [
             ("conversation_id", self.conversation.as_str()),
-            ("sender_id", sender_id.as_str()),
+            ("sender_id", self.guest.as_str()),
             ("transcript", self.transcript.as_str()),
         ];
         for (name, value) in fields {
