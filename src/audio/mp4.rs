@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 use crate::domain::{ClipRefusal, Note};
 
 use super::mp4_boxes::{self, BoxHeader, HEADER_BYTES_MAX};
-use super::mp4_fragment::{self, Place};
+use super::mp4_fragment::{self, PACKETS_MAX, Place};
 use super::mp4_table;
 use super::mp4_track::{self, Mp4Track, rescale};
 use super::opus;
@@ -45,6 +45,8 @@ pub(super) struct Mp4Walk<S> {
     /// Whether any bytes came since the last description.
     has_begun: bool,
     is_cut: bool,
+    /// Packets that all fragments so far tell of.
+    packets_told: usize,
     junk_bytes: u64,
 }
 
@@ -76,6 +78,7 @@ impl<S: PacketSink> Mp4Walk<S> {
             claimed_ticks: 0,
             has_begun: false,
             is_cut: false,
+            packets_told: 0,
             junk_bytes: 0,
         }
     }
@@ -205,6 +208,14 @@ impl<S: PacketSink> Mp4Walk<S> {
             return Err(corrupted("the MP4 file has a fragment before its description"));
         };
         let places = mp4_fragment::places(moof, self.box_at, track)?;
+        // A description costs a few bytes, and its packets time: all together are bounded too.
+        self.packets_told += places.len();
+        if self.packets_told > PACKETS_MAX {
+            let told = self.packets_told;
+            return Err(corrupted(format!(
+                "MP4 fragments of {told} packets together, more than {PACKETS_MAX}"
+            )));
+        }
         // Packets of an earlier fragment that did not come. One without any is no loss: WebKit
         // writes its last fragment's description twice.
         self.is_cut |= self.has_begun && !self.places.is_empty();

@@ -178,6 +178,14 @@ fn bombs_go_off_at_their_first_bytes() {
     let moof_at = whole.windows(4).position(|four| four == b"moof").unwrap() - 4;
     let lying = [&whole[..moof_at], &mp4_box(b"moof", &fragment)].concat();
     assert_eq!(gated(&lying).unwrap_err().code(), Code::AudioCorrupted);
+    // Many that promise fewer: each would be cheap to write, and dear to read.
+    let run = mp4_box(b"trun", b"\0\0\0\0\0\0\x20\0");
+    let head = mp4_box(b"tfhd", b"\0\0\0\x10\0\0\0\x01\0\0\0\x01");
+    let fragment = mp4_box(b"moof", &mp4_box(b"traf", &[head, run].concat()));
+    let flood = [whole, fragment.repeat(10_000)].concat();
+    let mut gate = Gate::new(LIMITS);
+    let at = flood.chunks(64).position(|piece| gate.feed(piece).is_err()).unwrap();
+    assert!(at * 64 < flood.len() - 9_900 * fragment.len(), "{at}");
 }
 
 fn mp4_box(kind: &[u8; 4], body: &[u8]) -> Vec<u8> {
