@@ -69,7 +69,7 @@ pub(super) async fn method_not_allowed(request: HttpRequest) -> HttpResponse {
     let detail = format!("{} does not take {}", request.path(), request.method());
     let mut response = problem::respond(&request, Problem::new(Code::MethodNotAllowed, detail));
     let allowed = match request.match_pattern().as_deref() {
-        Some("/v1/voice-messages") => "POST",
+        Some("/v1/voice-messages" | "/webhooks/open-messaging") => "POST",
         Some("/v1/voice-messages/{id}") => "GET, DELETE",
         Some(path) if ["/purge", "/release", "/give-up"].iter().any(|end| path.ends_with(end)) => {
             "POST"
