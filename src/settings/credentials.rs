@@ -16,8 +16,11 @@ const JWT_SECRET: &str = "VOICEPOST_JWT_SECRET";
 const ADMIN_KEY: &str = "VOICEPOST_ADMIN_KEY";
 const WEBHOOK_SECRET: &str = "VOICEPOST_WEBHOOK_SECRET";
 const DATA_KEY: &str = "VOICEPOST_DATA_KEY";
+/// Every one of them.
+const NAMES: [&str; 6] =
+    [CLIENT_ID, CLIENT_SECRET, JWT_SECRET, ADMIN_KEY, DATA_KEY, WEBHOOK_SECRET];
 /// Where systemd puts credentials (systemd.exec(5)).
-pub(super) const DIRECTORY: &str = "CREDENTIALS_DIRECTORY";
+const DIRECTORY: &str = "CREDENTIALS_DIRECTORY";
 
 /// What the gateway proves with who it is.
 #[derive(Clone, Debug)]
@@ -104,9 +107,14 @@ impl Credentials {
         environment: &Environment,
     ) -> Result<Vec<(&'static str, Option<String>)>, SettingsError> {
         let source = |name| Ok((name, find(environment, name)?.map(|(from, _)| from)));
-        let names = [CLIENT_ID, CLIENT_SECRET, JWT_SECRET, ADMIN_KEY, DATA_KEY, WEBHOOK_SECRET];
-        names.into_iter().map(source).collect()
+        NAMES.into_iter().map(source).collect()
     }
+}
+
+/// Whether a variable is one of them, names the file of one, or names systemd's directory.
+pub(super) fn is_named(variable: &str) -> bool {
+    let name = variable.strip_suffix("_FILE").unwrap_or(variable);
+    NAMES.contains(&name) || variable == DIRECTORY
 }
 
 fn require(environment: &Environment, name: &str) -> Result<LiveSecret, SettingsError> {

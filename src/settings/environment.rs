@@ -4,16 +4,11 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::SettingsError;
-use super::credentials::DIRECTORY;
+use super::{SettingsError, credentials};
 
 /// What the names of variables that are settings start with. Two underscores, because orchestrators
 /// set variables such as `VOICEPOST_PORT` for a service of that name.
 pub(super) const PREFIX: &str = "VOICEPOST__";
-
-/// What the names of variables that are secrets, or name their files, start with.
-const SECRETS: [&str; 4] =
-    ["GENESYS_CLIENT_", "VOICEPOST_JWT_SECRET", "VOICEPOST_ADMIN_KEY", "VOICEPOST_DATA_KEY"];
 
 /// The variables that concern the gateway. May hold the credentials: `Debug` shows names only.
 #[derive(Clone, Default)]
@@ -28,8 +23,7 @@ impl Environment {
         let mut variables = BTreeMap::new();
         for (name, value) in std::env::vars_os() {
             let Ok(name) = name.into_string() else { continue };
-            let ours = name.starts_with(PREFIX) || name == DIRECTORY;
-            if !ours && !SECRETS.iter().any(|start| name.starts_with(start)) {
+            if !name.starts_with(PREFIX) && !credentials::is_named(&name) {
                 continue;
             }
             let Ok(value) = value.into_string() else {
