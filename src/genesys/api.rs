@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use futures_util::future::LocalBoxFuture;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, utf8_percent_encode};
 
 use super::gate::Gate;
 use super::transport::{Call, Called, Transport};
@@ -84,6 +85,26 @@ impl Api {
     }
 }
 
+/// All but what needs no encoding anywhere (RFC 3986 §2.3): not every server decodes what does not.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// A text as one segment of a path, or one value of a query.
+pub(super) fn encoded(text: &str) -> PercentEncode<'_> {
+    utf8_percent_encode(text, RESERVED)
+}
+
 fn is_unauthorized(called: &Called) -> bool {
     matches!(called, Called::Answered(answer) if answer.status == 401)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_has_to_be_is_encoded() {
+        let id = "319c2832-3c49-41f9-a0e4-51dc1dd0ea1b";
+        assert_eq!(encoded(id).to_string(), id);
+        assert_eq!(encoded("a/b?c=d&e %f").to_string(), "a%2Fb%3Fc%3Dd%26e%20%25f");
+    }
 }

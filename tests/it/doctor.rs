@@ -33,8 +33,8 @@ const DETAILS: &str =
 const CACHED: &str = "GET /api/v2/conversations/messages/cachedmedia?pageSize=1&pageNumber=1";
 const UNCACHE: &str =
     "DELETE /api/v2/conversations/messages/cachedmedia/00000000-0000-0000-0000-000000000000";
-const OPEN: &str = "GET /api/v2/conversations/messaging/integrations/open/it%2D1";
-const PROFILE: &str = "GET /api/v2/conversations/messaging/supportedcontent/sc%2D1";
+const OPEN: &str = "GET /api/v2/conversations/messaging/integrations/open/it-1";
+const PROFILE: &str = "GET /api/v2/conversations/messaging/supportedcontent/sc-1";
 
 impl Organisation {
     fn healthy() -> Organisation {
@@ -314,21 +314,28 @@ fn open_messaging_is_looked_at_from_end_to_end() {
         })
         .start();
     let base_url = format!("http://{}", gateway.public.address());
-    let ask = |base_url: &str| {
+    let ask_with = |base_url: &str, more: &[(&str, &str)]| {
         let settings = [
             ("VOICEPOST__GENESYS__ROUTE", "open-messaging"),
             ("VOICEPOST__GENESYS__OPEN_MESSAGING__INTEGRATION_ID", integration.as_str()),
             ("VOICEPOST__PUBLIC__BASE_URL", base_url),
         ];
-        doctor(gateway.sandbox.base_url(), &settings)
+        doctor(gateway.sandbox.base_url(), &[&settings, more].concat())
     };
+    let ask = |base_url: &str| ask_with(base_url, &[]);
     let ran = ask(&base_url);
     for permission in ["message:receive", "message:view", "cachedMedia:view", "cachedMedia:delete"]
     {
         let line = ran.line(&format!("permission conversation:{permission}"));
         assert_eq!(line["verdict"], "ok", "{line}");
     }
-    assert_eq!(ran.line("media host")["verdict"], "ok");
+    for subject in ["media host", "integration", "content profile"] {
+        assert_eq!(ran.line(subject)["verdict"], "ok", "{}", ran.line(subject));
+    }
+    assert_eq!((ran.code, &ran.line("webhook secret")["verdict"]), (Some(1), &json!("fail")));
+    let secret = [("VOICEPOST_WEBHOOK_SECRET", "a-webhook-secret-of-24-c")];
+    let ready = ask_with(&base_url, &secret);
+    assert_eq!((ready.code, &ready.line("webhook secret")["verdict"]), (Some(0), &json!("ok")));
     assert_eq!(gateway.at_genesys(|sandbox| sandbox.account().posts().len()), 0);
 
     // Another server, and none.

@@ -5,11 +5,10 @@ use std::sync::Arc;
 use bytes::{BufMut, Bytes, BytesMut};
 use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
 use super::super::Route;
-use super::super::api::Api;
+use super::super::api::{Api, encoded};
 use super::super::transport::{Call, CallName, Method};
 use super::answers;
 use super::{UploadedMedia, new_copy, wire_media_type};
@@ -18,9 +17,6 @@ use crate::domain::{
     ReplyReceipt, Retry, hex,
 };
 use crate::settings::UploadBody;
-
-/// Everything but the unreserved characters of RFC 3986: a media id is one path segment.
-const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// File name where the sender's gives nothing usable.
 const STEM_DEFAULT: &str = "voice-message";
@@ -109,7 +105,7 @@ impl MediaApiRoute {
 
     async fn do_retain(&self, copy: Copy, ttl_seconds: u64) -> Result<(), Failure> {
         let media = known(&copy)?;
-        let segment = utf8_percent_encode(&media.media_id, SEGMENT);
+        let segment = encoded(&media.media_id);
         let url = format!("{}/api/v2/media/recordings/{segment}/retention", self.api.base_url);
         let duration = format!("{}m", ttl_seconds.div_ceil(60));
         let body = json!({ "retention": { "duration": duration } });
@@ -125,7 +121,7 @@ impl MediaApiRoute {
             Ok(media) => media,
             Err(failure) => return PurgeOutcome::NotPossible(failure.detail),
         };
-        let segment = utf8_percent_encode(&media.media_id, SEGMENT);
+        let segment = encoded(&media.media_id);
         let url = format!("{}/api/v2/media/attachments/{segment}", self.api.base_url);
         let call = Call {
             name: CallName::Delete,

@@ -1,10 +1,9 @@
 //! What Genesys keeps of a hosted file: found by the file's address, deleted until nothing is left.
 
 use bytes::Bytes;
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
-use super::super::api::Api;
+use super::super::api::{Api, encoded};
 use super::super::transport::{Call, CallName, Method};
 use super::answers;
 use crate::domain::{Copy, PurgeOutcome};
@@ -50,8 +49,4 @@ fn item_ids(listing: &Value) -> Option<Vec<String>> {
 
 fn call(name: CallName, method: Method, url: String, copy: &Copy) -> Call {
     Call { name, method, url, headers: Vec::new(), due_at: copy.due_at, body: Bytes::new() }
-}
-
-fn encoded(text: &str) -> String {
-    utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
 }

@@ -2,9 +2,9 @@
 //! Nothing here has an effect: what would change something is asked for what cannot exist.
 
 use bytes::Bytes;
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
+use super::super::api::encoded;
 use super::super::transport::{Answer, Call, CallName, Called, Method, Transport};
 use super::{answers, cached_media, look_up};
 use crate::domain::{Deliverable, Finding};
@@ -49,7 +49,7 @@ impl CheckUp<'_> {
         }
         let path = format!(
             "/api/v2/conversations/messaging/integrations/open/{}",
-            utf8_percent_encode(self.integration_id, NON_ALPHANUMERIC)
+            encoded(self.integration_id)
         );
         match read(&self.call(Method::Get, &path, "").await) {
             Ok(integration) => {
@@ -84,7 +84,7 @@ impl CheckUp<'_> {
         if let Some(types) = inline {
             return admits(reference, types);
         }
-        let id = utf8_percent_encode(&id, NON_ALPHANUMERIC);
+        let id = encoded(&id);
         let path = format!("/api/v2/conversations/messaging/supportedcontent/{id}");
         match read(&self.call(Method::Get, &path, "").await) {
             Ok(profile) => match profile["mediaTypes"]["allow"]["inbound"].as_array() {
