@@ -71,7 +71,7 @@ impl Doors {
             webhook: self
                 .webhook_secret
                 .zip(replies)
-                .map(|(secret, replies)| Webhook { key: WebhookKey::new(secret), replies }),
+                .map(|(secret, replies)| Webhook::new(WebhookKey::new(secret), replies)),
             signed_apart: settings.public.listen.is_some(),
             access: self.access,
             quotas: self.quotas,

@@ -52,7 +52,7 @@ pub use commands::PurgeOwed;
 pub use engine::Engine;
 pub use erase::erasure;
 pub use recovery::{Recovered, RecoveryError};
-pub use replies::Replies;
+pub use replies::{REPLIES, Replies};
 pub use waiting::WaitsFor;
 
 use crate::actors::Actors;

@@ -17,8 +17,8 @@ use crate::ledger::{CommitError, ReadError, ReplyBook, ReplyRow, Watch, Watchers
 
 /// Receipts that are looked at together.
 const RECEIPTS: u32 = 64;
-/// Replies that a stream is given together.
-const REPLIES: u32 = 64;
+/// Replies that a stream is given together; where there are so many, there may be more.
+pub const REPLIES: u32 = 64;
 /// How often it is looked for replies that nobody fetched.
 const LOOK: Duration = Duration::from_secs(60);
 /// Pauses after a receipt that Genesys did not take.
@@ -71,7 +71,7 @@ impl Replies {
         self.watchers.watch(lane.clone())
     }
 
-    /// The next replies for who follows a message that was accepted at `since`, after `after_seq`.
+    /// The next [`REPLIES`] for who follows a message that was accepted at `since`, after `after_seq`.
     /// Whoever asks gives them to the guest and says so with [`Replies::given`].
     ///
     /// # Errors

@@ -25,7 +25,7 @@ use super::messages::parse_id;
 use super::{Site, answers, guard, problem};
 use crate::domain::{Code, Lane, MessageId, Problem, Record};
 use crate::ledger::{HistoryRow, ReadError, ReplyRow, Watch};
-use crate::pipeline::Replies;
+use crate::pipeline::{REPLIES, Replies};
 
 /// A comment goes out after this long without an event, so that nobody on the way hangs up.
 const COMMENT_AFTER: Duration = Duration::from_secs(15);
@@ -85,6 +85,8 @@ struct Followed {
     watch: Watch<Lane>,
     /// Told with the piece of the stream before this one.
     given: Vec<ReplyRow>,
+    /// There may be more than that piece could take.
+    more: bool,
 }
 
 /// A client that follows a message.
@@ -115,7 +117,7 @@ pub(super) async fn follow(request: HttpRequest, id: Path<String>) -> HttpRespon
     let replies = site.webhook.as_ref().and_then(|webhook| {
         let replies = Arc::clone(&webhook.replies);
         let watch = replies.watch(&record.lane)?;
-        Some(Followed { replies, watch, given: Vec::new() })
+        Some(Followed { replies, watch, given: Vec::new(), more: false })
     });
     let Some(watch) = site.watchers.watch(id) else {
         let limit = site.watchers.watches_max();
@@ -183,7 +185,9 @@ impl Follower {
                 return None;
             }
             self.note_given().await;
+            let more = self.replies.as_ref().is_some_and(|followed| followed.more);
             tokio::select! {
+                () = std::future::ready(()), if more => {}
                 () = self.watch.changed() => {}
                 () = reply_came(&mut self.replies) => {}
                 () = tokio::time::sleep(COMMENT_AFTER) => return Some(": \n\n".to_owned()),
@@ -243,6 +247,9 @@ impl Follower {
         let mut text = String::new();
         let (lane, since) = (&record.lane, record.created_at);
         let rows = followed.replies.news(lane, since, self.seen.reply_seq).await?;
+        followed.more = rows.len() >= REPLIES as usize;
+        // What is left over is told too before the stream ends.
+        self.done &= !followed.more;
         for row in rows {
             self.seen.reply_seq = row.seq;
             let (id, data) = (self.seen, as_json(&row.reply)?);

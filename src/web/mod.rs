@@ -105,10 +105,16 @@ impl MediaHost {
 
 /// The webhook behind HTTP.
 pub struct Webhook {
-    /// What calls are signed with.
-    pub key: WebhookKey,
-    /// Where replies go.
-    pub replies: Arc<Replies>,
+    key: WebhookKey,
+    replies: Arc<Replies>,
+    bodies: Semaphore,
+}
+
+impl Webhook {
+    /// One whose calls are signed with this key, and whose replies go there.
+    pub fn new(key: WebhookKey, replies: Arc<Replies>) -> Webhook {
+        Webhook { key, replies, bodies: Semaphore::new(webhooks::BODIES_MAX) }
+    }
 }
 
 /// Adds pages to the routes of each worker.

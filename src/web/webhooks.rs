@@ -12,6 +12,7 @@ use actix_web::web::{Bytes, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
 use serde_json::json;
+use tokio::sync::Semaphore;
 
 use super::linger::BodyRead;
 use super::{answers, problem};
@@ -19,8 +20,11 @@ use crate::domain::{Code, Problem, Reply, ReplyAttachment, UnixMs};
 
 /// Largest body; one message of an agent has a few kilobytes.
 const BODY_BYTES_MAX: usize = 256 * 1024;
-/// Genesys waits 10 s for the answer.
-const BODY_MAX: Duration = Duration::from_secs(8);
+/// Bodies that are read at a time; who comes beyond that waits. A stranger's body has to be read
+/// before it is known for one, so this bounds what strangers can make the gateway hold: 16 MiB.
+pub(super) const BODIES_MAX: usize = 64;
+/// From the head to the body's end, a turn included. Genesys waits 10 s for the answer.
+const BODY_MAX: Duration = Duration::from_secs(5);
 /// Longest id of a reply or a guest, in bytes.
 const ID_BYTES_MAX: usize = 256;
 /// Attachments of one reply that are told.
@@ -67,12 +71,17 @@ struct Attachment {
 pub(super) async fn open_messaging(request: HttpRequest, body: Payload) -> HttpResponse {
     let site = answers::site(&request);
     let Some(webhook) = &site.webhook else { return answers::route_not_found(request).await };
-    let body = match read(body).await {
+    let shown = request.headers().get("x-hub-signature-256").and_then(|value| value.to_str().ok());
+    let shown = shown.unwrap_or_default();
+    if shown.is_empty() {
+        let detail = "the header X-Hub-Signature-256 is missing";
+        return problem::respond(&request, Problem::new(Code::Unauthorized, detail));
+    }
+    let body = match read(body, &webhook.bodies).await {
         Ok(body) => body,
         Err(refusal) => return problem::respond(&request, refusal),
     };
-    let shown = request.headers().get("x-hub-signature-256").and_then(|value| value.to_str().ok());
-    if !webhook.key.is_signature_of(&body, shown.unwrap_or_default()) {
+    if !webhook.key.is_signature_of(&body, shown) {
         let detail = "X-Hub-Signature-256 is not that of this body with this gateway's secret";
         return problem::respond(&request, Problem::new(Code::Unauthorized, detail));
     }
@@ -100,8 +109,13 @@ pub(super) async fn open_messaging(request: HttpRequest, body: Payload) -> HttpR
     }
 }
 
-async fn read(body: Payload) -> Result<Bytes, Problem> {
-    match tokio::time::timeout(BODY_MAX, body.to_bytes_limited(BODY_BYTES_MAX)).await {
+async fn read(body: Payload, bodies: &Semaphore) -> Result<Bytes, Problem> {
+    let whole = async {
+        // Never closed.
+        let _turn = bodies.acquire().await;
+        body.to_bytes_limited(BODY_BYTES_MAX).await
+    };
+    match tokio::time::timeout(BODY_MAX, whole).await {
         Ok(Ok(Ok(bytes))) => Ok(bytes),
         Ok(Ok(Err(error))) => {
             let detail = format!("the body cannot be read: {error}");

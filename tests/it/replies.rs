@@ -5,10 +5,11 @@ use base64::prelude::BASE64_STANDARD;
 use ring::hmac;
 use serde_json::{Value, json};
 use voicepost::domain::RouteName;
-use voicepost::sandbox::SandboxSettings;
+use voicepost::sandbox::{SandboxSettings, Webhook};
 use voicepost::settings::{Secret, Settings};
 
 use crate::events::Events;
+use crate::process::{Send, World, wait_until};
 use crate::support::{Client, Form, Reply, Request, SENDER, TestGateway};
 
 const SECRET: &str = "a-webhook-secret-of-24-c";
@@ -206,4 +207,65 @@ fn what_agents_said_goes_with_the_guest() {
     assert_eq!(gateway.admin.send(&request).status, 202);
     // What is known no more is new.
     assert_eq!(bring(&gateway, &message), json!({ "entered": true }));
+}
+
+#[test]
+fn more_replies_than_a_stream_takes_at_once_all_come() {
+    let gateway = start();
+    let id = sent(&gateway);
+    for number in 0..130 {
+        bring(&gateway, &answer(&format!("r-{number}"), SENDER, "one of many"));
+    }
+    let mut events = Events::open(&gateway.public, &id, None);
+    for number in 0..130 {
+        assert_eq!(next_reply(&mut events).1["id"], format!("r-{number}"));
+    }
+}
+
+/// From the agent's desk to the guest's stream and back, by the real program; kill -9 after Genesys
+/// was answered, before anybody was told.
+#[test]
+fn an_answer_that_was_taken_in_is_told_also_after_kill_9() {
+    let settings = [("GENESYS__OPEN_MESSAGING__SERVE_SECONDS", "600")];
+    let world = World::on(RouteName::OpenMessaging, &settings)
+        .variable("VOICEPOST_WEBHOOK_SECRET", Some(SECRET));
+    let answers = || world.sandbox.with(|sandbox| sandbox.answers().to_vec());
+    let desk = |text: &str| {
+        world.sandbox.with(|sandbox| {
+            let conversation = sandbox.account().posts()[0].conversation_id.clone();
+            let now_ms = sandbox.account().posts()[0].arrived_at_ms;
+            sandbox.answer_guest(&conversation, text, now_ms).expect("an open conversation")
+        })
+    };
+    let webhook = |gateway: std::net::SocketAddr| {
+        let url = format!("http://{gateway}{WEBHOOK}");
+        world.sandbox.with(|sandbox| sandbox.set_webhook(Webhook { url, secret: SECRET.into() }));
+    };
+    let gateway = world.start();
+    webhook(gateway.public);
+    let message = gateway.send(&Send::new("c-1", "words"));
+    assert_eq!(message.status, 201);
+    let answer_id = desk("Hello from the desk");
+    wait_until("the answer is taken in", || format!("{:?}", answers()).contains("Delivered"));
+    assert!(answers()[0].receipts.is_empty(), "nobody was told");
+    gateway.kill();
+    let gateway = world.start();
+    webhook(gateway.public);
+    let mut events = Events::open(&Client::new(gateway.public, None), &message.id(), None);
+    let (_, reply) = next_reply(&mut events);
+    assert_eq!((&reply["id"], &reply["text"]), (&json!(answer_id), &json!("Hello from the desk")));
+    wait_until("the agent is told", || !answers()[0].receipts.is_empty());
+    let receipts = answers()[0].receipts.clone();
+    assert_eq!((receipts[0].status.as_str(), receipts[0].is_final), ("Delivered", true));
+    drop(events);
+    gateway.kill();
+    let gateway = world.start();
+    webhook(gateway.public);
+    // Receipts go in their order: after the second one's the first would have been repeated.
+    desk("Still there?");
+    let mut events = Events::open(&Client::new(gateway.public, None), &message.id(), None);
+    assert_eq!(next_reply(&mut events).1["text"], "Hello from the desk");
+    assert_eq!(next_reply(&mut events).1["text"], "Still there?");
+    wait_until("the agent is told again", || !answers()[1].receipts.is_empty());
+    assert_eq!(answers()[0].receipts.len(), 1);
 }
