@@ -4,6 +4,7 @@ use crate::domain::{AudioLimits, ClipRefusal, Container, Media};
 
 use super::flac::FlacWalk;
 use super::mp3::Mp3Walk;
+use super::mp3_tags::TAG_BYTES_MAX;
 use super::mp4::Mp4Walk;
 use super::ogg::OggWalk;
 use super::packets::PacketClock;
@@ -14,7 +15,6 @@ use super::webm::WebmWalk;
 
 /// ID3 tags that may stand in front of an MP3, and their size together.
 const TAGS_MAX: u8 = 2;
-const TAG_BYTES_MAX: u64 = 1024 * 1024;
 
 /// Judges one clip as its bytes arrive.
 ///

@@ -43,6 +43,7 @@ mod flac;
 mod gate;
 mod inspect;
 mod mp3;
+mod mp3_tags;
 mod mp4;
 mod mp4_boxes;
 mod mp4_fragment;

@@ -2,11 +2,12 @@
 //! play. No frame is decoded and none is kept.
 //!
 //! Tags that may stand between or behind the frames (ID3v1, ID3v2, APE, Lyrics3) are searched for
-//! frames like anything else, because players do: nothing can hide in them. They are only not
-//! held against the clip as junk.
+//! frames like anything else, because players do. They are only not held against the clip as junk,
+//! each as far as its own size reaches.
 
 use crate::domain::{ClipRefusal, Codec, Note};
 
+use super::mp3_tags::Mp3Tags;
 use super::mpeg::{FrameHeader, HeaderBytes};
 use super::playtime::{Found, PlaytimeLimit, check_junk, corrupted, microseconds, unsupported};
 use super::xing::{self, EncoderHeader};
@@ -46,7 +47,7 @@ pub(super) struct Mp3Walk {
     /// Ticks that make the clip too long, those to be trimmed included.
     ticks_refused: u64,
     junk_bytes: u64,
-    in_tag: bool,
+    tags: Mp3Tags,
 }
 
 impl Mp3Walk {
@@ -72,7 +73,7 @@ impl Mp3Walk {
             ticks: 0,
             ticks_refused: limit.samples_refused(TICKS_HZ),
             junk_bytes: 0,
-            in_tag: false,
+            tags: Mp3Tags::default(),
         }
     }
 
@@ -123,10 +124,7 @@ impl Mp3Walk {
             return self.frame_begins(header, head);
         }
         self.chain_breaks()?;
-        self.in_tag |= head.starts_with(b"TAG")
-            || head.starts_with(b"ID3")
-            || &head == b"APET"
-            || &head == b"LYRI";
+        self.tags.see(head);
         self.window_bytes = 3;
         self.add_junk(1)
     }
@@ -143,7 +141,9 @@ impl Mp3Walk {
                 self.waiting_bytes = 0;
             }
         }
-        self.in_tag &= self.headers_wanted > 0;
+        if self.headers_wanted == 0 {
+            self.tags.end();
+        }
         self.window_bytes = 0;
         if self.format.is_none() {
             self.first_frame[..4].copy_from_slice(&head);
@@ -191,9 +191,7 @@ impl Mp3Walk {
     }
 
     fn add_junk(&mut self, count: u64) -> Result<(), ClipRefusal> {
-        if !self.in_tag {
-            self.junk_bytes += count;
-        }
+        self.junk_bytes += self.tags.take(count);
         check_junk(self.junk_bytes, self.bytes_max)
     }
 
@@ -229,7 +227,8 @@ impl Mp3Walk {
         self.add_junk(self.waiting_bytes + u64::from(self.window_bytes))?;
         check_junk(self.junk_bytes, self.bytes)?;
         let body_us = microseconds(self.ticks, TICKS_HZ);
-        let has_end = self.header_us().is_none_or(|header_us| header_us <= body_us);
+        // What is to be dropped lies at the end that the header knows of.
+        let has_end = self.header_us() == Some(body_us);
         let mut notes = Vec::new();
         if cut_off {
             notes.push(Note::Truncated);

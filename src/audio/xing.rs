@@ -9,6 +9,9 @@ use super::mpeg::FrameHeader;
 /// with the LAME extension up to its delay field.
 pub(super) const HEAD_BYTES: usize = 4 + 2 + 32 + 120 + 24;
 
+/// Encoders whose delay and padding players believe (as ffmpeg's do): others' fields say anything.
+const ENCODERS: [&[u8]; 3] = [b"LAME", b"Lavf", b"Lavc"];
+
 /// What an encoder wrote about the file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct EncoderHeader {
@@ -41,7 +44,7 @@ fn parse_xing(tag: &[u8]) -> Option<EncoderHeader> {
         8 + field_bytes.iter().filter(|(bit, _)| flags & bit != 0).map(|(_, n)| n).sum::<usize>();
     let mut header = EncoderHeader { frames, ..Default::default() };
     let lame = tag.get(lame_at..lame_at + 24);
-    if let Some(lame) = lame.filter(|lame| lame[..4].iter().all(u8::is_ascii_alphanumeric)) {
+    if let Some(lame) = lame.filter(|lame| ENCODERS.iter().any(|name| lame.starts_with(*name))) {
         header.delay_samples = u32::from(lame[21]) << 4 | u32::from(lame[22]) >> 4;
         header.padding_samples = u32::from(lame[22] & 0xF) << 8 | u32::from(lame[23]);
     }

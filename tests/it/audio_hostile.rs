@@ -263,6 +263,62 @@ fn mp3_tags_at_the_end_are_no_junk() {
 }
 
 #[test]
+fn behind_the_mark_of_a_tag_there_is_no_more_than_the_tag() {
+    let audio = frame().repeat(100);
+    let page = b"<html>".repeat(1_000);
+    let ape = |size: u32| {
+        let size = size.to_le_bytes();
+        [&b"APETAGEX\xD0\x07\0\0"[..], &size, &[1, 0, 0, 0, 0, 0, 0, 0x80], &[0; 8]].concat()
+    };
+    let large = [ape(6_000), vec![0; 6_000]].concat();
+    for tag in [large, id3(6_000)] {
+        let media = judge(&[audio.clone(), tag.clone()].concat()).unwrap();
+        assert_eq!((media.duration_ms, media.notes), (2_612, vec![]));
+        assert_eq!(code(&[audio.clone(), tag, page.clone()].concat()), Code::AudioCorrupted);
+    }
+    for mark in [&b"TAG"[..], b"APET", b"APETAGEX", &ape(0), b"ID3", b"ID3\x04\0\0\0\0\0\0"] {
+        let polyglot = [&audio[..], mark, &page].concat();
+        assert_eq!(code(&polyglot), Code::AudioCorrupted, "{:?}", mark.escape_ascii().to_string());
+    }
+    // What is told to be large is bounded too, and so is how many there are.
+    let lying = [&audio[..], &ape(u32::MAX), &b"<html>".repeat(200_000)].concat();
+    assert_eq!(code(&lying), Code::AudioCorrupted);
+    let many = [b"TAG".to_vec(), vec![b'x'; 352]].concat().repeat(200);
+    assert_eq!(code(&[audio, many].concat()), Code::AudioCorrupted);
+}
+
+/// A frame that says how many are to come, and what its encoder put around the audio.
+fn encoder_frame(encoder: &[u8; 4], frames: Option<u32>) -> Vec<u8> {
+    let mut first = frame();
+    let mut info = b"Info".to_vec();
+    info.extend(u32::from(frames.is_some()).to_be_bytes());
+    info.extend(frames.map(u32::to_be_bytes).into_iter().flatten());
+    info.extend(encoder);
+    info.extend([0; 17]);
+    // 4,095 samples at the start, 4,095 at the end: 186 ms.
+    info.extend([0xFF, 0xFF, 0xFF]);
+    first[21..21 + info.len()].copy_from_slice(&info);
+    first
+}
+
+#[test]
+fn only_encoders_that_players_believe_say_what_is_not_played() {
+    let played_ms = |encoder, frames| {
+        judge(&[encoder_frame(encoder, frames), frame().repeat(100)].concat()).unwrap().duration_ms
+    };
+    for encoder in [b"LAME", b"Lavf", b"Lavc"] {
+        assert_eq!(played_ms(encoder, Some(100)), 2_427);
+        // Where the end is not known, nothing is dropped from it.
+        for frames in [None, Some(5), Some(101)] {
+            assert_eq!(played_ms(encoder, frames), 2_612 - 93, "{frames:?}");
+        }
+    }
+    for encoder in [b"GOGO", b"ABCD"] {
+        assert_eq!(played_ms(encoder, Some(100)), 2_612);
+    }
+}
+
+#[test]
 fn mp3_needs_a_run_of_frames_at_its_beginning() {
     assert_eq!(code(&[&frame()[..], &[0; 200]].concat()), Code::UnsupportedAudioFormat);
     assert_eq!(code(&frame().repeat(2)), Code::AudioTooShort);
