@@ -113,10 +113,10 @@ impl App {
         let route = settings.route()?;
         settings.check_access(&credentials.access)?;
         let tls = tls::client_config(settings.tls.ca_file.as_deref())?;
-        let access = Access::start(&settings.auth, &credentials.access, &tls).await?;
         let clock = Clock::system();
         let metrics = Metrics::new();
         let (listeners, addresses) = sockets::bind(settings)?;
+        let access = Access::start(&settings.auth, &credentials.access, &tls).await?;
         let LedgerUrl::Sqlite(path) = &settings.ledger.url;
         let sealer = doors::sealer(&credentials.access)?;
         let options = SqliteOptions { sealer: Some(Arc::clone(&sealer)), ..Default::default() };

@@ -1,4 +1,5 @@
-//! What goes on beside the messages: a look at the disks, and the sweep of what is old.
+//! What goes on beside the messages, each in a task of its own: looks at disks and at files of
+//! secrets and certificates, sweeps of what is old, and erasures that go on.
 
 use std::collections::HashSet;
 use std::sync::Arc;

@@ -45,9 +45,8 @@ pub(super) fn bind(settings: &Settings) -> Result<(Listeners, Addresses), StartE
         }
         None => (None, None),
     };
-    // On loopback nobody listens in, and no certificate is made out to it.
-    let is_local = settings.admin.listen.ip().is_loopback();
-    let (admin, admin_addr) = open(settings.admin.listen, tls.as_ref().filter(|_| !is_local))?;
+    let admin_tls = tls.as_ref().filter(|_| settings.admin_speaks_tls());
+    let (admin, admin_addr) = open(settings.admin.listen, admin_tls)?;
     let addresses = Addresses { public: public_addr, outside: outside_addr, admin: admin_addr };
     Ok((Listeners { public, outside, admin }, addresses))
 }

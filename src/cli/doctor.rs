@@ -18,10 +18,10 @@ use crate::genesys::oauth::{self, Exchange};
 use crate::genesys::open_messaging::CheckUp;
 use crate::genesys::reach::Reach;
 use crate::genesys::{media_api, tls};
-use crate::settings::{Credentials, Environment, Secret, Settings};
+use crate::settings::{AccessSecrets, Credentials, Environment, Secret, Settings};
 use crate::telemetry::Metrics;
 
-/// What Genesys signs its calls of the webhook with, where this gateway knows of it.
+/// What Genesys signs its calls of the webhook with.
 const WEBHOOK_SECRET: &str = "VOICEPOST_WEBHOOK_SECRET";
 
 /// Arguments of `doctor`.
@@ -38,9 +38,9 @@ pub struct DoctorArgs {
 /// Settings that `serve` would not start with.
 pub fn run(config: Option<&Path>, args: &DoctorArgs) -> Ended {
     let settings = Settings::load(config)?;
-    settings.check()?;
     let route = settings.route()?;
     let environment = Environment::of_process()?;
+    settings.check_access(&AccessSecrets::load_from(&environment)?)?;
     let findings = actix_rt::System::new().block_on(examine(&settings, &environment, route))?;
     let text = if args.json { as_json(route, &findings) } else { as_text(route, &findings) };
     std::io::stdout().write_all(text.as_bytes())?;
@@ -93,7 +93,7 @@ async fn examine(
     if route == RouteName::OpenMessaging {
         let base_url = settings.public.base_url.as_deref().unwrap_or_default();
         findings.extend(reach.media_host(base_url).await);
-        findings.extend(webhook_secret(environment));
+        findings.push(webhook_secret(environment));
     }
     Ok(findings)
 }
@@ -127,19 +127,19 @@ fn sign_in(exchange: Exchange) -> (Finding, Option<Granted>) {
     }
 }
 
-/// Whether agents' replies can come back; nothing where this gateway takes none.
-fn webhook_secret(environment: &Environment) -> Option<Finding> {
+/// Whether agents' replies can come back.
+fn webhook_secret(environment: &Environment) -> Finding {
     const SUBJECT: &str = "webhook secret";
     let fix = format!("set {WEBHOOK_SECRET} to the signature secret of the integration");
     let sources = match Credentials::sources(environment) {
         Ok(sources) => sources,
-        Err(error) => return Some(Finding::failing(SUBJECT, error.to_string(), fix)),
+        Err(error) => return Finding::failing(SUBJECT, error.to_string(), fix),
     };
-    let (_, source) = sources.into_iter().find(|(name, _)| *name == WEBHOOK_SECRET)?;
-    Some(match source {
+    let source = sources.into_iter().find(|(name, _)| *name == WEBHOOK_SECRET);
+    match source.and_then(|(_, source)| source) {
         Some(variable) => Finding::fine(SUBJECT, format!("set, by {variable}")),
         None => Finding::failing(SUBJECT, "not set; agents' replies do not come back", fix),
-    })
+    }
 }
 
 /// What Genesys may answer later that nothing shows now.

@@ -89,9 +89,8 @@ pub fn run(args: &EraseArgs, config: Option<&Path>) -> Ended {
 }
 
 fn base_url(settings: &Settings) -> String {
-    let address = settings.admin.listen;
-    let tls = settings.tls.cert_file.is_some() && !address.ip().is_loopback();
-    format!("{}://{address}", if tls { "https" } else { "http" })
+    let scheme = if settings.admin_speaks_tls() { "https" } else { "http" };
+    format!("{scheme}://{}", settings.admin.listen)
 }
 
 /// Where operators ask, and what they show there.

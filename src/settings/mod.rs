@@ -132,6 +132,12 @@ impl Settings {
         self.genesys.route.ok_or(SettingsError::NoRoute)
     }
 
+    /// Whether operators are spoken to in TLS. On loopback nobody listens in, and no certificate is
+    /// made out to it.
+    pub fn admin_speaks_tls(&self) -> bool {
+        self.tls.cert_file.is_some() && !self.admin.listen.ip().is_loopback()
+    }
+
     /// Checks every range, and what has to hold between settings. Loading has done so already;
     /// whoever changes a value afterwards asks again.
     ///

@@ -64,19 +64,13 @@ pub(super) async fn route_not_found(request: HttpRequest) -> HttpResponse {
     problem::respond(&request, Problem::new(Code::RouteNotFound, detail))
 }
 
-/// 405 for a method that the path does not take, with `Allow` (RFC 9110 §15.5.6).
-pub(super) async fn method_not_allowed(request: HttpRequest) -> HttpResponse {
+/// 405 for a method that the path does not take, with those it takes in `Allow` (RFC 9110 §15.5.6).
+pub(super) async fn method_not_allowed(
+    request: HttpRequest,
+    methods: &'static str,
+) -> HttpResponse {
     let detail = format!("{} does not take {}", request.path(), request.method());
     let mut response = problem::respond(&request, Problem::new(Code::MethodNotAllowed, detail));
-    let allowed = match request.match_pattern().as_deref() {
-        Some("/v1/voice-messages" | "/webhooks/open-messaging") => "POST",
-        Some("/v1/voice-messages/{id}") => "GET, DELETE",
-        Some(path) if ["/purge", "/release", "/give-up"].iter().any(|end| path.ends_with(end)) => {
-            "POST"
-        }
-        Some("/admin/token/refresh" | "/admin/erasures") => "POST",
-        _ => "GET",
-    };
-    response.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
+    response.headers_mut().insert(ALLOW, HeaderValue::from_static(methods));
     response
 }

@@ -42,6 +42,7 @@ pub use server::{Listener, Listeners, ServerRules, Servers};
 use std::sync::Arc;
 use std::time::Duration;
 
+use actix_web::HttpRequest;
 use actix_web::web::{ServiceConfig, delete, get, head, post, resource};
 
 use tokio::sync::Semaphore;
@@ -135,8 +136,9 @@ pub struct PatienceRules {
     pub body_bytes_per_second_min: u64,
 }
 
-/// Paths of the public listener that tell everyone the same; all others ask who is there.
-const OPEN_PATHS: [&str; 5] = ["/v1/limits", "/voicepost.js", "/openapi.json", "/livez", "/readyz"];
+/// Paths of the public listener that tell everyone the same, within the quota of their address; all
+/// others ask who is there.
+const OPEN_PATHS: [&str; 3] = ["/v1/limits", "/voicepost.js", "/openapi.json"];
 /// Paths for probers, who have no key and no quota.
 const PROBE_PATHS: [&str; 2] = ["/livez", "/readyz"];
 
@@ -159,16 +161,11 @@ fn public(routes: &mut ServiceConfig, signed_apart: bool) {
     routes
         .app_data(upload::parser())
         // senders
+        .service(command("/v1/voice-messages").route(post().to(messages::create)))
         .service(
-            resource("/v1/voice-messages")
-                .route(post().to(messages::create))
-                .default_service(actix_web::web::to(answers::method_not_allowed)),
-        )
-        .service(
-            resource("/v1/voice-messages/{id}")
+            taking("/v1/voice-messages/{id}", "GET, DELETE")
                 .route(get().to(messages::show))
-                .route(delete().to(messages::withdraw))
-                .default_service(actix_web::web::to(answers::method_not_allowed)),
+                .route(delete().to(messages::withdraw)),
         )
         .service(read_only("/v1/voice-messages/{id}/events").route(get().to(events::follow)))
         .service(read_only("/v1/limits").route(get().to(messages::limits)))
@@ -190,7 +187,7 @@ fn outside(routes: &mut ServiceConfig) {
 fn signed(routes: &mut ServiceConfig) {
     routes
         .service(
-            read_only("/media/{segment}")
+            taking("/media/{segment}", "GET, HEAD")
                 .route(get().to(media::serve))
                 .route(head().to(media::serve)),
         )
@@ -226,10 +223,16 @@ fn operators(routes: &mut ServiceConfig) {
         .default_service(actix_web::web::to(answers::route_not_found));
 }
 
+/// A path that answers other methods than these with 405 and their names.
+fn taking(path: &str, methods: &'static str) -> actix_web::Resource {
+    let refuse = move |request: HttpRequest| answers::method_not_allowed(request, methods);
+    resource(path).default_service(actix_web::web::to(refuse))
+}
+
 fn read_only(path: &str) -> actix_web::Resource {
-    resource(path).default_service(actix_web::web::to(answers::method_not_allowed))
+    taking(path, "GET")
 }
 
 fn command(path: &str) -> actix_web::Resource {
-    read_only(path)
+    taking(path, "POST")
 }

@@ -15,7 +15,7 @@ use serde_json::json;
 use tokio::sync::Semaphore;
 
 use super::linger::BodyRead;
-use super::{answers, problem};
+use super::{Site, Webhook, answers, problem};
 use crate::domain::{Code, Problem, Reply, ReplyAttachment, UnixMs};
 
 /// Largest body; one message of an agent has a few kilobytes.
@@ -81,32 +81,39 @@ pub(super) async fn open_messaging(request: HttpRequest, body: Payload) -> HttpR
         Ok(body) => body,
         Err(refusal) => return problem::respond(&request, refusal),
     };
-    if !webhook.key.is_signature_of(&body, shown) {
+    let mut response = if webhook.key.is_signature_of(&body, shown) {
+        match take_in(&site, webhook, &body).await {
+            Ok(entered) => answers::json(&request, StatusCode::OK, &json!({ "entered": entered })),
+            Err(refusal) => problem::respond(&request, refusal),
+        }
+    } else {
         let detail = "X-Hub-Signature-256 is not that of this body with this gateway's secret";
-        return problem::respond(&request, Problem::new(Code::Unauthorized, detail));
-    }
-    let outbound: Outbound = match serde_json::from_slice(&body) {
+        problem::respond(&request, Problem::new(Code::Unauthorized, detail))
+    };
+    response.extensions_mut().insert(BodyRead);
+    response
+}
+
+/// Whether it was a new reply.
+async fn take_in(site: &Site, webhook: &Webhook, body: &[u8]) -> Result<bool, Problem> {
+    let outbound: Outbound = match serde_json::from_slice(body) {
         Ok(outbound) => outbound,
         Err(error) => {
-            let detail = format!("the body is not a message: {error}");
-            return problem::respond(&request, Problem::new(Code::MalformedRequest, detail));
+            // Its text may repeat what was sent.
+            tracing::warn!(line = error.line(), column = error.column(), "webhook not understood");
+            return Ok(false);
         }
     };
     // Events, such as an agent who types, and receipts are not shown to guests.
     let is_message = matches!(outbound.r#type.as_str(), "Text" | "Structured" | "");
     let plain = |id: &str| (1..=ID_BYTES_MAX).contains(&id.len());
     if !is_message || !plain(&outbound.id) || !plain(&outbound.channel.to.id) {
-        return taken(&request, false);
+        return Ok(false);
     }
     let guest = outbound.channel.to.id.clone();
     let reply = reply_of(outbound, site.pipeline.clock().now());
-    match webhook.replies.take_in(&guest, reply).await {
-        Ok(entered) => taken(&request, entered),
-        Err(error) => {
-            let refusal = Problem::new(Code::StorageFailed, error.to_string());
-            problem::respond(&request, refusal)
-        }
-    }
+    let entered = webhook.replies.take_in(&guest, reply).await;
+    entered.map_err(|error| Problem::new(Code::StorageFailed, error.to_string()))
 }
 
 async fn read(body: Payload, bodies: &Semaphore) -> Result<Bytes, Problem> {
@@ -152,10 +159,4 @@ fn reply_of(outbound: Outbound, came_at: UnixMs) -> Reply {
             .collect(),
         came_at,
     }
-}
-
-fn taken(request: &HttpRequest, entered: bool) -> HttpResponse {
-    let mut response = answers::json(request, StatusCode::OK, &json!({ "entered": entered }));
-    response.extensions_mut().insert(BodyRead);
-    response
 }

@@ -60,6 +60,8 @@ fn a_method_that_a_path_does_not_take_is_refused_with_those_it_does() {
         ("/livez", "GET"),
         ("/readyz", "GET"),
         ("/openapi.json", "GET"),
+        ("/media/x", "GET, HEAD"),
+        ("/webhooks/open-messaging", "POST"),
     ] {
         for method in ["GET", "POST", "PUT", "PATCH", "DELETE"] {
             if allowed.split(", ").any(|one| one == method) {
@@ -73,7 +75,18 @@ fn a_method_that_a_path_does_not_take_is_refused_with_those_it_does() {
     }
     let purge = format!("/admin/messages/{ID}/purge");
     let give_up = format!("/admin/messages/{ID}/copies/0/give-up");
-    for path in [purge.as_str(), give_up.as_str(), "/admin/token/refresh"] {
+    let order = |name: &str| format!("/admin/messages/{ID}/{name}");
+    let (release, hold, replay) = (order("release"), order("hold"), order("replay"));
+    for path in [
+        purge.as_str(),
+        give_up.as_str(),
+        release.as_str(),
+        hold.as_str(),
+        replay.as_str(),
+        "/admin/drain",
+        "/admin/erasures",
+        "/admin/token/refresh",
+    ] {
         let reply = gateway.admin.get(path);
         reply.problem(405, "method-not-allowed");
         assert_eq!(reply.header("allow"), Some("POST"));
