@@ -153,8 +153,8 @@ impl App {
         housekeeping::watch_storage(&pipeline, settings.ledger.free_bytes_min);
         housekeeping::sweep(&pipeline, settings);
         housekeeping::sweep_quotas(&doors.quotas);
-        housekeeping::go_on_erasing(&pipeline, ledger.clone());
         recover(&pipeline, &engine).await?;
+        housekeeping::go_on_erasing(&pipeline, ledger.clone());
         let replies = way.replies(settings, &pipeline, ledger.clone());
         let site = doors.site(settings, &way, Arc::clone(&pipeline), watchers, replies);
         let site = Arc::new(Site { pages, ..site });

@@ -79,11 +79,13 @@ pub trait Erasures: Send + Sync {
         limit: u32,
     ) -> BoxFuture<'static, Result<Sighting, ReadError>>;
 
-    /// Promises to erase these messages; durable when it resolves.
+    /// Promises to erase these messages; durable when it resolves. What agents replied to these
+    /// lanes goes at once.
     fn begin(
         &self,
         id: Uuid,
         messages: Vec<u64>,
+        lanes: Vec<Lane>,
         at: UnixMs,
     ) -> BoxFuture<'static, Result<(), CommitError>>;
 

@@ -344,11 +344,11 @@ fn not_found(id: MessageId) -> Problem {
     Problem::new(Code::MessageNotFound, format!("there is no voice message {id}"))
 }
 
-fn internal(error: impl std::fmt::Display) -> Problem {
+pub(super) fn internal(error: impl std::fmt::Display) -> Problem {
     Problem::new(Code::Internal, error.to_string())
 }
 
-fn refused(error: ChangeError) -> Problem {
+pub(super) fn refused(error: ChangeError) -> Problem {
     let code = match &error {
         ChangeError::Commit(CommitError::StorageFull) => Code::StorageLow,
         _ => Code::Internal,

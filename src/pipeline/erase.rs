@@ -6,8 +6,9 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use super::Pipeline;
-use crate::domain::{Code, Problem};
-use crate::ledger::{CommitError, Erasure, Erasures, ReadError, Subject};
+use super::commands::{internal, refused};
+use crate::domain::{Code, Lane, Problem};
+use crate::ledger::{Erasure, Erasures, ReadError, Subject};
 
 /// Rows that are looked at in one go, so that others are not kept from reading.
 const LOOK_ROWS: u32 = 2_000;
@@ -21,11 +22,16 @@ impl Pipeline {
     pub async fn erase(
         self: &Arc<Self>,
         erasures: &dyn Erasures,
-        subject: Subject,
+        mut subject: Subject,
     ) -> Result<Erasure, Problem> {
-        let messages = find(erasures, subject).await.map_err(internal)?;
+        // A lane is known by its guest when the guest's name has left the ledger.
+        subject.lanes.extend(self.parts.planner.lane_of_guest(&subject.sender_id));
+        let (messages, lanes) = find(erasures, subject).await.map_err(internal)?;
         let id = Uuid::from_bytes(*self.parts.clock.new_id().as_bytes());
-        erasures.begin(id, messages, self.parts.clock.now()).await.map_err(refused)?;
+        erasures
+            .begin(id, messages, lanes, self.parts.clock.now())
+            .await
+            .map_err(|error| refused(error.into()))?;
         self.go_on_erasing(erasures).await?;
         match erasures.erasure(id).await.map_err(internal)? {
             Some(erasure) => Ok(erasure),
@@ -52,14 +58,17 @@ impl Pipeline {
                     over.push(id);
                 }
             }
-            let removed = erasures.remove(over).await.map_err(refused)?;
+            let removed = erasures.remove(over).await.map_err(|error| refused(error.into()))?;
             left -= usize::try_from(removed).unwrap_or(left).min(left);
         }
     }
 }
 
-/// The subject's messages, by place. What a message tells of who sent it leads to others.
-async fn find(erasures: &dyn Erasures, mut subject: Subject) -> Result<Vec<u64>, ReadError> {
+/// The subject's messages, by place, and lanes. What a message tells of who sent it leads to others.
+async fn find(
+    erasures: &dyn Erasures,
+    mut subject: Subject,
+) -> Result<(Vec<u64>, Vec<Lane>), ReadError> {
     loop {
         let (mut messages, mut after_seq) = (Vec::new(), Some(0));
         let known = (subject.principals.len(), subject.lanes.len());
@@ -71,7 +80,7 @@ async fn find(erasures: &dyn Erasures, mut subject: Subject) -> Result<Vec<u64>,
             after_seq = sighting.next_after;
         }
         if known == (subject.principals.len(), subject.lanes.len()) {
-            return Ok(messages);
+            return Ok((messages, subject.lanes.into_iter().collect()));
         }
     }
 }
@@ -80,16 +89,4 @@ async fn find(erasures: &dyn Erasures, mut subject: Subject) -> Result<Vec<u64>,
 pub async fn erasure(erasures: &dyn Erasures, id: Uuid) -> Result<Erasure, Problem> {
     let found = erasures.erasure(id).await.map_err(internal)?;
     found.ok_or_else(|| Problem::new(Code::MessageNotFound, format!("there is no erasure {id}")))
-}
-
-fn internal(error: impl std::fmt::Display) -> Problem {
-    Problem::new(Code::Internal, error.to_string())
-}
-
-fn refused(error: CommitError) -> Problem {
-    let code = match &error {
-        CommitError::StorageFull => Code::StorageLow,
-        _ => Code::Internal,
-    };
-    Problem::new(code, error.to_string())
 }

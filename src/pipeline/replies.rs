@@ -71,8 +71,8 @@ impl Replies {
         self.watchers.watch(lane.clone())
     }
 
-    /// The next [`REPLIES`] for who follows a message that was accepted at `since`, after `after_seq`.
-    /// Whoever asks gives them to the guest and says so with [`Replies::given`].
+    /// The next [`REPLIES`] for who follows a message that was accepted at `since`, after
+    /// `after_seq`. Whoever asks gives them to the guest and says so with [`Replies::given`].
     ///
     /// # Errors
     /// The ledger cannot be read.
@@ -137,8 +137,16 @@ impl Replies {
             if owed.is_empty() {
                 return Ok(());
             }
+            // One that is not taken does not keep the others.
+            let mut put_off = None;
             for row in owed {
-                self.send_receipt(row).await?;
+                match self.send_receipt(row).await {
+                    Err(Pause::After(retry)) => put_off = put_off.or(Some(retry)),
+                    ended => ended?,
+                }
+            }
+            if let Some(retry) = put_off {
+                return Err(Pause::After(retry));
             }
         }
     }

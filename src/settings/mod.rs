@@ -194,6 +194,17 @@ impl Settings {
                 check.warning(name, format!("is {address}, which other hosts can reach, {what}"));
             }
         }
+        let replies = self.genesys.open_messaging.replies_seconds;
+        let days = self.ledger.keep_days;
+        if self.genesys.route == Some(RouteName::OpenMessaging)
+            && 2 * replies > u64::from(days) * 86_400
+        {
+            let problem = format!(
+                "is {replies}: with as long for its receipt that is more than the {days} days of \
+                 ledger.keep_days, after which it is swept"
+            );
+            check.problem("genesys.open_messaging.replies_seconds", problem);
+        }
         if let Some(public) = self.public.listen {
             for (name, other) in [("server.listen", server), ("admin.listen", admin)] {
                 if taken(public, other) {

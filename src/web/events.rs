@@ -181,10 +181,10 @@ impl Follower {
     async fn next(&mut self) -> Option<String> {
         let site = Arc::clone(&self.site);
         loop {
+            self.note_given().await;
             if self.done {
                 return None;
             }
-            self.note_given().await;
             let more = self.replies.as_ref().is_some_and(|followed| followed.more);
             tokio::select! {
                 () = std::future::ready(()), if more => {}

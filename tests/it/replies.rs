@@ -10,7 +10,7 @@ use voicepost::settings::{Secret, Settings};
 
 use crate::events::Events;
 use crate::process::{Send, World, wait_until};
-use crate::support::{Client, Form, Reply, Request, SENDER, TestGateway};
+use crate::support::{Client, Form, Reply, Request, SENDER, TestGateway, eventually};
 
 const SECRET: &str = "a-webhook-secret-of-24-c";
 const WEBHOOK: &str = "/webhooks/open-messaging";
@@ -200,16 +200,54 @@ fn without_a_secret_there_is_no_webhook_and_a_short_one_is_refused() {
 #[test]
 fn what_agents_said_goes_with_the_guest() {
     let gateway = start();
-    sent(&gateway);
     let message = answer("r-1", SENDER, "Hello!");
-    assert_eq!(bring(&gateway, &message), json!({ "entered": true }));
-    let order = json!({ "sender_id": SENDER }).to_string();
-    let request = Request::new("POST", "/admin/erasures")
-        .header("Content-Type", "application/json")
-        .body(order.into_bytes());
-    assert_eq!(gateway.admin.send(&request).status, 202);
-    // What is known no more is new.
-    assert_eq!(bring(&gateway, &message), json!({ "entered": true }));
+    let erase = || {
+        let order = json!({ "sender_id": SENDER }).to_string();
+        let request = Request::new("POST", "/admin/erasures")
+            .header("Content-Type", "application/json")
+            .body(order.into_bytes());
+        gateway.admin.send(&request).status
+    };
+    // Also where no message leads to them.
+    for expected in [200, 202] {
+        assert_eq!(bring(&gateway, &message), json!({ "entered": true }));
+        assert_eq!(erase(), expected);
+        // What is known no more is new.
+        assert_eq!(bring(&gateway, &message), json!({ "entered": true }));
+        erase();
+        sent(&gateway);
+    }
+}
+
+/// A stream that has nothing to wait for any more has delivered what it told.
+#[test]
+fn a_reply_that_ends_a_stream_is_delivered() {
+    let gateway = start();
+    let id = sent(&gateway);
+    let url = format!("http://{}{WEBHOOK}", gateway.public.address());
+    gateway.sandbox.with(|sandbox| {
+        let conversation = sandbox.account().posts()[0].conversation_id.clone();
+        sandbox.set_webhook(Webhook { url: url.clone(), secret: SECRET.to_owned() });
+        sandbox.answer_guest(&conversation, "Hello!", 0).expect("an open conversation");
+    });
+    let taken_in = || {
+        let answers = gateway.at_genesys(|sandbox| format!("{:?}", sandbox.answers()));
+        Some(()).filter(|()| answers.contains("DeliveredToWebhook"))
+    };
+    eventually("the answer is taken in", taken_in);
+    let purge = format!("/admin/messages/{id}/purge");
+    assert_eq!(gateway.admin_post(&purge, &json!({})).status, 200);
+    let gone = || {
+        let receipt = gateway.public.get(&format!("/v1/voice-messages/{id}")).json();
+        let state = receipt["purge"]["state"].as_str().unwrap_or_default().to_owned();
+        Some(()).filter(|()| state == "incomplete" || state == "purged")
+    };
+    eventually("the message is settled", gone);
+    let mut events = Events::open(&gateway.public, &id, None);
+    assert_eq!(next_reply(&mut events).1["text"], "Hello!");
+    assert!(events.next().is_none(), "nothing more can come");
+    let told = || gateway.at_genesys(|sandbox| sandbox.answers()[0].receipts.first().cloned());
+    assert_eq!(eventually("the agent is told", told).status, "Delivered");
 }
 
 #[test]

@@ -81,9 +81,7 @@ pub(super) fn receipt(called: Called) -> Result<(), Failure> {
     };
     match answer.status {
         200..=299 => Ok(()),
-        403 => {
-            Err(Failure::passing(Code::GenesysUnavailable, missing("conversation:message:receive")))
-        }
+        403 => Err(Failure::passing(Code::GenesysUnavailable, missing(RECEIVE))),
         429 => Err(rate_limited(&answer)),
         408 | 500..=599 => Err(unavailable(&answer)),
         status => {

@@ -99,24 +99,27 @@ impl OpenMessagingRoute {
         conversations.push_front((lane.clone(), conversation_id.to_owned()));
     }
 
-    fn conversation_of(&self, record: &Record) -> Option<String> {
+    /// Where the messages of a lane went last, as Genesys told.
+    fn conversation_of(&self, lane: &Lane) -> Option<String> {
         let conversations = self.conversations.borrow();
-        let known = conversations.iter().find(|(lane, _)| *lane == record.lane);
-        known.map(|(_, id)| id.clone()).or_else(|| record.conversation_id.clone())
+        let known = conversations.iter().find(|(known, _)| known == lane);
+        known.map(|(_, id)| id.clone())
     }
 
     async fn do_look_up(&self, record: Arc<Record>) -> Found {
-        match self.conversation_of(&record) {
-            Some(conversation_id) => {
-                match look_up::look_up(&self.api, &conversation_id, record.id).await {
-                    Found::Yes(mut posted) => {
-                        posted.copies.push(recording(&self.origin));
-                        Found::Yes(posted)
-                    }
-                    other => other,
-                }
+        let known = self.conversation_of(&record.lane);
+        // The conversation is Genesys' choice: one that only the sender names may be another.
+        let is_certain = known.is_some();
+        let Some(conversation_id) = known.or_else(|| record.conversation_id.clone()) else {
+            return Found::CannotTell;
+        };
+        match look_up::look_up(&self.api, &conversation_id, record.id).await {
+            Found::Yes(mut posted) => {
+                posted.copies.push(recording(&self.origin));
+                Found::Yes(posted)
             }
-            None => Found::CannotTell,
+            Found::No if !is_certain => Found::CannotTell,
+            other => other,
         }
     }
 

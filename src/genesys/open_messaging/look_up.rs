@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use serde_json::Value;
 
-use super::super::api::Api;
+use super::super::api::{Api, encoded};
 use super::super::transport::{Call, CallName, Method};
 use super::answers;
 use crate::domain::{Found, MessageId, Posted};
@@ -16,13 +16,16 @@ pub(super) const VIEW: &str = "conversation:message:view";
 /// Looks for the message among the guest's newest in this conversation. It is certainly not there
 /// only while the conversation is still open: otherwise the post may have begun another one.
 pub(super) async fn look_up(api: &Api, conversation_id: &str, id: MessageId) -> Found {
-    let base = format!("{}/api/v2/conversations/messages/{conversation_id}", api.base_url);
+    let segment = encoded(conversation_id);
+    let base = format!("{}/api/v2/conversations/messages/{segment}", api.base_url);
     let Ok(conversation) = get(api, base.clone()).await else { return Found::CannotTell };
     let Some(guest) = guest(&conversation) else { return Found::CannotTell };
     let messages = guest["messages"].as_array().map(Vec::as_slice).unwrap_or_default();
     for message in messages.iter().rev().take(MESSAGES_MAX) {
-        let Some(message_id) = answers::text(message, "messageId") else { continue };
-        let Ok(found) = get(api, format!("{base}/messages/{message_id}")).await else {
+        let Some(message_id) = answers::text(message, "messageId") else {
+            return Found::CannotTell;
+        };
+        let Ok(found) = get(api, format!("{base}/messages/{}", encoded(&message_id))).await else {
             return Found::CannotTell;
         };
         if is_ours(&found, id) {

@@ -15,21 +15,17 @@ use crate::domain::{
 };
 use crate::ledger::{CommitError, CopyCount, Erasure, Erasures, ReadError, Sighting, Subject};
 
-/// What agents answered the guest of a message.
-const FORGET_REPLIES: &str = "DELETE FROM replies
-     WHERE lane = (SELECT lane FROM messages WHERE accepted_seq = ?1)";
-
 /// What is written.
 #[derive(Clone, Debug)]
 pub(super) enum Removal {
-    Begin { id: Uuid, messages: Vec<u64>, at: UnixMs },
+    Begin { id: Uuid, messages: Vec<u64>, lanes: Vec<Lane>, at: UnixMs },
     Remove(Vec<MessageId>),
 }
 
-/// Writes it; returns how many messages it concerned.
+/// Writes it; returns how many rows with words in them went.
 pub(super) fn write(connection: &Store, removal: &Removal) -> rusqlite::Result<u64> {
     match removal {
-        Removal::Begin { id, messages, at } => {
+        Removal::Begin { id, messages, lanes, at } => {
             connection
                 .prepare_cached("INSERT INTO erasures (id, asked_at, found) VALUES (?1, ?2, ?3)")?
                 .execute(params![id.as_bytes(), at.0, rows::stored_count(messages.len() as u64)])?;
@@ -38,11 +34,14 @@ pub(super) fn write(connection: &Store, removal: &Removal) -> rusqlite::Result<u
                  SELECT accepted_seq, ?2 FROM messages WHERE accepted_seq = ?1",
             )?;
             for seq in messages {
-                let seq = rows::stored_count(*seq);
-                entry.execute(params![seq, id.as_bytes()])?;
-                connection.prepare_cached(FORGET_REPLIES)?.execute([seq])?;
+                entry.execute(params![rows::stored_count(*seq), id.as_bytes()])?;
             }
-            Ok(messages.len() as u64)
+            let mut replies = connection.prepare_cached("DELETE FROM replies WHERE lane = ?1")?;
+            let mut gone = 0;
+            for lane in lanes {
+                gone += replies.execute([&lane.0])?;
+            }
+            Ok(gone as u64)
         }
         Removal::Remove(messages) => remove(connection, messages),
     }
@@ -64,13 +63,17 @@ fn remove(connection: &Store, messages: &[MessageId]) -> rusqlite::Result<u64> {
          WHERE e.message_seq = ?1 GROUP BY e.erasure_id, c.kind, c.state
          ON CONFLICT DO UPDATE SET count = count + excluded.count",
     )?;
+    let mut replies = connection.prepare_cached(
+        "DELETE FROM replies WHERE lane = (SELECT lane FROM messages WHERE accepted_seq = ?1)",
+    )?;
     let mut delete = connection.prepare_cached("DELETE FROM messages WHERE accepted_seq = ?1")?;
     let mut removed = Vec::new();
     for id in messages {
         let seq: Option<i64> = over.query_row([id.as_bytes()], |row| row.get(0)).optional()?;
         let Some(seq) = seq else { continue };
         count.execute(params![seq, id.as_bytes()])?;
-        connection.prepare_cached(FORGET_REPLIES)?.execute([seq])?;
+        // What agents said meanwhile goes with the message.
+        replies.execute([seq])?;
         delete.execute([seq])?;
         removed.push(hex(id.as_bytes()));
     }
@@ -212,9 +215,10 @@ impl Erasures for SqliteLedger {
         &self,
         id: Uuid,
         messages: Vec<u64>,
+        lanes: Vec<Lane>,
         at: UnixMs,
     ) -> BoxFuture<'static, Result<(), CommitError>> {
-        let begin = Removal::Begin { id, messages, at };
+        let begin = Removal::Begin { id, messages, lanes, at };
         self.write(begin, Operation::Remove).map(|begun| begun.map(drop)).boxed()
     }
 

@@ -85,12 +85,22 @@ fn expire(
         .execute(params![awaited_before.0])?;
     let gone = connection
         .prepare_cached(
-            "DELETE FROM replies
-             WHERE (receipt_owed = 0 AND came_at < ?1) OR came_at < ?2
-               OR seq <= (SELECT max(seq) FROM replies) - ?3",
+            "DELETE FROM replies WHERE (receipt_owed = 0 AND came_at < ?1) OR came_at < ?2",
         )?
-        .execute(params![awaited_before.0, kept_before.0, rows::stored_count(REPLIES_MAX)])?;
+        .execute(params![awaited_before.0, kept_before.0])?;
     Ok(failed + gone)
+}
+
+/// Deletes rows from before a time, and those that are too many: also where the route that brought
+/// them is no longer the gateway's.
+pub(super) fn sweep(connection: &Store, before: UnixMs) -> rusqlite::Result<u64> {
+    let swept = connection
+        .prepare_cached(
+            "DELETE FROM replies
+             WHERE came_at < ?1 OR seq <= (SELECT max(seq) FROM replies) - ?2",
+        )?
+        .execute(params![before.0, rows::stored_count(REPLIES_MAX)])?;
+    Ok(swept as u64)
 }
 
 fn row(connection: &Store, row: &Row<'_>) -> Result<ReplyRow, ReadError> {

@@ -7,6 +7,7 @@ use rusqlite::params;
 use super::audit;
 use super::erasure;
 use super::read;
+use super::replies;
 use super::rows::{self, MessageValues};
 use super::seal::{self, Kind};
 use super::store::Store;
@@ -251,6 +252,7 @@ pub(super) fn sweep(connection: &Store, sweep: Sweep) -> rusqlite::Result<u64> {
         )?
         .execute(params![records_before.0, sweep.limit])?;
     let others = audit::sweep(connection, sweep.records_before)?
-        + erasure::sweep(connection, sweep.records_before)?;
+        + erasure::sweep(connection, sweep.records_before)?
+        + replies::sweep(connection, sweep.records_before)?;
     Ok(keys as u64 + records as u64 + others)
 }
