@@ -2,22 +2,13 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
-import { after, before, describe, test } from "node:test";
-import { conversation, html, launch, open, reach, start } from "./browser.mjs";
+import { describe, test } from "node:test";
+import { conversation, html, open, reach, stage, start } from "./browser.mjs";
 import { startDemo, startGateway } from "./gateway.mjs";
 import { STATES } from "./states.mjs";
 
 const axe = await readFile(createRequire(import.meta.url).resolve("axe-core"), "utf8");
-let gateway;
-let browser;
-before(async () => {
-  gateway = await startGateway();
-  browser = await launch();
-});
-after(async () => {
-  await browser?.close();
-  await gateway?.stop();
-});
+const { gateway, browser } = await stage();
 
 const ALL = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
 /** What changes with the colour scheme. */

@@ -1,7 +1,9 @@
 // Headless Chromium whose microphone plays a file, and pages with the recorder on the gateway's own
 // origin. The pages are made here: the gateway serves none.
 import assert from "node:assert/strict";
+import { after } from "node:test";
 import { chromium } from "playwright-core";
+import { startGateway } from "./gateway.mjs";
 
 /** Five seconds, of which speech fills the first four. */
 export const SPEECH = new URL("../fixtures/audio/hello.wav", import.meta.url).pathname;
@@ -26,6 +28,15 @@ export function launch({ denied = false, absent = false, args = [] } = {}) {
     executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", headless: true,
     args: [...QUIET, ...microphone, ...args],
   });
+}
+
+/** What most files of tests need: a gateway with these settings and a browser, to their end. */
+export async function stage(settings) {
+  const gateway = await startGateway(settings);
+  after(() => gateway.stop());
+  const browser = await launch();
+  after(() => browser.close());
+  return { gateway, browser };
 }
 
 /** A page's HTML: the two lines that an integrator writes. */

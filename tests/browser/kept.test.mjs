@@ -1,21 +1,11 @@
 // Nothing that was said is lost: a reload, a lost answer, no connection, a second tab.
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 import {
-  arrived, button, conversation, html, kept, launch, open, reach, record, start, state,
+  arrived, button, conversation, html, kept, open, reach, record, stage, start, state,
 } from "./browser.mjs";
-import { startGateway } from "./gateway.mjs";
 
-let gateway;
-let browser;
-before(async () => {
-  gateway = await startGateway();
-  browser = await launch();
-});
-after(async () => {
-  await browser?.close();
-  await gateway?.stop();
-});
+const { gateway, browser } = await stage();
 
 /** Keeps uploads from their answers; `reaches`: the gateway gets them all the same. */
 async function withhold(context, { reaches }) {
@@ -120,6 +110,9 @@ test("a take of another conversation, or of another guest, is not offered", asyn
     assert.equal(await state(stranger), "idle");
     await stranger.close();
   }
+  await context.unrouteAll();
+  const back = await open(context, gateway.url, html(attributes));
+  await reach(back, "review");
 });
 
 test("a take stays with its conversation when the page goes to another", async () => {

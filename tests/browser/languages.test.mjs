@@ -1,21 +1,11 @@
 // The texts: six languages, the page's own ones, right to left.
 import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
-import { conversation, html, launch, open, reach } from "./browser.mjs";
-import { startGateway } from "./gateway.mjs";
+import { describe, test } from "node:test";
+import { conversation, html, open, reach, stage } from "./browser.mjs";
 import { offerClip } from "./states.mjs";
 import { textsFor } from "../../web/src/texts.js";
 
-let gateway;
-let browser;
-before(async () => {
-  gateway = await startGateway();
-  browser = await launch();
-});
-after(async () => {
-  await browser?.close();
-  await gateway?.stop();
-});
+const { gateway, browser } = await stage();
 
 describe("a recorder in", { concurrency: 4 }, () => {
   for (const lang of ["de", "es-MX", "fr", "pt-BR", "ja", "en", "sv"]) {

@@ -1,23 +1,11 @@
 // At the limit: warned before, stopped at it, and what was said is kept and goes out.
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
-import {
-  arrived, button, conversation, html, launch, open, reach, start,
-} from "./browser.mjs";
-import { startGateway } from "./gateway.mjs";
+import { test } from "node:test";
+import { arrived, button, conversation, html, open, reach, stage, start } from "./browser.mjs";
 import { listen } from "./sound.mjs";
 
 const LIMIT_MS = 5_000;
-let gateway;
-let browser;
-before(async () => {
-  gateway = await startGateway({ LIMITS__DURATION_MS_MAX: LIMIT_MS });
-  browser = await launch();
-});
-after(async () => {
-  await browser?.close();
-  await gateway?.stop();
-});
+const { gateway, browser } = await stage({ LIMITS__DURATION_MS_MAX: LIMIT_MS });
 
 test("the guest is warned, by eye and ear, and the take is whole", async () => {
   const { id, attributes } = conversation();

@@ -1,21 +1,9 @@
 // What stands in the way of a recording is said in the guest's words, with a way on.
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
-import {
-  button, conversation, html, launch, open, reach, serve, start, state,
-} from "./browser.mjs";
-import { startGateway } from "./gateway.mjs";
+import { test } from "node:test";
+import { button, conversation, html, launch, open, reach, serve, stage, start, state } from "./browser.mjs";
 
-let gateway;
-let browser;
-before(async () => {
-  gateway = await startGateway();
-  browser = await launch();
-});
-after(async () => {
-  await browser?.close();
-  await gateway?.stop();
-});
+const { gateway, browser } = await stage();
 
 /** Presses record, and expects a text instead of a recording. */
 async function refused(options, text, url = gateway.url, code) {

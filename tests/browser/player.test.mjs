@@ -1,20 +1,10 @@
 // <voice-message src>: others' messages are played, and read where they cannot be.
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
-import { launch } from "./browser.mjs";
-import { startGateway } from "./gateway.mjs";
+import { test } from "node:test";
+import { stage } from "./browser.mjs";
 import { SPOKEN, STATES } from "./states.mjs";
 
-let gateway;
-let browser;
-before(async () => {
-  gateway = await startGateway();
-  browser = await launch();
-});
-after(async () => {
-  await browser?.close();
-  await gateway?.stop();
-});
+const { gateway, browser } = await stage();
 
 test("a message is played, sought, and drawn", async () => {
   const page = await STATES.playing(await browser.newContext(), gateway.url);

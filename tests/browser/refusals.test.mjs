@@ -1,20 +1,10 @@
 // What the gateway refuses is said in the guest's words, and goes on where it can.
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
-import { arrived, button, conversation, html, launch, open, reach, start } from "./browser.mjs";
-import { startGateway } from "./gateway.mjs";
+import { test } from "node:test";
+import { arrived, button, conversation, html, open, reach, stage, start } from "./browser.mjs";
 import { offerClip } from "./states.mjs";
 
-let gateway;
-let browser;
-before(async () => {
-  gateway = await startGateway();
-  browser = await launch();
-});
-after(async () => {
-  await browser?.close();
-  await gateway?.stop();
-});
+const { gateway, browser } = await stage();
 
 /** A page whose uploads are answered by these one after the other, and then by the gateway. */
 async function answered(...answers) {

@@ -1,24 +1,14 @@
 // A guest records, listens and sends; the agent's side holds what was said.
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 import {
-  SPEECH, arrived, button, conversation, html, kept, launch, open, reach, record, start,
+  SPEECH, arrived, button, conversation, html, kept, open, reach, record, stage, start,
 } from "./browser.mjs";
-import { startGateway } from "./gateway.mjs";
 import { offerWav } from "./states.mjs";
 import { likeness, listen } from "./sound.mjs";
 
-let gateway;
-let browser;
-before(async () => {
-  gateway = await startGateway();
-  browser = await launch();
-});
-after(async () => {
-  await browser?.close();
-  await gateway?.stop();
-});
+const { gateway, browser } = await stage();
 
 test("what is said arrives as Ogg Opus with its length and sound", async () => {
   const { id, attributes } = conversation();

@@ -1,21 +1,9 @@
 // The guest's token: sent with each request, and asked for anew where the gateway refuses it.
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
-import {
-  arrived, button, conversation, html, launch, open, reach, record, start, state,
-} from "./browser.mjs";
-import { startGateway } from "./gateway.mjs";
+import { test } from "node:test";
+import { arrived, button, conversation, html, open, reach, record, stage, start, state } from "./browser.mjs";
 
-let gateway;
-let browser;
-before(async () => {
-  gateway = await startGateway();
-  browser = await launch();
-});
-after(async () => {
-  await browser?.close();
-  await gateway?.stop();
-});
+const { gateway, browser } = await stage();
 
 /** A gateway that knows one token: what it is asked with another is refused before it gets there. */
 async function guarded(context, good) {

@@ -253,29 +253,3 @@ fn what_was_promised_is_erased_also_after_kill_9() {
     let (code, said) = erase(SocketAddr::from(([127, 0, 0, 1], 1)), "0");
     assert_eq!(code, Some(2), "{said}");
 }
-
-#[test]
-fn a_record_goes_only_when_nothing_of_it_is_owed() {
-    let gateway = TestGateway::start();
-    for number in 0..5 {
-        gateway.send(&of(GUEST, &format!("c-{number}"))).receipt(201);
-    }
-    let told = order(&gateway, GUEST);
-    let path = format!("/admin/erasures/{}", told["id"].as_str().unwrap());
-    loop {
-        let told = gateway.admin_get(&path).receipt(200);
-        let owed: u64 = told["copies"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .filter(|copy| copy["state"] == "owed")
-            .map(|copy| copy["count"].as_u64().unwrap())
-            .sum();
-        let left = 5 - told["messages_removed"].as_u64().unwrap();
-        assert!(owed <= left, "{told}: a copy is owed whose message is gone");
-        if told["done"] == true {
-            break;
-        }
-        crate::support::pause(std::time::Duration::from_millis(50));
-    }
-}

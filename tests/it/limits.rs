@@ -97,6 +97,10 @@ fn steady(route: RouteName) {
     let endpoints = ways::calls(route);
     let (calls, refused) = world.account(|account| {
         let by_status = account.summary().calls;
+        // Retention gives way to everything else.
+        for endpoint in endpoints.iter().filter(|endpoint| **endpoint != Endpoint::Retention) {
+            assert!(by_status.contains_key(endpoint.as_str()), "{endpoint:?} was never called");
+        }
         let calls = endpoints.iter().filter_map(|endpoint| by_status.get(endpoint.as_str()));
         let refused = endpoints.iter().map(|endpoint| account.calls(*endpoint, Some(429)));
         (calls.flat_map(|by_status| by_status.values()).sum::<u64>(), refused.sum::<u64>())

@@ -16,7 +16,7 @@ use crate::ways;
 /// Seed of the kills; another one may be given as `VOICEPOST_KILL_SEED`.
 const SEED: u64 = 20_261_122;
 /// Kills of the usual run on each route; `VOICEPOST_KILL_ROUNDS` may ask for more.
-const ROUNDS: u64 = 3;
+const ROUNDS: u64 = 5;
 const SENDERS: usize = 8;
 /// One process in so many is killed while it starts.
 const KILLED_AT_START: u32 = 8;

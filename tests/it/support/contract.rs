@@ -101,6 +101,8 @@ impl Contract {
         let known = validators.entry(schema.to_string());
         let validator = known.or_insert_with(|| {
             // References stay inside: the schemas come along.
+            let schemas = self.document["components"]["schemas"].as_object().expect("schemas");
+            schemas.values().chain([schema]).for_each(expect_known);
             let mut whole = json!({"allOf": [schema], "components": self.document["components"]});
             close(&mut whole);
             let options = jsonschema::options()
@@ -114,6 +116,26 @@ impl Contract {
     }
 }
 
+/// What the document's schemas say; JSON Schema ignores what it does not know, a slip included.
+const KEYWORDS: [&str; 16] = [
+    "$ref",
+    "additionalProperties",
+    "anyOf",
+    "const",
+    "description",
+    "enum",
+    "examples",
+    "format",
+    "items",
+    "maxLength",
+    "maximum",
+    "minLength",
+    "minimum",
+    "properties",
+    "required",
+    "type",
+];
+
 /// Closes every object: what the document does not name is a fault.
 fn close(schema: &mut Value) {
     match schema {
@@ -125,6 +147,20 @@ fn close(schema: &mut Value) {
         }
         Value::Array(items) => items.iter_mut().for_each(close),
         _ => {}
+    }
+}
+
+/// Fails on a rule that nobody knows.
+fn expect_known(schema: &Value) {
+    let Value::Object(members) = schema else { return };
+    for (name, rule) in members {
+        assert!(KEYWORDS.contains(&name.as_str()), "the keyword {name} in {schema}");
+        match (name.as_str(), rule) {
+            ("properties", Value::Object(properties)) => properties.values().for_each(expect_known),
+            ("items" | "additionalProperties", one) => expect_known(one),
+            ("anyOf", Value::Array(any)) => any.iter().for_each(expect_known),
+            _ => {}
+        }
     }
 }
 
