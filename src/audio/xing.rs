@@ -44,7 +44,7 @@ fn parse_xing(tag: &[u8]) -> Option<EncoderHeader> {
         8 + field_bytes.iter().filter(|(bit, _)| flags & bit != 0).map(|(_, n)| n).sum::<usize>();
     let mut header = EncoderHeader { frames, ..Default::default() };
     let lame = tag.get(lame_at..lame_at + 24);
-    if let Some(lame) = lame.filter(|lame| ENCODERS.iter().any(|name| lame.starts_with(*name))) {
+    if let Some(lame) = lame.filter(|lame| ENCODERS.iter().any(|name| lame.starts_with(name))) {
         header.delay_samples = u32::from(lame[21]) << 4 | u32::from(lame[22]) >> 4;
         header.padding_samples = u32::from(lame[22] & 0xF) << 8 | u32::from(lame[23]);
     }

@@ -64,7 +64,8 @@ impl Pipeline {
     }
 }
 
-/// The subject's messages, by place, and lanes. What a message tells of who sent it leads to others.
+/// The subject's messages, by place, and lanes. What a message tells of who sent it leads to
+/// others.
 async fn find(
     erasures: &dyn Erasures,
     mut subject: Subject,

@@ -1,6 +1,7 @@
 //! Genesys is away for 20 s, in every form an outage takes, while senders go on. Then it is back:
 //! nothing that was accepted is lost, nothing is doubled unmarked, and the queue drains by itself.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use voicepost::domain::RouteName;
@@ -60,8 +61,20 @@ impl Form {
 
 #[test]
 fn an_outage_in_any_form_loses_nothing_that_was_accepted() {
+    outages_lose_nothing(RouteName::MediaApi);
+}
+
+#[test]
+fn an_outage_in_any_form_loses_nothing_that_was_accepted_on_open_messaging() {
+    outages_lose_nothing(RouteName::OpenMessaging);
+}
+
+fn outages_lose_nothing(route: RouteName) {
+    // Four gateways under load are what a small machine bears.
+    static TURN: Mutex<()> = Mutex::new(());
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let forms = [Form::Refused, Form::Errors, Form::Resets, Form::Hangs];
-    let worlds = forms.map(|form| (form, std::thread::spawn(move || outlive(form))));
+    let worlds = forms.map(|form| (form, std::thread::spawn(move || outlive(route, form))));
     for (form, world) in worlds {
         let (reckoning, drained_in, book) = world.join().unwrap();
         println!("{form:?}: drained in {drained_in:.1?}, refused {:?}; {reckoning}", book.refused);
@@ -72,8 +85,8 @@ fn an_outage_in_any_form_loses_nothing_that_was_accepted() {
     }
 }
 
-fn outlive(form: Form) -> (Reckoning, Duration, Book) {
-    let world = World::new(&SETTINGS);
+fn outlive(route: RouteName, form: Form) -> (Reckoning, Duration, Book) {
+    let world = World::on(route, &SETTINGS);
     let gateway = world.start();
     let plan = Plan { name: "o".to_owned(), senders: SENDERS, pause: PAUSE, ..Plan::default() };
     let load = Load::start(gateway.public, plan);
