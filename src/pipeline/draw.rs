@@ -1,6 +1,7 @@
 //! The waveform of an accepted clip: drawn beside its delivery and written down when that is over,
-//! so that it is never in the way. One clip is drawn at a time, at a small share of a core; while
-//! more come than that can draw, the others stay undrawn.
+//! so that it is never in the way. One clip is drawn at a time, at a small share of a core that
+//! gets smaller the more messages are on their way; while more come than that can draw, the others
+//! stay undrawn.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,9 +16,9 @@ use crate::ledger::change;
 
 /// Clips that may wait for their turn. Each stays in memory meanwhile, within the budget.
 const WAITING_MAX: usize = 16;
-/// A turn ends after this many times what its clip took. The time is taken with everything that
-/// held the clip up, so that a busy machine draws less.
-const PAUSE_FACTOR: u32 = 19;
+/// A turn ends after this many times what its clip took, and once more for every message awake.
+/// The time is taken with everything that held the clip up, so that a busy machine draws less.
+const PAUSE_FACTOR: u32 = 9;
 
 /// Where clips are drawn.
 pub(super) struct Easel {
@@ -49,7 +50,8 @@ pub(super) fn draw(pipeline: &Arc<Pipeline>, record: &Record, clip: Option<&Held
         let order = DrawClip { clip: clip.bytes.clone(), media };
         let drawn = pipeline.parts.actors.validator.send(order).await;
         drop((clip, place));
-        let pause: Duration = started.elapsed().saturating_mul(PAUSE_FACTOR);
+        let awake = u32::try_from(pipeline.board.len()).unwrap_or(u32::MAX);
+        let pause: Duration = started.elapsed().saturating_mul(PAUSE_FACTOR.saturating_add(awake));
         actix::spawn(async move {
             tokio::time::sleep(pause).await;
             drop(turn);

@@ -43,48 +43,49 @@ struct Body<'a> {
     clip_kept_until: Option<UnixMs>,
 }
 
-/// The columns of a message that have to be made before they can be bound.
-pub(super) struct MessageValues {
-    pub(super) intent: Option<Vec<u8>>,
-    pub(super) envelope: Option<Vec<u8>>,
-    pub(super) transcript: Option<Vec<u8>>,
-    pub(super) body: String,
+/// The column `intent`.
+pub(super) fn intent_value(record: &Record, sealer: &Sealer) -> rusqlite::Result<Option<Vec<u8>>> {
+    let intent = record.intent.as_ref();
+    intent.map(|intent| seal::seal(sealer, Kind::Intent, &intent.private.0)).transpose()
 }
 
-impl MessageValues {
-    pub(super) fn of(record: &Record, sealer: &Sealer) -> rusqlite::Result<MessageValues> {
-        let intent = record.intent.as_ref();
-        let envelope = record.envelope.as_ref();
-        let transcript = record.transcript.as_ref();
-        let body = Body {
-            media: Cow::Borrowed(&record.media),
-            sha256: Cow::Borrowed(&record.sha256),
-            converted_from: record.converted_from.as_deref().map(Cow::Borrowed),
-            waveform: record.waveform.as_ref().map(Cow::Borrowed),
-            conversation_id: record.conversation_id.as_deref().map(Cow::Borrowed),
-            attempts: record.attempts,
-            post_in_doubt: record.post_in_doubt,
-            withdrawn: record.withdrawn,
-            possible_duplicate: record.possible_duplicate,
-            ending: record.ending.as_ref().map(Cow::Borrowed),
-            message_id: record.message_id.as_deref().map(Cow::Borrowed),
-            crashes: record.crashes,
-            clip_kept_until: record.clip_kept_until,
-        };
-        Ok(MessageValues {
-            intent: intent
-                .map(|intent| seal::seal(sealer, Kind::Intent, &intent.private.0))
-                .transpose()?,
-            envelope: envelope
-                .map(|value| seal::seal_json(sealer, Kind::Envelope, value))
-                .transpose()?,
-            transcript: transcript
-                .map(|value| seal::seal_json(sealer, Kind::Transcript, value))
-                .transpose()?,
-            body: serde_json::to_string(&body)
-                .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?,
-        })
-    }
+/// The column `envelope`.
+pub(super) fn envelope_value(
+    record: &Record,
+    sealer: &Sealer,
+) -> rusqlite::Result<Option<Vec<u8>>> {
+    let envelope = record.envelope.as_ref();
+    envelope.map(|value| seal::seal_json(sealer, Kind::Envelope, value)).transpose()
+}
+
+/// The column `transcript`.
+pub(super) fn transcript_value(
+    record: &Record,
+    sealer: &Sealer,
+) -> rusqlite::Result<Option<Vec<u8>>> {
+    let transcript = record.transcript.as_ref();
+    transcript.map(|value| seal::seal_json(sealer, Kind::Transcript, value)).transpose()
+}
+
+/// The column `body`.
+pub(super) fn body_value(record: &Record) -> rusqlite::Result<String> {
+    let body = Body {
+        media: Cow::Borrowed(&record.media),
+        sha256: Cow::Borrowed(&record.sha256),
+        converted_from: record.converted_from.as_deref().map(Cow::Borrowed),
+        waveform: record.waveform.as_ref().map(Cow::Borrowed),
+        conversation_id: record.conversation_id.as_deref().map(Cow::Borrowed),
+        attempts: record.attempts,
+        post_in_doubt: record.post_in_doubt,
+        withdrawn: record.withdrawn,
+        possible_duplicate: record.possible_duplicate,
+        ending: record.ending.as_ref().map(Cow::Borrowed),
+        message_id: record.message_id.as_deref().map(Cow::Borrowed),
+        crashes: record.crashes,
+        clip_kept_until: record.clip_kept_until,
+    };
+    serde_json::to_string(&body)
+        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))
 }
 
 /// The record of a row with [`MESSAGE_COLUMNS`], still without its copies.

@@ -8,7 +8,7 @@ use super::audit;
 use super::erasure;
 use super::read;
 use super::replies;
-use super::rows::{self, MessageValues};
+use super::rows;
 use super::seal::{self, Kind};
 use super::store::Store;
 use crate::domain::{MessageId, Record, UnixMs};
@@ -89,7 +89,7 @@ fn update(connection: &Store, transition: &Transition, expected: u64) -> Applied
 
 /// Returns false, and writes nothing, where the id is there already.
 fn insert_message(connection: &Store, record: &Record) -> rusqlite::Result<bool> {
-    let values = MessageValues::of(record, connection.sealer())?;
+    let sealer = connection.sealer();
     let inserted = connection
         .prepare_cached(
             "INSERT INTO messages (id, version, principal, route, lane, stage, clip,
@@ -112,23 +112,24 @@ fn insert_message(connection: &Store, record: &Record) -> rusqlite::Result<bool>
             record.expires_at.0,
             record.last_error_code.map(|code| code.as_str()),
             record.intent.as_ref().map(|intent| intent.step.as_str()),
-            values.intent,
-            values.envelope,
-            values.transcript,
-            values.body,
+            rows::intent_value(record, sealer)?,
+            rows::envelope_value(record, sealer)?,
+            rows::transcript_value(record, sealer)?,
+            rows::body_value(record)?,
         ])?;
     Ok(inserted == 1)
 }
 
-/// What acceptance fixed (id, principal, route, lane, `created_at`) is never written again. Returns
-/// false, and writes nothing, where the record is not at the expected version.
+/// What acceptance fixed (id, principal, route, lane, `created_at`) is never written again, and
+/// what was said and by whom does not change: it only leaves (invariant 11). Returns false, and
+/// writes nothing, where the record is not at the expected version.
 fn update_message(connection: &Store, record: &Record, expected: u64) -> rusqlite::Result<bool> {
-    let values = MessageValues::of(record, connection.sealer())?;
     let updated = connection
         .prepare_cached(
             "UPDATE messages SET version = version + 1, stage = ?3, clip = ?4, next_attempt_at = ?5,
                uploaded_at = ?6, posted_at = ?7, expires_at = ?8, last_error_code = ?9,
-               intent_step = ?10, intent = ?11, envelope = ?12, transcript = ?13, body = ?14
+               intent_step = ?10, intent = ?11, envelope = iif(?12, envelope, NULL),
+               transcript = iif(?13, transcript, NULL), body = ?14
              WHERE accepted_seq = ?1 AND version = ?2 AND id = ?15",
         )?
         .execute(params![
@@ -142,10 +143,10 @@ fn update_message(connection: &Store, record: &Record, expected: u64) -> rusqlit
             record.expires_at.0,
             record.last_error_code.map(|code| code.as_str()),
             record.intent.as_ref().map(|intent| intent.step.as_str()),
-            values.intent,
-            values.envelope,
-            values.transcript,
-            values.body,
+            rows::intent_value(record, connection.sealer())?,
+            record.envelope.is_some(),
+            record.transcript.is_some(),
+            rows::body_value(record)?,
             record.id.as_bytes(),
         ])?;
     Ok(updated == 1)
