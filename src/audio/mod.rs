@@ -19,9 +19,11 @@
 //!   most and 1 MiB together. Else `unsupported-audio-format`, named after what stands there.
 //! - **Between and behind**: bytes that belong to no frame, chunk or page are stepped over as
 //!   players do. Up to 2 % of the clip is noted `junk-bytes`, more is `audio-corrupted`. Tags that
-//!   players know (ID3, APE and Lyrics3 in MP3, whole chunks in WAV) are no junk.
-//!   Behind junk the next frame, page or cluster counts again; in MP4 all the rest is junk, and in
-//!   FLAC, whose frames do not say where they end, it counts as cut off.
+//!   players know (ID3, APE and Lyrics3 in MP3, ID3v1 behind FLAC, whole chunks in WAV) are no
+//!   junk. Behind junk the next frame, page or cluster counts again; in MP4 all the rest is junk.
+//! - **One behind the other**: streams or files of one kind are added up, as players play them on,
+//!   noted `chained` (MP3 has no beginning that would show). In FLAC and WebM they have to be of
+//!   the same rate and channels, else `unsupported-audio-format`.
 //! - **Cut off**: what is whole is played, noted `truncated`. Without one whole frame, sample or
 //!   packet of audio it is `audio-corrupted`; without a byte `audio-empty`.
 //! - **Headers that lie**: what is there counts, noted `header-duration-wrong` from a second on.
@@ -30,7 +32,7 @@
 //! - **Granules that lie**: the longer of their span and the packets counts. Only the last one may
 //!   cut off, at most a second and at most its own page.
 //! - **Two readings** that players do not share (a second data chunk in a WAV, Ogg streams side by
-//!   side, a page with a wrong checksum): refused.
+//!   side, an Ogg page or FLAC frame with a wrong checksum): refused.
 //! - **Limits**: `audio-too-short`, and `audio-too-long` at the byte that makes it certain.
 //! - **Nothing to hear**: well-formed packets that do not decode are `audio-undecodable`.
 
@@ -40,6 +42,8 @@ mod convert;
 mod decoders;
 mod ebml;
 mod flac;
+mod flac_crc;
+mod flac_frame;
 mod gate;
 mod inspect;
 mod mp3;
@@ -65,6 +69,7 @@ mod wav;
 mod wav_format;
 mod waveform;
 mod webm;
+mod webm_element;
 mod webm_track;
 mod xing;
 
