@@ -20,12 +20,25 @@
 //! - **Between and behind**: bytes that belong to no frame, chunk or page are stepped over as
 //!   players do. Up to 2 % of the clip is noted `junk-bytes`, more is `audio-corrupted`. Tags that
 //!   players know (ID3, APE and Lyrics3 in MP3, ID3v1 behind FLAC, whole chunks in WAV) are no
-//!   junk. Behind junk the next frame, page or cluster counts again; in MP4 all the rest is junk.
+//!   junk. Behind junk the next frame, page or cluster counts again, what is left of a cluster
+//!   does not; in MP4 all the rest is junk.
+//! - **Beside the audio**: tags, comments and whole RIFF chunks of any name and content are neither
+//!   read nor held against the clip. A clip that is delivered as it is keeps them, byte for byte,
+//!   so that its SHA-256 stays the sender's. They decide nothing: media type and name are ours, and
+//!   what we host is served with `nosniff`, so a page in a chunk is shown to nobody as a page. What
+//!   is converted carries nothing of them along.
 //! - **One behind the other**: streams or files of one kind are added up, as players play them on,
-//!   noted `chained` (MP3 has no beginning that would show). In FLAC and WebM they have to be of
-//!   the same rate and channels, else `unsupported-audio-format`.
-//! - **Cut off**: what is whole is played, noted `truncated`. Without one whole frame, sample or
-//!   packet of audio it is `audio-corrupted`; without a byte `audio-empty`.
+//!   noted `chained`. In FLAC and WebM they have to be of the same rate and channels, else
+//!   `unsupported-audio-format`. In MP3 a second file begins like any frame and is not noted; an MP4
+//!   whose packets are all told of in front plays no second one.
+//! - **Cut off**: what is whole is played, noted `truncated`; so is a clip of which only the end
+//!   behind the audio is missing, in WAV a chunk that the size of the file has room for. Without
+//!   one whole frame, sample or packet of audio it is `audio-corrupted`; without a byte
+//!   `audio-empty`.
+//! - **What encoders add** at both ends is not played where the clip says how much it is: pre-skip
+//!   and the last granule of Opus, the header of an MP3, the edit list of an MP4. ffmpeg plays the
+//!   last AAC packet to its end, and in fragments the first one too: it is up to a packet longer at
+//!   each, 128 ms at 8 kHz. What was recorded is what the edit list says, to the sample.
 //! - **Headers that lie**: what is there counts, noted `header-duration-wrong` from a second on.
 //!   Sizes that live encoders leave open (0, all ones, about 2^31) reach to the end, noted
 //!   `unknown-size`.

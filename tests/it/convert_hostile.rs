@@ -274,6 +274,9 @@ fn recordings_in_a_row_are_added_up_unless_they_differ() {
     assert_eq!(media.notes, [Note::Chained]);
     // The second one's first samples are dropped by no player.
     assert!(media.duration_ms.abs_diff(2 * one.duration_ms) <= 7, "{media:?} {one:?}");
+    let fragmented = source("containers/opus-fragmented.mp4");
+    let media = gated(&fragmented.repeat(2)).unwrap();
+    assert_eq!((media.duration_ms, &media.notes[..]), (3_434, &[Note::Chained][..]));
     let other = [clip, source("containers/opus-six-channels.webm")].concat();
     assert_eq!(gated(&other).unwrap_err().code(), Code::UnsupportedAudioFormat);
 }
