@@ -1,8 +1,8 @@
 //! The walk over a native FLAC stream (RFC 9639).
 //!
 //! While it comes only its first metadata block is read, which says what the stream is: where a
-//! frame ends is known to nobody who has not stepped through its codes. How long it plays is a claim
-//! until the finished clip is walked, frame after frame.
+//! frame ends is known to nobody who has not stepped through its codes. How long it plays is a
+//! claim until the finished clip is walked, frame after frame.
 
 use crate::domain::{ClipRefusal, Codec, Note};
 

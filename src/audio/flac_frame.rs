@@ -1,7 +1,7 @@
 //! One frame of a FLAC stream (RFC 9639 §9): where it ends, and whether its checksums are right.
 //!
-//! A frame does not say how long it is. Its codes are stepped over one by one, which is exact, where
-//! looking for the next frame is a guess; nothing is decoded here.
+//! A frame does not say how long it is. Its codes are stepped over one by one, which is exact,
+//! where looking for the next frame is a guess; nothing is decoded here.
 
 use super::bits::MsbReader;
 use super::flac::StreamInfo;

@@ -29,8 +29,8 @@
 //!   is converted carries nothing of them along.
 //! - **One behind the other**: streams or files of one kind are added up, as players play them on,
 //!   noted `chained`. In FLAC and WebM they have to be of the same rate and channels, else
-//!   `unsupported-audio-format`. In MP3 a second file begins like any frame and is not noted; an MP4
-//!   whose packets are all told of in front plays no second one.
+//!   `unsupported-audio-format`. In MP3 a second file begins like any frame and is not noted; an
+//!   MP4 whose packets are all told of in front plays no second one.
 //! - **Cut off**: what is whole is played, noted `truncated`; so is a clip of which only the end
 //!   behind the audio is missing, in WAV a chunk that the size of the file has room for. Without
 //!   one whole frame, sample or packet of audio it is `audio-corrupted`; without a byte

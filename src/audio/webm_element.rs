@@ -1,5 +1,6 @@
 //! Which elements may stand in a WebM file where the walk looks for one (RFC 9559 §5.1): those of a
-//! segment, a cluster or a block group. What else begins like an element is junk that looks like one.
+//! segment, a cluster or a block group. What else begins like an element is
+//! junk that looks like one.
 
 use super::ebml::Element;
 

@@ -14,8 +14,8 @@ fn judged(clip: &[u8]) -> Result<Media, ClipRefusal> {
     audio::judge(clip, &LIMITS)
 }
 
-/// A clip of frames of 72 ms and a last one of 44 ms, without the metadata between description and frames: its head, and
-/// the places where frames begin.
+/// A clip of frames of 72 ms and a last one of 44 ms, without the metadata between description and
+/// frames, and the places where its frames begin.
 fn voice() -> (Vec<u8>, Vec<usize>) {
     let clip = source("containers/voice.flac");
     let starts = |clip: &[u8]| -> Vec<usize> {
