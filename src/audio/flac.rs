@@ -14,8 +14,11 @@ const MAGIC: &[u8] = b"fLaC";
 pub(super) const HEAD_BYTES: usize = 4 + 4 + 34;
 /// Of metadata blocks; the last of them has another bit set.
 const BLOCK_HEADER_BYTES: usize = 4;
-/// What is above plays for nobody, and costs as much as it is samples.
+/// What is above is recorded by nobody.
 const RATE_HZ_MAX: u32 = 384_000;
+/// Samples a second in all channels. Silence has no bytes, but takes its time to be decoded: a minute
+/// of so much of it, in a few kilobytes, about a second.
+const SAMPLES_PER_SECOND_MAX: u32 = 8 * 192_000;
 
 /// What `STREAMINFO` says (RFC 9639 §8.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,9 +86,9 @@ pub(super) fn parse(head: &[u8; HEAD_BYTES]) -> Result<StreamInfo, ClipRefusal> 
         bits: (packed >> 36 & 0x1F) as u32 + 1,
         samples: packed & 0xF_FFFF_FFFF,
     };
-    let (rate_hz, bits) = (info.sample_rate_hz, info.bits);
-    if rate_hz > RATE_HZ_MAX {
-        return Err(unsupported(format!("audio/flac at {rate_hz} Hz, more than {RATE_HZ_MAX}")));
+    let (rate_hz, channels, bits) = (info.sample_rate_hz, info.channels, info.bits);
+    if rate_hz > RATE_HZ_MAX || rate_hz * u32::from(channels) > SAMPLES_PER_SECOND_MAX {
+        return Err(unsupported(format!("audio/flac of {channels} channels at {rate_hz} Hz")));
     }
     if rate_hz < 4_000 {
         return Err(corrupted(format!("a FLAC rate of {rate_hz} Hz, not 4,000 or more")));

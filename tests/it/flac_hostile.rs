@@ -114,12 +114,15 @@ fn streams_in_a_row_are_added_up_and_held_to_the_limit() {
 #[test]
 fn frames_of_another_rate_than_described_are_junk() {
     let (voice, _) = voice();
-    for (rate_hz, code) in
-        [(384_000u64, Code::AudioCorrupted), (384_001, Code::UnsupportedAudioFormat)]
-    {
+    let cases = [
+        (384_000u64, 4, Code::AudioCorrupted),
+        (384_001, 1, Code::UnsupportedAudioFormat),
+        (384_000, 5, Code::UnsupportedAudioFormat),
+    ];
+    for (rate_hz, channels, code) in cases {
         let mut lying = voice.clone();
-        let packed = rate_hz << 44 | 15 << 36;
+        let packed = rate_hz << 44 | (channels - 1) << 41 | 15 << 36;
         lying[18..26].copy_from_slice(&packed.to_be_bytes());
-        assert_eq!(judged(&lying).unwrap_err().code(), code, "{rate_hz} Hz");
+        assert_eq!(judged(&lying).unwrap_err().code(), code, "{rate_hz} Hz, {channels}");
     }
 }
