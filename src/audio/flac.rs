@@ -16,8 +16,8 @@ pub(super) const HEAD_BYTES: usize = 4 + 4 + 34;
 const BLOCK_HEADER_BYTES: usize = 4;
 /// What is above is recorded by nobody.
 const RATE_HZ_MAX: u32 = 384_000;
-/// Samples a second in all channels. Silence has no bytes, but takes its time to be decoded: a minute
-/// of so much of it, in a few kilobytes, about a second.
+/// Samples a second in all channels. Silence has no bytes, but takes its time to be decoded: a
+/// minute of so much of it, in a few kilobytes, about a second.
 const SAMPLES_PER_SECOND_MAX: u32 = 8 * 192_000;
 
 /// What `STREAMINFO` says (RFC 9639 §8.2).
