@@ -1,6 +1,8 @@
 //! What an AAC track says about itself: the AudioSpecificConfig (ISO/IEC 14496-3 §1.6.2.1), as it
 //! stands in the `esds` box of an MP4 file.
 
+use super::bits::MsbReader;
+
 /// Rates by their index (ISO/IEC 14496-3, table 1.18).
 const RATES_HZ: [u32; 13] = [
     96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8_000,
@@ -27,7 +29,7 @@ impl AacConfig {
 
 /// Reads an AudioSpecificConfig; a refusal says what it is instead.
 pub(super) fn parse(config: &[u8]) -> Result<AacConfig, String> {
-    let mut bits = Bits { bytes: config, bit: 0 };
+    let mut bits = MsbReader::new(config);
     let cut = || "the AAC track has no whole configuration".to_owned();
     let mut object = bits.read(5).ok_or_else(cut)?;
     let rate_index = bits.read(4).ok_or_else(cut)?;
@@ -51,24 +53,6 @@ pub(super) fn parse(config: &[u8]) -> Result<AacConfig, String> {
     }
     let (rate_index, channels) = (rate_index as u8, channels as u16);
     Ok(AacConfig { sample_rate_hz, channels, frame_samples: 1_024, rate_index })
-}
-
-/// Bits in the order of MPEG: most significant first.
-struct Bits<'a> {
-    bytes: &'a [u8],
-    bit: usize,
-}
-
-impl Bits<'_> {
-    fn read(&mut self, count: usize) -> Option<u32> {
-        let mut value = 0;
-        for _ in 0..count {
-            let byte = self.bytes.get(self.bit / 8)?;
-            value = value << 1 | u32::from(byte >> (7 - self.bit % 8) & 1);
-            self.bit += 1;
-        }
-        Some(value)
-    }
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //!
 //! A taker gets interleaved samples and how many there are in a second, all channels together.
 
+use ropus::OpusMSDecoder;
 use symphonia::core::audio::GenericAudioBufferRef;
 use symphonia::core::codecs::audio::well_known::{
     CODEC_ID_ADPCM_IMA_WAV, CODEC_ID_ADPCM_MS, CODEC_ID_MP3, CODEC_ID_PCM_ALAW, CODEC_ID_PCM_F32LE,
@@ -18,7 +19,7 @@ use crate::domain::Codec;
 
 use super::inspect::{behind_tags, frames, options};
 use super::ogg_packets::OggPackets;
-use super::opus;
+use super::opus::{self, StreamLayout};
 use super::wav_format::{self, WavFormat};
 
 /// Takes samples, and how many of them there are in a second.
@@ -26,8 +27,8 @@ pub(super) type Taker<'a> = &'a mut dyn FnMut(&[f32], u64);
 
 /// The rate at which Opus is decoded: enough to see it, and the cheapest that is not muffled.
 const OPUS_RATE_HZ: u32 = 16_000;
-/// Samples of 120 ms, two channels: the longest packet.
-const OPUS_PACKET_SAMPLES: usize = 2 * OPUS_RATE_HZ as usize * 120 / 1_000;
+/// Samples of 120 ms, the longest packet, of one channel.
+const OPUS_PACKET_SAMPLES: usize = OPUS_RATE_HZ as usize * 120 / 1_000;
 
 struct Pieces<'a> {
     take: Taker<'a>,
@@ -99,26 +100,26 @@ pub(super) fn vorbis(clip: &[u8], take: Taker<'_>) -> Option<()> {
 
 pub(super) fn opus(clip: &[u8], take: Taker<'_>) -> Option<()> {
     let mut packets = OggPackets::new(clip);
-    let mut pcm = [0.0; OPUS_PACKET_SAMPLES];
+    let (mut pcm, mut floats) = (Vec::new(), Vec::new());
     loop {
         let head = packets.next()?;
-        let channels = opus::parse_head(head).ok()?.channels;
-        // Other mapping families pack several streams into a packet.
-        let layout = match (head[18], channels) {
-            (0, 1) => ropus::Channels::Mono,
-            (0, 2) => ropus::Channels::Stereo,
-            _ => return None,
-        };
+        let StreamLayout { streams, coupled } = opus::stream_layout(head)?;
+        // Each channel of each stream as it comes: which loudspeaker it is for makes no picture.
+        let channels = streams + coupled;
+        let order: Vec<u8> = (0..channels).collect();
+        let [channels, streams, coupled] = [channels, streams, coupled].map(i32::from);
+        let rate_hz = OPUS_RATE_HZ as i32;
+        let mut decoder = OpusMSDecoder::new(rate_hz, channels, streams, coupled, &order).ok()?;
         packets.next()?;
-        let mut decoder = ropus::Decoder::new(OPUS_RATE_HZ, layout).ok()?;
-        let channels = usize::from(channels);
-        let room = OPUS_PACKET_SAMPLES / 2 * channels;
+        pcm.resize(OPUS_PACKET_SAMPLES * order.len(), 0);
         while let Some(packet) = packets.next() {
-            let out = &mut pcm[..room];
-            let decoded = decoder.decode_float(packet, out, ropus::DecodeMode::Normal);
-            if let Ok(samples) = decoded {
-                let samples = out.get(..samples * channels)?;
-                take(samples, u64::from(OPUS_RATE_HZ) * channels as u64);
+            let (bytes, room) = (packet.len() as i32, OPUS_PACKET_SAMPLES as i32);
+            let decoded = decoder.decode(Some(packet), bytes, &mut pcm, room, false);
+            if let Some(samples) = decoded.ok().and_then(|samples| usize::try_from(samples).ok()) {
+                floats.clear();
+                let samples = pcm.get(..samples * order.len())?;
+                floats.extend(samples.iter().map(|sample| f32::from(*sample) / 32_768.0));
+                take(&floats, u64::from(OPUS_RATE_HZ) * order.len() as u64);
             }
         }
         if !packets.next_link() {

@@ -19,18 +19,33 @@
 //!   most and 1 MiB together. Else `unsupported-audio-format`, named after what stands there.
 //! - **Between and behind**: bytes that belong to no frame, chunk or page are stepped over as
 //!   players do. Up to 2 % of the clip is noted `junk-bytes`, more is `audio-corrupted`. Tags that
-//!   players know (ID3, APE and Lyrics3 in MP3, whole chunks in WAV) are no junk.
-//!   Behind junk the next frame, page or cluster counts again; in MP4 all the rest is junk, and in
-//!   FLAC, whose frames do not say where they end, it counts as cut off.
-//! - **Cut off**: what is whole is played, noted `truncated`. Without one whole frame, sample or
-//!   packet of audio it is `audio-corrupted`; without a byte `audio-empty`.
+//!   players know (ID3, APE and Lyrics3 in MP3, ID3v1 behind FLAC, whole chunks in WAV) are no
+//!   junk. Behind junk the next frame, page or cluster counts again, what is left of a cluster
+//!   does not; in MP4 all the rest is junk.
+//! - **Beside the audio**: tags, comments and whole RIFF chunks of any name and content are neither
+//!   read nor held against the clip. A clip that is delivered as it is keeps them, byte for byte,
+//!   so that its SHA-256 stays the sender's. They decide nothing: media type and name are ours, and
+//!   what we host is served with `nosniff`, so a page in a chunk is shown to nobody as a page. What
+//!   is converted carries nothing of them along.
+//! - **One behind the other**: streams or files of one kind are added up, as players play them on,
+//!   noted `chained`. In FLAC and WebM they have to be of the same rate and channels, else
+//!   `unsupported-audio-format`. In MP3 a second file begins like any frame and is not noted; an
+//!   MP4 whose packets are all told of in front plays no second one.
+//! - **Cut off**: what is whole is played, noted `truncated`; so is a clip of which only the end
+//!   behind the audio is missing, in WAV a chunk that the size of the file has room for. Without
+//!   one whole frame, sample or packet of audio it is `audio-corrupted`; without a byte
+//!   `audio-empty`.
+//! - **What encoders add** at both ends is not played where the clip says how much it is: pre-skip
+//!   and the last granule of Opus, the header of an MP3, the edit list of an MP4. ffmpeg plays the
+//!   last AAC packet to its end, and in fragments the first one too: it is up to a packet longer at
+//!   each, 128 ms at 8 kHz. What was recorded is what the edit list says, to the sample.
 //! - **Headers that lie**: what is there counts, noted `header-duration-wrong` from a second on.
 //!   Sizes that live encoders leave open (0, all ones, about 2^31) reach to the end, noted
 //!   `unknown-size`.
 //! - **Granules that lie**: the longer of their span and the packets counts. Only the last one may
 //!   cut off, at most a second and at most its own page.
 //! - **Two readings** that players do not share (a second data chunk in a WAV, Ogg streams side by
-//!   side, a page with a wrong checksum): refused.
+//!   side, an Ogg page or FLAC frame with a wrong checksum): refused.
 //! - **Limits**: `audio-too-short`, and `audio-too-long` at the byte that makes it certain.
 //! - **Nothing to hear**: well-formed packets that do not decode are `audio-undecodable`.
 
@@ -40,6 +55,8 @@ mod convert;
 mod decoders;
 mod ebml;
 mod flac;
+mod flac_crc;
+mod flac_frame;
 mod gate;
 mod inspect;
 mod mp3;
@@ -65,6 +82,7 @@ mod wav;
 mod wav_format;
 mod waveform;
 mod webm;
+mod webm_element;
 mod webm_track;
 mod xing;
 

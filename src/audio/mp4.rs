@@ -34,6 +34,9 @@ pub(super) struct Mp4Walk<S> {
     offset: u64,
     box_at: u64,
     track: Option<Mp4Track>,
+    /// The file was described a second time; fragments came behind that.
+    has_moov_again: bool,
+    is_chained: bool,
     /// Packets still to come, the one under way first.
     places: VecDeque<Place>,
     packet_bytes: u32,
@@ -71,6 +74,8 @@ impl<S: PacketSink> Mp4Walk<S> {
             offset: 0,
             box_at: 0,
             track: None,
+            has_moov_again: false,
+            is_chained: false,
             places: VecDeque::new(),
             packet_bytes: 0,
             has_media: false,
@@ -191,6 +196,7 @@ impl<S: PacketSink> Mp4Walk<S> {
 
     fn moov(&mut self, moov: &[u8]) -> Result<(), ClipRefusal> {
         if self.track.is_some() {
+            self.has_moov_again = true;
             return Ok(());
         }
         let track = mp4_track::parse(moov)?;
@@ -218,6 +224,7 @@ impl<S: PacketSink> Mp4Walk<S> {
         }
         // Packets of an earlier fragment that did not come. One without any is no loss: WebKit
         // writes its last fragment's description twice.
+        self.is_chained |= self.has_moov_again && !places.is_empty();
         self.is_cut |= self.has_begun && !self.places.is_empty();
         self.has_begun = false;
         self.drop_packet();
@@ -285,6 +292,9 @@ impl<S: PacketSink> Mp4Walk<S> {
         let mut notes = Vec::new();
         if is_cut {
             notes.push(Note::Truncated);
+        }
+        if self.is_chained {
+            notes.push(Note::Chained);
         }
         if self.junk_bytes > 0 {
             notes.push(Note::JunkBytes);

@@ -6,6 +6,8 @@ pub(super) const RATE_HZ: u32 = 48_000;
 const PACKET_SAMPLES_MAX: u32 = 5_760;
 /// No recorder is fed by more.
 const INPUT_RATE_HZ_MAX: u32 = 768_000;
+/// Channels that a stream for loudspeakers has at most (RFC 7845 §5.1.1.2).
+const CHANNELS_MAX: u8 = 8;
 /// Bytes of the identification header that matter here.
 pub(super) const HEAD_BYTES: usize = 19;
 
@@ -26,7 +28,7 @@ pub(super) fn parse_head(packet: &[u8]) -> Result<OpusHead, String> {
     if version & 0xF0 != 0 {
         return Err(format!("Opus mapping version {version} is unknown"));
     }
-    if channels == 0 || channels > 8 {
+    if channels == 0 || channels > CHANNELS_MAX {
         return Err(format!("the Opus header has {channels} channels, not 1 to 8"));
     }
     Ok(OpusHead {
@@ -100,6 +102,26 @@ pub(super) fn streams(head: &[u8]) -> u8 {
         None | Some(0) => 1,
         Some(_) => head.get(HEAD_BYTES).copied().unwrap_or(0),
     }
+}
+
+/// The streams in each packet, and how many of them, the first ones, are pairs of channels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct StreamLayout {
+    pub(super) streams: u8,
+    pub(super) coupled: u8,
+}
+
+/// The layout that an identification header tells of (RFC 7845 §5.1.1); `None` for one that makes
+/// no sense, or has more channels than a header may have.
+pub(super) fn stream_layout(head: &[u8]) -> Option<StreamLayout> {
+    let channels = parse_head(head).ok()?.channels;
+    let layout = match head.get(18)? {
+        0 => StreamLayout { streams: 1, coupled: u8::from(channels == 2) },
+        _ => StreamLayout { streams: *head.get(19)?, coupled: *head.get(20)? },
+    };
+    let decoded = layout.streams.checked_add(layout.coupled)?;
+    let fits = layout.coupled <= layout.streams && (1..=CHANNELS_MAX).contains(&decoded);
+    fits.then_some(layout)
 }
 
 /// Whether a whole packet holds so many streams of one length (RFC 7845 §3), and the frames in it

@@ -11,6 +11,7 @@ use super::wav_format::{self, FORMAT_BYTES, WavFormat};
 
 /// Sizes from here on are placeholders.
 const UNKNOWN_SIZE_MIN: u32 = 0x7FFF_0000;
+const CHUNK_HEADER_BYTES: u64 = 8;
 
 /// The state between two pieces of a WAVE file.
 #[derive(Debug)]
@@ -28,8 +29,11 @@ pub(super) struct WavWalk {
     /// Data bytes that make the clip too long.
     data_bytes_refused: u64,
     size_is_unknown: bool,
-    /// Where the chunk under way begins, and how many bytes there are so far.
+    /// Where the file ends by its own header; 0 where that does not know.
+    riff_end: u64,
+    /// Where the chunk under way begins, where it will end, and how many bytes there are so far.
     chunk_at: u64,
+    chunk_end: u64,
     bytes: u64,
 }
 
@@ -46,6 +50,18 @@ enum At {
     Junk,
 }
 
+/// What stands behind the audio.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ending {
+    Whole,
+    /// A chunk that is not all there.
+    Cut,
+    /// Bytes that are no chunk.
+    Junk {
+        bytes: u64,
+    },
+}
+
 impl WavWalk {
     pub(super) fn new(limit: PlaytimeLimit) -> WavWalk {
         WavWalk {
@@ -60,7 +76,9 @@ impl WavWalk {
             data_bytes: 0,
             data_bytes_refused: u64::MAX,
             size_is_unknown: false,
+            riff_end: 0,
             chunk_at: 0,
+            chunk_end: 0,
             bytes: 0,
         }
     }
@@ -70,8 +88,7 @@ impl WavWalk {
             let before = bytes.len();
             bytes = match self.at {
                 At::FileHeader => self.gather(bytes, 12, |walk| {
-                    walk.is_rf64 = walk.head.starts_with(b"RF64");
-                    walk.at = At::ChunkHeader;
+                    walk.file_begins();
                     Ok(())
                 })?,
                 At::ChunkHeader => self.gather(bytes, 8, WavWalk::chunk_begins)?,
@@ -115,11 +132,19 @@ impl WavWalk {
         Ok(rest)
     }
 
+    fn file_begins(&mut self) {
+        self.is_rf64 = self.head.starts_with(b"RF64");
+        let riff_bytes = u32::from_le_bytes([4, 5, 6, 7].map(|at| self.head[at]));
+        self.riff_end = if riff_bytes < UNKNOWN_SIZE_MIN { 8 + u64::from(riff_bytes) } else { 0 };
+        self.at = At::ChunkHeader;
+    }
+
     fn chunk_begins(&mut self) -> Result<(), ClipRefusal> {
         let [a, b, c, d, e, f, g, h, ..] = self.head;
         let id = [a, b, c, d];
         let chunk_bytes = u32::from_le_bytes([e, f, g, h]);
         let padded = u64::from(chunk_bytes) + u64::from(chunk_bytes & 1);
+        self.chunk_end = self.chunk_at + CHUNK_HEADER_BYTES + u64::from(chunk_bytes);
         self.at = match &id {
             b"fmt " if self.format.is_none() => {
                 if chunk_bytes < 16 {
@@ -217,15 +242,27 @@ impl WavWalk {
             .map_or(0, |format| microseconds(format.samples(data_bytes), format.sample_rate_hz))
     }
 
-    /// Bytes behind the audio that are no whole chunk. A last padding byte may be missing.
-    fn junk_bytes(&self) -> u64 {
+    /// How the file ends behind its audio. A last padding byte may be missing.
+    fn ending(&self) -> Ending {
         let is_whole = match self.at {
             At::ChunkHeader => self.head_bytes == 0,
             At::Skip { bytes_left } => bytes_left <= 1,
             At::Data { .. } | At::DataToEnd => true,
             At::FileHeader | At::Format { .. } | At::LongSizes { .. } | At::Junk => false,
         };
-        if is_whole { 0 } else { self.bytes - self.chunk_at }
+        // A chunk that the file's own size has room for was there once; another is no chunk.
+        let was_whole = match self.at {
+            At::ChunkHeader => self.chunk_at + CHUNK_HEADER_BYTES <= self.riff_end,
+            At::Skip { .. } | At::Format { .. } | At::LongSizes { .. } => {
+                self.chunk_end <= self.riff_end
+            }
+            _ => false,
+        };
+        match (is_whole, was_whole) {
+            (true, _) => Ending::Whole,
+            (false, true) => Ending::Cut,
+            (false, false) => Ending::Junk { bytes: self.bytes - self.chunk_at },
+        }
     }
 
     pub(super) fn finish(self) -> Result<Found, ClipRefusal> {
@@ -235,10 +272,12 @@ impl WavWalk {
         if format.samples(self.data_bytes) == 0 {
             return Err(corrupted("the WAV file has no whole sample"));
         }
-        let junk_bytes = self.junk_bytes();
+        let ending = self.ending();
+        let junk_bytes = if let Ending::Junk { bytes } = ending { bytes } else { 0 };
         check_junk(junk_bytes, self.bytes)?;
+        let is_cut = matches!(self.at, At::Data { .. }) || format.is_cut(self.data_bytes);
         let mut notes = Vec::new();
-        if matches!(self.at, At::Data { .. }) || format.is_cut(self.data_bytes) {
+        if is_cut || ending == Ending::Cut {
             notes.push(Note::Truncated);
         }
         if junk_bytes > 0 {

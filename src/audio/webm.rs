@@ -5,7 +5,8 @@
 //! into what only groups other elements and never asks where a group ends. Element ids tell by
 //! themselves where they belong.
 //!
-//! Behind bytes that begin no element the next cluster is looked for, as players do.
+//! Behind bytes that begin no element of WebM the next cluster is looked for, as players do. One
+//! file may follow another, as long as its track is the same.
 
 use crate::domain::{ClipRefusal, Note};
 
@@ -13,23 +14,16 @@ use super::ebml::{self, Element, HEADER_BYTES_MAX, Header};
 use super::opus;
 use super::packets::{AudioTrack, PacketSink};
 use super::playtime::{check_junk, corrupted, unsupported};
+use super::webm_element::{
+    self, BLOCK, BLOCK_GROUP, CLUSTER, DISCARD_PADDING, EBML, SEGMENT, SIMPLE_BLOCK, TRACKS,
+    WHOLE_BYTES_MAX,
+};
 use super::webm_track::{self, BLOCK_HEAD_BYTES_MAX, BlockHead, Lacing, WebmTrack};
 
-const EBML: u32 = 0x1A45_DFA3;
-const SEGMENT: u32 = 0x1853_8067;
-const CLUSTER: u32 = 0x1F43_B675;
-const BLOCK_GROUP: u32 = 0xA0;
-const TRACKS: u32 = 0x1654_AE6B;
-const SIMPLE_BLOCK: u32 = 0xA3;
-const BLOCK: u32 = 0xA1;
-const DISCARD_PADDING: u32 = 0x75A2;
 const DOC_TYPE: u32 = 0x4282;
 
 /// Bytes of the longest ids.
 const ID_BYTES: usize = 4;
-
-/// The longest element that is read as a whole: the tracks, or a block with several packets.
-const WHOLE_BYTES_MAX: u64 = 64 * 1024;
 
 /// The state between two pieces of a WebM file. Takes no memory besides, but for the description
 /// of the tracks and for blocks with several packets, at most 64 KiB.
@@ -40,7 +34,9 @@ pub(super) struct WebmWalk<S> {
     head: [u8; HEADER_BYTES_MAX],
     head_bytes: usize,
     whole: Vec<u8>,
-    track: Option<u64>,
+    track: Option<WebmTrack>,
+    /// A second file follows the first.
+    is_chained: bool,
     offset: u64,
     junk_bytes: u64,
     group: Group,
@@ -87,6 +83,7 @@ impl<S: PacketSink> WebmWalk<S> {
             head_bytes: 0,
             whole: Vec::new(),
             track: None,
+            is_chained: false,
             offset: 0,
             junk_bytes: 0,
             group: Group::None,
@@ -130,16 +127,24 @@ impl<S: PacketSink> WebmWalk<S> {
         self.head_bytes += 1;
         match ebml::header(&self.head[..self.head_bytes]) {
             Header::Part => {}
-            Header::Whole(element) => {
+            Header::Whole(element) if webm_element::may_stand_here(element) => {
                 self.head_bytes = 0;
                 self.at = self.element_begins(element)?;
             }
-            Header::Invalid => {
-                self.junk_bytes += self.head_bytes as u64;
-                self.at = At::Junk;
-            }
+            Header::Whole(_) | Header::Invalid => self.junk_begins()?,
         }
         Ok(rest)
+    }
+
+    /// What was taken for a header is none, but something may begin within it.
+    fn junk_begins(&mut self) -> Result<(), ClipRefusal> {
+        let head = self.head;
+        let again = &head[1..self.head_bytes];
+        self.head_bytes = 0;
+        self.junk_bytes += 1;
+        self.at = At::Junk;
+        self.offset -= again.len() as u64;
+        self.feed(again)
     }
 
     /// Takes one byte of junk. The last four are kept, in which the id of a cluster may stand.
@@ -172,7 +177,7 @@ impl<S: PacketSink> WebmWalk<S> {
         };
         match id {
             EBML | DISCARD_PADDING => self.whole_begins(id, bytes_left),
-            TRACKS if self.track.is_none() => self.whole_begins(id, bytes_left),
+            TRACKS => self.whole_begins(id, bytes_left),
             SIMPLE_BLOCK | BLOCK => {
                 if self.track.is_none() {
                     return Err(corrupted("the WebM file has audio before its tracks"));
@@ -204,6 +209,7 @@ impl<S: PacketSink> WebmWalk<S> {
         self.head[self.head_bytes] = byte;
         self.head_bytes += 1;
         let bytes_left = bytes_left - 1;
+        let number = self.track.as_ref().map(|track| track.number);
         let Some(head) = webm_track::block_head(&self.head[..self.head_bytes]) else {
             if self.head_bytes >= BLOCK_HEAD_BYTES_MAX || bytes_left == 0 {
                 return Err(corrupted("a WebM block has no head"));
@@ -212,7 +218,11 @@ impl<S: PacketSink> WebmWalk<S> {
             return Ok(rest);
         };
         self.at = match head {
-            BlockHead { track, .. } if Some(track) != self.track => At::Skip { bytes_left },
+            // There is no other track that it could belong to.
+            BlockHead { track, .. } if Some(track) != number => {
+                self.junk_bytes += self.head_bytes as u64;
+                At::Junk
+            }
             BlockHead { lacing: Lacing::None, .. } => At::Packet { bytes_left },
             BlockHead { bytes, .. } => {
                 self.whole.extend_from_slice(&self.head[..bytes]);
@@ -249,9 +259,18 @@ impl<S: PacketSink> WebmWalk<S> {
         match id {
             EBML => check_doc_type(whole),
             TRACKS => {
-                let WebmTrack { number, coding } = webm_track::parse(whole)?;
+                let track = webm_track::parse(whole)?;
+                if let Some(first) = &self.track {
+                    self.is_chained = true;
+                    return if track == *first {
+                        Ok(())
+                    } else {
+                        Err(unsupported("WebM files of different kinds in a row"))
+                    };
+                }
+                let coding = track.coding.clone();
                 self.sink.track(&AudioTrack { coding, start_samples: 0, played_samples: None })?;
-                self.track = Some(number);
+                self.track = Some(track);
                 Ok(())
             }
             DISCARD_PADDING => {
@@ -304,6 +323,9 @@ impl<S: PacketSink> WebmWalk<S> {
         let mut notes = Vec::new();
         if is_cut {
             notes.push(Note::Truncated);
+        }
+        if self.is_chained {
+            notes.push(Note::Chained);
         }
         if self.junk_bytes > 0 {
             notes.push(Note::JunkBytes);

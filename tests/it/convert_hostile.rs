@@ -230,3 +230,53 @@ fn convertible_formats_are_named_at_their_sixteenth_byte_when_conversion_is_off(
         assert_eq!(gate.feed(&bytes[15..]), Err(ClipRefusal::UnsupportedFormat { detected }));
     }
 }
+
+/// What is no element of WebM, though it may begin like one, does not take the audio with it.
+#[test]
+fn junk_between_clusters_is_noted_and_the_audio_behind_it_counts() {
+    let packet = vec![0x81, 0, 0, 0, OPUS_20_MS, 1, 2, 3, 4, 5, 6, 7];
+    let whole = webm(&vec![packet.clone(); 100]);
+    let cluster = b"\x1F\x43\xB6\x75\xFF";
+    let behind = whole.windows(5).position(|five| five == cluster).unwrap();
+    let joined = |junk: &[u8]| [&whole[..], junk, &whole[behind..]].concat();
+    assert_eq!(gated(&joined(b"")).unwrap().duration_ms, 200 * 20 - 6);
+    let junk: [&[u8]; 9] = [
+        &[0; 40],
+        &[0xFF; 40],
+        // A block that would reach over all the rest; one of another track; one cut short.
+        b"\xA3\x10\x0F\xFF\xFF",
+        b"\xA3\x90\x82\0\0\0",
+        b"\xA3",
+        // An unknown element, and one of another place.
+        b"\x3C\x68\x74\x6D\x6C\x3E",
+        b"\x52\x10\x00\x00\x7F",
+        // A number of many bytes, and the beginning of a cluster.
+        b"\xE7\x48\x00",
+        b"\x1F\x43\xB6",
+    ];
+    for junk in junk {
+        let clip = joined(junk);
+        let media = gated(&clip).unwrap();
+        assert_eq!(media.notes, [Note::JunkBytes], "{junk:?}");
+        assert_eq!(media.duration_ms, 200 * 20 - 6, "{junk:?}");
+        assert_eq!(in_pieces(&clip, 1), Ok(media), "{junk:?}");
+        assert_eq!(audio::judge(&clip, &LIMITS).unwrap().duration_ms, 200 * 20 - 6);
+    }
+    let html = b"<html>no audio</html>".repeat(40);
+    assert_eq!(gated(&joined(&html)).unwrap_err().code(), Code::AudioCorrupted);
+}
+
+#[test]
+fn recordings_in_a_row_are_added_up_unless_they_differ() {
+    let clip = source("recorded/chromium-default.webm");
+    let one = gated(&clip).unwrap();
+    let media = gated(&clip.repeat(2)).unwrap();
+    assert_eq!(media.notes, [Note::Chained]);
+    // The second one's first samples are dropped by no player.
+    assert!(media.duration_ms.abs_diff(2 * one.duration_ms) <= 7, "{media:?} {one:?}");
+    let fragmented = source("containers/opus-fragmented.mp4");
+    let media = gated(&fragmented.repeat(2)).unwrap();
+    assert_eq!((media.duration_ms, &media.notes[..]), (3_434, &[Note::Chained][..]));
+    let other = [clip, source("containers/opus-six-channels.webm")].concat();
+    assert_eq!(gated(&other).unwrap_err().code(), Code::UnsupportedAudioFormat);
+}

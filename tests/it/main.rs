@@ -25,6 +25,7 @@ mod disconnects;
 mod doctor;
 mod erase;
 mod events;
+mod flac_hostile;
 mod full_disk;
 mod gate_properties;
 mod genesys_says_no;

@@ -1,21 +1,15 @@
-//! Packets of AAC, and whole FLAC streams, decoded to speech.
-
-use std::io::Cursor;
+//! Packets of AAC, decoded to speech; what that has in common with FLAC.
 
 use symphonia::core::audio::GenericAudioBufferRef;
 use symphonia::core::codecs::audio::well_known::CODEC_ID_AAC;
 use symphonia::core::codecs::audio::{AudioCodecParameters, AudioDecoder, AudioDecoderOptions};
-use symphonia::core::formats::FormatReader;
-use symphonia::core::io::MediaSourceStream;
 use symphonia::core::packet::PacketRef;
 use symphonia::core::units::{Duration, Timestamp};
-use symphonia::default::codecs::{AacDecoder, FlacDecoder};
-use symphonia::default::formats::FlacReader;
+use symphonia::default::codecs::AacDecoder;
 
-use crate::domain::{ClipRefusal, Note};
+use crate::domain::ClipRefusal;
 
 use super::super::aac::AacConfig;
-use super::super::flac;
 use super::super::packets::{AudioTrack, Coding, PacketSink};
 use super::super::playtime::{PlaytimeLimit, corrupted};
 use super::speech::Speech;
@@ -60,7 +54,8 @@ impl AacSpeech {
     }
 }
 
-fn finished(speech: Option<Speech>, good: u64, bad: u64) -> Result<Speech, ClipRefusal> {
+/// The speech, unless more packets were invalid than valid.
+pub(super) fn finished(speech: Option<Speech>, good: u64, bad: u64) -> Result<Speech, ClipRefusal> {
     match speech {
         Some(speech) if good > 0 && good >= bad => Ok(speech),
         Some(_) if good + bad > 0 => Err(ClipRefusal::Undecodable {
@@ -137,57 +132,12 @@ impl PacketSink for AacSpeech {
     }
 }
 
-/// Bytes of a tag that some programs append, which no player takes for audio.
-const ID3V1_BYTES: usize = 128;
-
-/// Decodes a native FLAC stream; with it, what is to be noted about the clip.
-pub(super) fn flac(
-    clip: &[u8],
-    limit: PlaytimeLimit,
-    keep: bool,
-) -> Result<(Speech, Vec<Note>), ClipRefusal> {
-    let head = clip.first_chunk::<{ flac::HEAD_BYTES }>();
-    let info = head.map(flac::parse).transpose()?;
-    let Some(info) = info else { return Err(corrupted("the FLAC stream has no description")) };
-    // The reader would take it for a part of the last frame.
-    let tag_at = clip.len().saturating_sub(ID3V1_BYTES);
-    let audio = if clip[tag_at..].starts_with(b"TAG") { &clip[..tag_at] } else { clip };
-    let stream = MediaSourceStream::new(Box::new(Cursor::new(audio)), Default::default());
-    let mut reader = FlacReader::try_new(stream, Default::default()).map_err(undecodable)?;
-    let params = reader.default_track(symphonia::core::formats::TrackType::Audio);
-    let params = params.and_then(|track| track.codec_params.as_ref()?.audio());
-    let Some(params) = params else { return Err(corrupted("the FLAC stream has no track")) };
-    let options = AudioDecoderOptions::default().gapless(false);
-    let mut decoder = FlacDecoder::try_new(params, &options).map_err(undecodable)?;
-    let mut speech = Speech::new(limit, info.sample_rate_hz, 0, None, keep);
-    let (mut good, mut bad) = (0, 0);
-    let mut pcm = Vec::new();
-    let is_cut = loop {
-        let packet = match reader.next_packet() {
-            Ok(Some(packet)) => packet,
-            Ok(None) => break false,
-            Err(_) => break true,
-        };
-        match decoder.decode(&packet) {
-            Ok(buffer) => {
-                good += 1;
-                let channels = interleave(&buffer, &mut pcm);
-                speech.push(&pcm, channels)?;
-            }
-            Err(_) => bad += 1,
-        }
-    };
-    let speech = finished(Some(speech), good, bad)?;
-    let notes = if is_cut { vec![Note::Truncated] } else { Vec::new() };
-    Ok((speech, notes))
-}
-
 /// The samples one channel after the other in each frame; how many channels there are.
-fn interleave(buffer: &GenericAudioBufferRef<'_>, pcm: &mut Vec<f32>) -> usize {
+pub(super) fn interleave(buffer: &GenericAudioBufferRef<'_>, pcm: &mut Vec<f32>) -> usize {
     buffer.copy_to_vec_interleaved(pcm);
     buffer.num_planes()
 }
 
-fn undecodable(error: impl std::fmt::Display) -> ClipRefusal {
+pub(super) fn undecodable(error: impl std::fmt::Display) -> ClipRefusal {
     ClipRefusal::Undecodable { reason: error.to_string() }
 }

@@ -7,6 +7,7 @@
 //! CPU-bound, milliseconds to about half a second; knows no thread and no setting's name.
 
 mod decode;
+mod flac_speech;
 mod ogg_writer;
 mod remux;
 mod resample;
@@ -120,7 +121,7 @@ fn speech(
 ) -> Result<(Speech, Vec<Note>), ClipRefusal> {
     let limit = PlaytimeLimit::new(limits);
     if media.container == Container::Flac {
-        return decode::flac(clip, limit, keep);
+        return flac_speech::flac(clip, limit, keep);
     }
     let (aac, notes) = walked(clip, media, AacSpeech::new(limit, keep))?;
     Ok((aac.finish()?, notes))
