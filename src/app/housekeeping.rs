@@ -49,7 +49,7 @@ pub(super) fn follow_secrets(credentials: &Credentials) {
                 match looked {
                     Looked::Same => {}
                     Looked::Changed => tracing::info!(name, "a secret was replaced"),
-                    Looked::Unreadable(error) => {
+                    Looked::Unusable(error) => {
                         tracing::error!(%error, "a secret stays as it was");
                     }
                 }

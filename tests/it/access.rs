@@ -317,9 +317,6 @@ fn a_gateway_that_cannot_tell_callers_apart_does_not_start() {
     let keyless =
         TestGateway::builder().settings(|s| s.auth.jwt_audience = Some(AUDIENCE.to_owned()));
     assert!(start(keyless).contains("VOICEPOST_JWT_SECRET"));
-    let short =
-        with_tokens().access(|a| a.jwt_secret = Some(Secret::new("0123456789abcdef").into()));
-    assert!(start(short).contains("16 bytes"));
     let secret_only =
         TestGateway::builder().access(|a| a.jwt_secret = Some(Secret::new(SECRET).into()));
     assert!(start(secret_only).contains("auth.jwt_audience"));

@@ -48,7 +48,7 @@ fn answer(id: &str, guest: &str, text: &str) -> Value {
     })
 }
 
-fn signature(secret: &str, body: &[u8]) -> String {
+pub fn signature(secret: &str, body: &[u8]) -> String {
     let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
     format!("sha256={}", BASE64_STANDARD.encode(hmac::sign(&key, body)))
 }
@@ -184,17 +184,9 @@ fn what_cannot_be_shown_is_taken_and_not_told() {
 }
 
 #[test]
-fn without_a_secret_there_is_no_webhook_and_a_short_one_is_refused() {
+fn without_a_secret_there_is_no_webhook() {
     let gateway = TestGateway::builder().settings(route).start();
     assert_eq!(call(&gateway, SECRET, b"{}").status, 404);
-    let short = Secret::new("fifteen-chars--");
-    let refused = TestGateway::builder()
-        .settings(route)
-        .access(|access| access.webhook_secret = Some(short.into()))
-        .try_start()
-        .err()
-        .expect("a refusal");
-    assert!(refused.contains("VOICEPOST_WEBHOOK_SECRET") && refused.contains("15"), "{refused}");
 }
 
 #[test]
