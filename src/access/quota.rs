@@ -150,7 +150,7 @@ impl Unproven {
 
     fn standing(&self, address: IpAddr) -> Option<Standing> {
         let until = *self.shut.get(&address)?;
-        let pause: Duration = until.duration_since(self.table.limiter.clock().now()).into();
+        let pause = until.duration_since(self.table.limiter.clock().now());
         (!pause.is_zero()).then(|| Standing {
             policy: self.table.policy,
             per_minute: self.table.per_minute.get(),

@@ -53,7 +53,6 @@ pub(super) fn json(
     HttpResponse::build(status)
         .content_type("application/json")
         .insert_header(("x-request-id", request_id(request)))
-        .insert_header(("cache-control", "no-store"))
         .json(body)
 }
 
