@@ -10,7 +10,7 @@ use rustix::net::sockopt::set_socket_linger;
 use crate::access::{bearer, signed, with_tokens};
 use crate::process::{Gateway, PATIENCE, Send, World, wait_until};
 use crate::support::issuer::guest;
-use crate::support::{Form, Reply, TestGateway, eventually, fixture};
+use crate::support::{Client, Form, Reply, TestGateway, eventually, fixture};
 
 fn in_flight(gateway: &TestGateway) -> usize {
     gateway.pipeline().admission().requests_in_flight()
@@ -58,6 +58,48 @@ fn whoever_is_slow_with_a_head_or_says_nothing_is_let_go() {
     }
     assert!(dripper.join().unwrap() < 300, "the gateway read to the end");
     assert_eq!(in_flight(&gateway), 0);
+}
+
+/// actix-http times the first head only.
+#[test]
+fn whoever_begins_a_second_head_and_does_not_end_it_is_let_go() {
+    let gateway = TestGateway::builder()
+        .settings(|s| s.server.head_seconds_max = 1)
+        .settings(|s| s.server.linger_seconds = 1)
+        .start();
+    let asked = "GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let answered = |client: &Client| {
+        let mut stream = client.connect();
+        stream.write_all(asked.as_bytes()).unwrap();
+        assert_eq!(Reply::read(&mut stream).status, 200);
+        stream
+    };
+    for client in [&gateway.public, &gateway.admin] {
+        let mut one_byte = answered(client);
+        let mut dripping = answered(client);
+        one_byte.write_all(b"G").unwrap();
+        let drip = dripping.try_clone().unwrap();
+        let dripper = std::thread::spawn(move || {
+            dripping.write_all(b"GET / HTTP/1.1\r\nX: ").unwrap();
+            (0..500)
+                .take_while(|_| {
+                    crate::support::pause(Duration::from_millis(20));
+                    dripping.write_all(b"x").is_ok()
+                })
+                .count()
+        });
+        for (what, stream) in [("one byte", one_byte), ("a byte at a time", drip)] {
+            let (lasted, said) = until_closed(stream);
+            assert_eq!(said, "", "{what}");
+            assert!(lasted < Duration::from_secs(8), "{what} lasted {lasted:?}");
+        }
+        assert!(dripper.join().unwrap() < 500, "the gateway read to the end");
+        // Who is silent, and then asks, is answered on the same connection.
+        let mut patient = answered(client);
+        crate::support::pause(Duration::from_secs(4));
+        patient.write_all(asked.as_bytes()).unwrap();
+        assert_eq!(Reply::read(&mut patient).status, 200);
+    }
 }
 
 #[test]
