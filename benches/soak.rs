@@ -26,6 +26,8 @@ mod reckoning;
 #[path = "../tests/it/sender.rs"]
 #[allow(dead_code, reason = "the tests ask for more than a soak does")]
 mod sender;
+#[path = "soak/support.rs"]
+mod support;
 #[path = "../tests/it/ways.rs"]
 #[allow(dead_code, reason = "the tests ask for more than a soak does")]
 mod ways;

@@ -63,9 +63,6 @@ pub enum StartError {
     /// Callers cannot be told apart.
     #[error(transparent)]
     Access(#[from] AccessError),
-    /// The system gives no random numbers.
-    #[error("the system has no randomness for keys")]
-    Randomness,
     /// Data cannot be encrypted.
     #[error(transparent)]
     Seal(#[from] SealError),
@@ -131,7 +128,7 @@ impl App {
         let watchers = Watchers::new(settings.server.event_streams_max);
         let shared: Arc<dyn Ledger> =
             Arc::new(WatchedLedger::new(ledger.clone(), Arc::clone(&watchers)));
-        let doors = Doors::new(settings, &credentials.access, access, ledger.clone())?;
+        let doors = Doors::new(settings, &credentials.access, access, ledger.clone());
         housekeeping::follow_secrets(&credentials);
         let cast =
             cast(settings, &way, &origin, credentials, &shared, tls, &clock, &metrics, &fatal);

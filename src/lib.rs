@@ -7,6 +7,7 @@ pub mod audio;
 pub mod cli;
 pub mod clock;
 pub mod domain;
+pub mod durable_file;
 pub mod genesys;
 pub mod hosted;
 pub mod ledger;

@@ -13,26 +13,10 @@ use ring::hkdf::{HKDF_SHA256, Salt};
 use ring::rand::{SecureRandom as _, SystemRandom};
 
 const PLAIN: u8 = 0;
-/// Least bytes of the operator's key, as base64 of 256 bits has more.
-const KEY_BYTES_MIN: usize = 32;
-/// The key in use, and those before it.
-const KEYS_MAX: usize = 4;
 
 /// Why values cannot be sealed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SealError {
-    /// The key can be guessed.
-    #[error("VOICEPOST_DATA_KEY has {bytes} bytes, less than the minimum of {KEY_BYTES_MIN}")]
-    ShortKey {
-        /// How long it is.
-        bytes: usize,
-    },
-    /// More keys than a change needs.
-    #[error("VOICEPOST_DATA_KEY has {lines} lines, more than the maximum of {KEYS_MAX}")]
-    ManyKeys {
-        /// How many there are.
-        lines: usize,
-    },
     /// The system gives no random numbers, or the value is too long to be sealed.
     #[error("a value cannot be sealed")]
     Failed,
@@ -72,16 +56,12 @@ impl Sealer {
     }
 
     /// Under the key on the first line of the text; the lines after it are keys that values may
-    /// still lie under.
+    /// still lie under. How long a key has to be, the settings know.
     ///
     /// # Errors
-    /// When a key is too short, or there are too many.
+    /// [`SealError::Failed`].
     pub fn new(text: &str) -> Result<Sealer, SealError> {
-        let lines: Vec<&str> = text.lines().collect();
-        if lines.len() > KEYS_MAX {
-            return Err(SealError::ManyKeys { lines: lines.len() });
-        }
-        let keys = lines.into_iter().map(key).collect::<Result<_, _>>()?;
+        let keys = text.lines().map(key).collect::<Result<_, _>>()?;
         Ok(Sealer { keys, random: SystemRandom::new() })
     }
 
@@ -143,10 +123,6 @@ impl Sealer {
 }
 
 fn key(text: &str) -> Result<(u8, LessSafeKey), SealError> {
-    let bytes = text.len();
-    if bytes < KEY_BYTES_MIN {
-        return Err(SealError::ShortKey { bytes });
-    }
     let drawn = Salt::new(HKDF_SHA256, b"voicepost").extract(text.as_bytes());
     let key =
         drawn.expand(&[b"data at rest"], &CHACHA20_POLY1305).map_err(|_| SealError::Failed)?;
@@ -193,15 +169,5 @@ mod tests {
         assert_eq!([opened(&plain), opened(&old), opened(&new)].concat(), b"firstsecondthird");
         assert!(Sealer::new(NEW).expect("a key").open(b"x", &new).is_ok());
         assert!(Sealer::new(NEW).expect("a key").open(b"x", &old).is_err());
-    }
-
-    #[test]
-    fn keys_that_are_none_are_refused() {
-        let wrong = |text: &str| Sealer::new(text).err();
-        assert_eq!(wrong("short"), Some(SealError::ShortKey { bytes: 5 }));
-        assert_eq!(wrong(&format!("{NEW}\n")), None);
-        assert_eq!(wrong(&format!("{NEW}\n\n{OLD}")), Some(SealError::ShortKey { bytes: 0 }));
-        assert_eq!(wrong(&[NEW; 5].join("\n")), Some(SealError::ManyKeys { lines: 5 }));
-        assert_eq!(Sealer::new("").map(|sealer| sealer.encrypts()), Ok(false));
     }
 }

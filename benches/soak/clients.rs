@@ -176,6 +176,6 @@ fn slow(gateway: SocketAddr, number: u64, count: &Count, book: &mut Book) {
         }
         std::thread::sleep(SIP_REST);
     }
-    book.write_down(send, answer(stream));
+    book.write_down(send, answer(stream, "POST", "/v1/voice-messages"));
     count.slow.fetch_add(1, Ordering::Relaxed);
 }

@@ -4,10 +4,7 @@ use ring::digest;
 use serde::Deserialize;
 
 use super::{Caller, Denied};
-use crate::domain::{Principal, UnixMs, hex};
-
-/// Longest `sub` and `conversation_id`, in bytes: that of the parts they stand for.
-const ID_BYTES_MAX: usize = 256;
+use crate::domain::{ID_BYTES_MAX, Principal, UnixMs, hex};
 
 /// A guest: whom the token was made out to, and for what.
 #[derive(Clone, PartialEq, Eq)]

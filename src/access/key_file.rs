@@ -5,13 +5,14 @@
 //! can be handed out by whatever hands out configuration. It holds digests, no secret.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::ApiKey;
+use crate::durable_file;
 
 /// Largest file that is read.
 const FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
@@ -115,28 +116,17 @@ impl KeyFile {
     }
 
     fn lock(&self) -> io::Result<File> {
-        let lock = open(&self.beside("lock"))?;
+        let path = durable_file::beside(&self.path, "lock");
+        let mut options = OpenOptions::new();
+        let lock = options.write(true).create(true).truncate(false).mode(0o600).open(path)?;
         lock.lock()?;
         Ok(lock)
     }
 
     fn write(&self, contents: &Contents) -> io::Result<()> {
-        let unfinished = self.beside("unfinished");
-        let mut file = open(&unfinished)?;
-        file.set_len(0)?;
         let mut text = serde_json::to_string_pretty(contents)?;
         text.push('\n');
-        file.write_all(text.as_bytes())?;
-        file.sync_all()?;
-        std::fs::rename(&unfinished, &self.path)?;
-        let directory = self.path.parent().filter(|path| !path.as_os_str().is_empty());
-        File::open(directory.unwrap_or(Path::new(".")))?.sync_all()
-    }
-
-    fn beside(&self, ending: &str) -> PathBuf {
-        let mut name = self.path.as_os_str().to_owned();
-        name.push(format!(".{ending}"));
-        name.into()
+        durable_file::write(&self.path, text.as_bytes())
     }
 
     fn io(&self, what: &'static str, error: io::Error) -> KeyFileError {
@@ -146,8 +136,4 @@ impl KeyFile {
     fn unsound(&self, detail: String) -> KeyFileError {
         KeyFileError::Unsound { path: self.path.clone(), detail }
     }
-}
-
-fn open(path: &Path) -> io::Result<File> {
-    OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)
 }

@@ -129,6 +129,7 @@ async fn keep(
     publish: watch::Sender<Known>,
     mut asked: mpsc::Receiver<()>,
 ) {
+    let mut trouble = None;
     loop {
         let again_from = publish.borrow().again_from;
         tokio::time::sleep_until(again_from).await;
@@ -148,8 +149,13 @@ async fn keep(
                 }
             }
         }
-        seen = fetcher.place.stamp();
+        let now = fetcher.place.stamp();
         let fetched = fetcher.fetch().await;
+        let said = std::mem::replace(&mut trouble, fetched.as_ref().err().cloned());
+        if fetched.is_ok() {
+            // Only now: a withdrawn key must not outlive a read that failed.
+            seen = now;
+        }
         publish.send_modify(|known| {
             known.tries += 1;
             known.again_from = Instant::now() + fetcher.place.pause();
@@ -158,7 +164,10 @@ async fn keep(
                     tracing::info!(keys = keys.len(), "the token issuer's keys had anew");
                     known.keys = Arc::new(keys);
                 }
-                Err(error) => tracing::error!(error, "the token issuer's keys stay as they were"),
+                Err(error) if said.as_ref() != Some(&error) => {
+                    tracing::error!(error, "the token issuer's keys stay as they were");
+                }
+                Err(_) => {}
             }
         });
     }

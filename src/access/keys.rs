@@ -88,8 +88,8 @@ pub struct KeyTable {
 
 impl KeyTable {
     /// Reads the file, and goes on looking at it every second: new and revoked keys count without
-    /// a restart. A file that cannot be read any more changes nothing, and is logged. Must run
-    /// inside an actix system.
+    /// a restart. A file that cannot be read any more changes nothing, is logged, and is tried
+    /// again every second. Must run inside an actix system.
     ///
     /// # Errors
     /// When the file cannot be read now.
@@ -97,20 +97,26 @@ impl KeyTable {
         let mut seen = super::stamp(file.path());
         let (callers, followed) = watch::channel(in_use(&file.read()?));
         actix::spawn(async move {
+            let mut told = None;
             while !callers.is_closed() {
                 tokio::time::sleep(LOOK).await;
                 let now = super::stamp(file.path());
                 if now == seen {
                     continue;
                 }
-                seen = now;
                 match file.read() {
                     Ok(keys) => {
                         let table = in_use(&keys);
                         tracing::info!(keys = table.len(), "API keys read anew");
                         callers.send_replace(table);
+                        // Only now: a revoked key must not outlive a read that failed.
+                        (seen, told) = (now, None);
                     }
-                    Err(error) => tracing::error!(%error, "API keys stay as they were"),
+                    Err(error) if told != Some(now) => {
+                        tracing::error!(%error, "API keys stay as they were");
+                        told = Some(now);
+                    }
+                    Err(_) => {}
                 }
             }
         });

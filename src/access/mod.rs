@@ -32,7 +32,7 @@ pub use keys::{ApiKey, KeyTable, NewKey};
 pub use operator_key::OperatorKey;
 pub use quota::{Quotas, Standing, network};
 pub use start::AccessError;
-pub use tokens::{TokenRules, Tokens, TokensError};
+pub use tokens::{Tokens, TokensError};
 pub use webhook_key::WebhookKey;
 
 use std::path::Path;

@@ -1,54 +1,31 @@
 //! The operators' key.
 
 use ring::hmac;
-use ring::rand::{SecureRandom as _, SystemRandom};
-use tokio::sync::watch;
 
 use crate::settings::LiveSecret;
 
-/// Least bytes of a key that takes another's place; the first is checked with the settings.
-const KEY_BYTES_MIN: usize = 16;
+/// What is signed by way of comparison; any text would do.
+const COMPARED: &[u8] = b"voicepost operators";
 
-/// The key that operators show. Only a MAC of it is kept, under a key that lives as long as the
-/// process: comparing MACs takes the same time however much of a guess is right.
+/// The key that operators show; read anew at each request.
 pub struct OperatorKey {
-    mac_key: hmac::Key,
-    expected: watch::Receiver<hmac::Tag>,
+    key: LiveSecret,
 }
 
 impl OperatorKey {
-    /// From the key itself, which it follows; `None` where the system has no randomness. Must run
-    /// inside an actix system.
-    pub fn new(key: &LiveSecret) -> Option<OperatorKey> {
-        let mut random = [0; 32];
-        SystemRandom::new().fill(&mut random).ok()?;
-        let mac_key = hmac::Key::new(hmac::HMAC_SHA256, &random);
-        let mut changes = key.follow();
-        let first = hmac::sign(&mac_key, changes.borrow_and_update().expose().as_bytes());
-        let (publish, expected) = watch::channel(first);
-        let signer = mac_key.clone();
-        actix::spawn(async move {
-            while changes.changed().await.is_ok() {
-                let key = changes.borrow_and_update().clone();
-                if key.expose().len() < KEY_BYTES_MIN {
-                    tracing::error!(
-                        bytes_min = KEY_BYTES_MIN,
-                        "the operators' new key is too short"
-                    );
-                    continue;
-                }
-                publish.send_replace(hmac::sign(&signer, key.expose().as_bytes()));
-            }
-        });
-        Some(OperatorKey { mac_key, expected })
+    /// This key.
+    pub fn new(key: LiveSecret) -> OperatorKey {
+        OperatorKey { key }
     }
 
-    /// Whether these `Authorization` headers are one bearer token that is the key.
+    /// Whether these `Authorization` headers are one bearer token that is the key. What is compared
+    /// is what both sign: that takes the same time however much of a guess is right.
     pub fn is_shown<'a>(&self, mut headers: impl Iterator<Item = Option<&'a str>>) -> bool {
         let (Some(Some(header)), None) = (headers.next(), headers.next()) else { return false };
-        let expected = *self.expected.borrow();
+        let with = |key: &str| hmac::Key::new(hmac::HMAC_SHA256, key.as_bytes());
         super::bearer(header).is_some_and(|given| {
-            hmac::verify(&self.mac_key, given.as_bytes(), expected.as_ref()).is_ok()
+            let tag = hmac::sign(&with(given), COMPARED);
+            hmac::verify(&with(self.key.current().expose()), COMPARED, tag.as_ref()).is_ok()
         })
     }
 }

@@ -13,8 +13,9 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use dashmap::DashMap;
-use governor::clock::{Clock as _, DefaultClock};
+use governor::clock::{Clock, DefaultClock};
 use governor::middleware::StateInformationMiddleware;
+use governor::nanos::Nanos;
 use governor::state::keyed::DefaultKeyedStateStore;
 use governor::{Quota as Rate, RateLimiter};
 
@@ -55,6 +56,7 @@ pub struct Quotas {
     own: DashMap<u32, Arc<Table<Principal>>>,
     guests: Option<Table<Principal>>,
     addresses: Option<Table<IpAddr>>,
+    unproven: Option<Unproven>,
 }
 
 impl Quotas {
@@ -65,12 +67,28 @@ impl Quotas {
             own: DashMap::new(),
             guests: Table::new("guest", settings.guest_per_minute),
             addresses: Table::new("address", settings.address_per_minute).filter(|_| strangers),
+            unproven: Table::new("address", settings.address_per_minute)
+                .map(|table| Unproven { table, shut: DashMap::new() }),
         }
     }
 
     /// Counts a request from an address; IPv6 by network. `None`: there is no quota.
     pub fn address(&self, address: IpAddr) -> Option<Standing> {
         Some(self.addresses.as_ref()?.take(network(address)))
+    }
+
+    /// How an address stands that has come too often without a proof where one is needed; `None`:
+    /// it is listened to.
+    pub fn shut(&self, address: IpAddr) -> Option<Standing> {
+        self.unproven.as_ref()?.standing(network(address))
+    }
+
+    /// Counts a request that proved nothing. Those that prove themselves are never counted: who
+    /// sends them is trusted with how many there are.
+    pub fn unproven(&self, address: IpAddr) {
+        if let Some(unproven) = &self.unproven {
+            unproven.count(network(address));
+        }
     }
 
     /// Counts a request of a caller: a guest's, or a backend's by its key's own quota where it has
@@ -106,6 +124,46 @@ impl Quotas {
             table.sweep();
         }
         self.own.iter().for_each(|table| table.sweep());
+        if let Some(unproven) = &self.unproven {
+            unproven.sweep();
+        }
+    }
+}
+
+/// Addresses that come without a proof. Whether a request has one is known after its body was read:
+/// so it is counted then, and who has used up the quota is not read for a while.
+struct Unproven {
+    table: Table<IpAddr>,
+    /// Until when; [`CALLERS_MAX`] at most, what comes beyond that is read.
+    shut: DashMap<IpAddr, <DefaultClock as Clock>::Instant>,
+}
+
+impl Unproven {
+    fn count(&self, address: IpAddr) {
+        let Standing { left, per_minute, .. } = self.table.take(address);
+        if left == 0 && self.shut.len() < CALLERS_MAX {
+            // Until one more is there again, and no shorter than what can be told in `Retry-After`.
+            let pause = (Duration::from_secs(60) / per_minute).max(Duration::from_secs(1));
+            self.shut.insert(address, self.table.limiter.clock().now() + Nanos::from(pause));
+        }
+    }
+
+    fn standing(&self, address: IpAddr) -> Option<Standing> {
+        let until = *self.shut.get(&address)?;
+        let pause = until.duration_since(self.table.limiter.clock().now());
+        (!pause.is_zero()).then(|| Standing {
+            policy: self.table.policy,
+            per_minute: self.table.per_minute.get(),
+            left: 0,
+            again_in_seconds: seconds(pause),
+            used_up: true,
+        })
+    }
+
+    fn sweep(&self) {
+        self.table.sweep();
+        let now = self.table.limiter.clock().now();
+        self.shut.retain(|_, until| *until > now);
     }
 }
 

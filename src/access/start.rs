@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Access, KeyFile, KeyFileError, KeyTable, TokenRules, Tokens, TokensError};
+use super::{Access, KeyFile, KeyFileError, KeyTable, Tokens, TokensError};
 use crate::settings::{AccessSecrets, Auth};
 
 /// Why callers cannot be told apart.
@@ -33,15 +33,7 @@ impl Access {
         };
         let tokens = match &settings.jwt_audience {
             Some(audience) => {
-                let rules = TokenRules {
-                    audience: audience.clone(),
-                    issuer: settings.jwt_issuer.clone(),
-                    algorithms: settings.algorithms(),
-                    key_set: settings.jwt_key_set.clone(),
-                    leeway_seconds: settings.jwt_leeway_seconds,
-                    life_seconds_max: settings.jwt_life_seconds_max,
-                };
-                Some(Tokens::start(rules, secrets.jwt_secret.as_ref(), Arc::clone(tls)).await?)
+                Some(Tokens::start(settings, audience, secrets.jwt_secret.clone(), tls).await?)
             }
             None => None,
         };

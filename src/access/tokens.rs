@@ -3,36 +3,13 @@
 use std::sync::Arc;
 
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
-use tokio::sync::watch;
 
 use super::guest::{Claims, Validity};
 use super::key_set::VerifyingKey;
 use super::key_source::{KeySource, Place};
 use super::{Caller, Denied, ring_verifier};
 use crate::domain::UnixMs;
-use crate::settings::{LiveSecret, Secret};
-
-/// Least bytes of a shared secret: those of its hash (RFC 7518 §3.2).
-const SECRET_BYTES_MIN: usize = 32;
-/// Secrets that may be shared at a time: the new one, the old one, and no more than a mistake.
-const SECRETS_MAX: usize = 4;
-
-/// What tokens have to be.
-#[derive(Clone, Debug)]
-pub struct TokenRules {
-    /// What `aud` has to name.
-    pub audience: String,
-    /// What `iss` has to be, where it matters.
-    pub issuer: Option<String>,
-    /// Names of the algorithms that may be used with public keys.
-    pub algorithms: Vec<String>,
-    /// File or URL of the issuer's keys (JWKS).
-    pub key_set: Option<String>,
-    /// How far clocks may be apart.
-    pub leeway_seconds: u32,
-    /// Longest time from now to `exp`.
-    pub life_seconds_max: u32,
-}
+use crate::settings::{Auth, LiveSecret};
 
 /// Why tokens cannot be verified.
 #[derive(Debug, thiserror::Error)]
@@ -43,18 +20,6 @@ pub enum TokensError {
          or VOICEPOST_JWT_SECRET, or VOICEPOST_JWT_SECRET_FILE"
     )]
     NoKey,
-    /// The shared secret can be guessed.
-    #[error("VOICEPOST_JWT_SECRET has {bytes} bytes, less than the minimum of {SECRET_BYTES_MIN}")]
-    ShortSecret {
-        /// How long it is.
-        bytes: usize,
-    },
-    /// More secrets than a change needs.
-    #[error("VOICEPOST_JWT_SECRET has {lines} lines, more than the maximum of {SECRETS_MAX}")]
-    ManySecrets {
-        /// How many there are.
-        lines: usize,
-    },
     /// An algorithm that is not known or not allowed.
     #[error("auth.jwt_algorithms has {0:?}; there are RS256, ES256, EdDSA")]
     Algorithm(String),
@@ -68,8 +33,8 @@ pub struct Tokens {
     audience: String,
     issuer: Option<String>,
     validity: Validity,
-    /// The shared secrets; kept apart from public keys, so that none is taken for the other.
-    shared: watch::Receiver<Arc<[VerifyingKey]>>,
+    /// Kept apart from public keys, so that none is taken for the other; read anew at each token.
+    shared: Option<LiveSecret>,
     public: Option<KeySource>,
 }
 
@@ -79,35 +44,34 @@ impl Tokens {
         self.issuer.as_deref()
     }
 
-    /// By the rules, with the secret that backends share with this gateway (HS256), which it
-    /// follows, the issuer's public keys, or both. Must run inside an actix system.
+    /// As the settings say, with the secret that backends share with this gateway (HS256; several,
+    /// each on a line of its own), the issuer's public keys, or both. Must run inside an actix
+    /// system.
     ///
     /// # Errors
-    /// When there is no sound key to verify by.
-    pub async fn start(
-        rules: TokenRules,
-        secret: Option<&LiveSecret>,
-        tls: Arc<rustls::ClientConfig>,
+    /// When there is no key to verify by.
+    pub(super) async fn start(
+        settings: &Auth,
+        audience: &str,
+        shared: Option<LiveSecret>,
+        tls: &Arc<rustls::ClientConfig>,
     ) -> Result<Tokens, TokensError> {
         ring_verifier::install();
-        let allowed = public_algorithms(&rules.algorithms)?;
-        let shared = match secret {
-            Some(secret) => follow(secret)?,
-            None => watch::channel(Arc::default()).1,
-        };
-        let public = match &rules.key_set {
+        let allowed = public_algorithms(&settings.algorithms())?;
+        let public = match &settings.jwt_key_set {
             Some(place) => {
-                let source = KeySource::follow(Place::parse(place), allowed, tls).await;
+                let source = KeySource::follow(Place::parse(place), allowed, Arc::clone(tls)).await;
                 Some(source.map_err(TokensError::KeySet)?)
             }
-            None if shared.borrow().is_empty() => return Err(TokensError::NoKey),
+            None if shared.is_none() => return Err(TokensError::NoKey),
             None => None,
         };
         let validity = Validity {
-            leeway_seconds: rules.leeway_seconds,
-            life_seconds_max: rules.life_seconds_max,
+            leeway_seconds: settings.jwt_leeway_seconds,
+            life_seconds_max: settings.jwt_life_seconds_max,
         };
-        Ok(Tokens { audience: rules.audience, issuer: rules.issuer, validity, shared, public })
+        let (audience, issuer) = (audience.to_owned(), settings.jwt_issuer.clone());
+        Ok(Tokens { audience, issuer, validity, shared, public })
     }
 
     pub(super) async fn caller(&self, token: &str, now: UnixMs) -> Result<Caller, Denied> {
@@ -118,18 +82,24 @@ impl Tokens {
             return Err(Denied::Token("it asks for an extension"));
         }
         if header.alg == Algorithm::HS256 {
-            let shared = Arc::clone(&self.shared.borrow());
-            let mut refused = Denied::Token("its algorithm is not allowed");
-            for key in &*shared {
-                match self.verified(token, key, now) {
-                    Err(denied) => refused = denied,
-                    caller => return caller,
-                }
-            }
-            return Err(refused);
+            return self.caller_by_secret(token, now);
         }
         let key = self.public_key(header.kid.as_deref(), header.alg).await?;
         self.verified(token, &key, now)
+    }
+
+    fn caller_by_secret(&self, token: &str, now: UnixMs) -> Result<Caller, Denied> {
+        let mut refused = Denied::Token("its algorithm is not allowed");
+        let Some(secret) = &self.shared else { return Err(refused) };
+        for line in secret.current().expose().lines() {
+            let key = DecodingKey::from_secret(line.as_bytes());
+            let key = VerifyingKey { id: None, algorithm: Algorithm::HS256, key };
+            match self.verified(token, &key, now) {
+                Err(denied) => refused = denied,
+                caller => return caller,
+            }
+        }
+        Err(refused)
     }
 
     fn verified(&self, token: &str, key: &VerifyingKey, now: UnixMs) -> Result<Caller, Denied> {
@@ -160,37 +130,6 @@ impl Tokens {
         let anew = source.keys_anew().await.ok_or(unknown)?;
         anew.find(id, algorithm).cloned().ok_or(unknown)
     }
-}
-
-/// The keys of a secret that may change. One that cannot be used changes nothing, and is logged.
-fn follow(secret: &LiveSecret) -> Result<watch::Receiver<Arc<[VerifyingKey]>>, TokensError> {
-    let mut changes = secret.follow();
-    let first = shared(&changes.borrow_and_update().clone())?;
-    let (publish, followed) = watch::channel(first);
-    actix::spawn(async move {
-        while changes.changed().await.is_ok() {
-            let secret = changes.borrow_and_update().clone();
-            match shared(&secret) {
-                Ok(keys) => drop(publish.send_replace(keys)),
-                Err(error) => tracing::error!(%error, "the shared secret stays as it was"),
-            }
-        }
-    });
-    Ok(followed)
-}
-
-/// One key for each line.
-fn shared(secret: &Secret) -> Result<Arc<[VerifyingKey]>, TokensError> {
-    let lines: Vec<&str> = secret.expose().lines().collect();
-    if lines.len() > SECRETS_MAX {
-        return Err(TokensError::ManySecrets { lines: lines.len() });
-    }
-    if let Some(short) = lines.iter().find(|line| line.len() < SECRET_BYTES_MIN) {
-        return Err(TokensError::ShortSecret { bytes: short.len() });
-    }
-    let key = |line: &&str| DecodingKey::from_secret(line.as_bytes());
-    let keys = lines.iter().map(key);
-    Ok(keys.map(|key| VerifyingKey { id: None, algorithm: Algorithm::HS256, key }).collect())
 }
 
 fn public_algorithms(names: &[String]) -> Result<Vec<Algorithm>, TokensError> {

@@ -4,7 +4,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::StartError;
 use super::way::Way;
 use crate::access::{Access, OperatorKey, Quotas, WebhookKey};
 use crate::domain::Conversion;
@@ -40,16 +39,13 @@ impl Doors {
         secrets: &AccessSecrets,
         access: Access,
         ledger: Arc<SqliteLedger>,
-    ) -> Result<Doors, StartError> {
-        let operator_key = match &secrets.admin_key {
-            Some(key) => Some(OperatorKey::new(key).ok_or(StartError::Randomness)?),
-            None => None,
-        };
+    ) -> Doors {
+        let operator_key = secrets.admin_key.clone().map(OperatorKey::new);
         let strangers = access.is_on() || settings.server.proxy_hops > 0;
         let quotas = Arc::new(Quotas::new(&settings.quota, strangers));
         let webhook_secret = secrets.webhook_secret.clone();
         let (audit, erasures) = (ledger.clone(), ledger);
-        Ok(Doors { access, quotas, webhook_secret, operator_key, audit, erasures })
+        Doors { access, quotas, webhook_secret, operator_key, audit, erasures }
     }
 
     /// All that the handlers work with.

@@ -49,7 +49,7 @@ pub(super) fn follow_secrets(credentials: &Credentials) {
                 match looked {
                     Looked::Same => {}
                     Looked::Changed => tracing::info!(name, "a secret was replaced"),
-                    Looked::Unreadable(error) => {
+                    Looked::Unusable(error) => {
                         tracing::error!(%error, "a secret stays as it was");
                     }
                 }
@@ -120,17 +120,18 @@ pub(super) fn sweep(pipeline: &Arc<Pipeline>, settings: &Settings) {
                 Ok(rows) => tracing::info!(rows, "old rows swept"),
                 Err(error) => tracing::error!(%error, "old rows not swept"),
             }
-            match pipeline.pull_in_purges().await {
-                Ok(0) => {}
-                Ok(messages) => tracing::warn!(messages, "purges pulled in: the clock was ahead"),
-                Err(error) => tracing::error!(%error, "purges not looked through"),
-            }
             match pipeline.sweep_spool(&mut strays).await {
                 Ok(0) => {}
                 Ok(files) => tracing::warn!(files, "spool files without a message swept"),
                 Err(error) => tracing::error!(%error, "the spool was not swept"),
             }
             tokio::time::sleep(if more { SWEEP_MORE } else { SWEEP }).await;
+            // Not at the start: the recovery has just done it.
+            match pipeline.pull_in_purges().await {
+                Ok(0) => {}
+                Ok(messages) => tracing::warn!(messages, "purges pulled in: the clock was ahead"),
+                Err(error) => tracing::error!(%error, "purges not looked through"),
+            }
         }
     });
 }

@@ -8,17 +8,19 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CONTENT_TYPE, HeaderValue, LOCATION};
+use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, LOCATION};
+use awc::error::{PayloadError, SendRequestError};
 use clap::Args;
 use serde_json::Value;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use super::Ended;
+use crate::genesys::http::may_have_arrived;
 use crate::genesys::tls;
 
 /// Arguments of `send`.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub struct SendArgs {
     /// The clip
     pub file: PathBuf,
@@ -37,7 +39,7 @@ pub struct SendArgs {
     /// Spoken language, as in en-GB
     #[arg(long, value_name = "TAG")]
     pub language: Option<String>,
-    /// Idempotency key: the same clip with the same key is sent only once
+    /// Idempotency key: the same clip with the same key is sent only once; without it a new one
     #[arg(long, value_name = "KEY", value_parser = header_value)]
     pub key: Option<String>,
     /// File with the API key or the guest's token to show
@@ -79,17 +81,38 @@ pub(super) struct Answer {
 pub fn run(args: &SendArgs) -> Ended {
     let clip = std::fs::read(&args.file)
         .map_err(|error| format!("cannot read {}: {error}", args.file.display()))?;
-    let url = url(args);
-    match actix_rt::System::new().block_on(deliver(args, &clip)) {
+    // With a key a repeat is safe, whatever becomes of the answer.
+    let key = args.key.clone().unwrap_or_else(|| Uuid::now_v7().to_string());
+    let args = SendArgs { key: Some(key), ..args.clone() };
+    match actix_rt::System::new().block_on(deliver(&args, &clip)) {
         Ok(answer) => {
-            let (text, code) = answer.show(args);
+            let (text, code) = answer.show(&args);
             std::io::stdout().write_all(text.as_bytes())?;
             Ok(code)
         }
         Err(error) => {
-            eprintln!("error: no answer from {url}: {error}");
+            eprintln!("error: {}", unanswered(&args, &*error));
             Ok(ExitCode::from(UNREACHED))
         }
+    }
+}
+
+/// What happened, and what to do.
+fn unanswered(args: &SendArgs, error: &(dyn Error + 'static)) -> String {
+    let url = url(args);
+    let arrived = match error.downcast_ref::<SendRequestError>() {
+        Some(error) => may_have_arrived(error),
+        // The answer broke off, or the request was never made.
+        None => error.is::<PayloadError>(),
+    };
+    let key = args.key.as_deref().unwrap_or_default();
+    if arrived {
+        format!(
+            "no answer from {url}: {error}\nThe message may have been taken. Send it again with \
+             --key {key}: the same clip with the same key is sent only once"
+        )
+    } else {
+        format!("no answer from {url}: {error}\nNothing was sent")
     }
 }
 
@@ -132,12 +155,15 @@ async fn post(
         request = request.insert_header(("prefer", format!("wait={seconds}")));
     }
     let mut response = request.send_body(body).await?;
-    let location = response.headers().get(LOCATION);
-    Ok(Answer {
-        status: response.status(),
-        location: location.and_then(|value| value.to_str().ok()).map(str::to_owned),
-        body: response.body().limit(ANSWER_BYTES_MAX).await?.to_vec(),
-    })
+    let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
+    let location = header(LOCATION).map(str::to_owned);
+    let announced = header(CONTENT_LENGTH).and_then(|text| text.parse::<usize>().ok());
+    let body = response.body().limit(ANSWER_BYTES_MAX).await?.to_vec();
+    // awc takes a body that breaks off for a whole one.
+    if announced.is_some_and(|bytes| body.len() < bytes) {
+        return Err(PayloadError::Incomplete(None).into());
+    }
+    Ok(Answer { status: response.status(), location, body })
 }
 
 /// The request body, `multipart/form-data` (RFC 7578).

@@ -48,7 +48,7 @@ pub use problem::Problem;
 pub use receipt::{PurgeState, Receipt};
 pub use record::{ClipPlace, Ending, Envelope, Intent, Record, Stage, Step};
 pub use reply::{Reply, ReplyAttachment, ReplyReceipt, ReplyState};
-pub use request::{NewMessage, Patience};
+pub use request::{ID_BYTES_MAX, NewMessage, Patience};
 pub use retry::Backoff;
 pub use steadiness::Steadiness;
 pub use time::UnixMs;

@@ -2,6 +2,10 @@
 
 use super::{Envelope, Media, MessageId, Principal, UnixMs};
 
+/// Longest id of a guest, a conversation or an agent's message, in bytes. Genesys' own are UUIDs;
+/// this leaves room.
+pub const ID_BYTES_MAX: usize = 256;
+
 /// How long the sender is willing to wait for the delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Patience {

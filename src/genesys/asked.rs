@@ -1,9 +1,6 @@
 //! What routes ask of a message's fields, each refused with its name and limit.
 
-use crate::domain::{Code, Problem, TRANSCRIPT_BYTES_MAX, Transcript};
-
-/// Longest conversation or sender id, in bytes. Genesys' own ids are UUIDs; this leaves room.
-const ID_BYTES_MAX: usize = 256;
+use crate::domain::{Code, ID_BYTES_MAX, Problem, TRANSCRIPT_BYTES_MAX, Transcript};
 
 /// An id that the route cannot do without.
 pub(super) fn required<'a>(part: &'static str, value: Option<&'a str>) -> Result<&'a str, Problem> {

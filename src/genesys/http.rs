@@ -122,15 +122,25 @@ fn outcome(called: &Called) -> CallOutcome {
 
 /// Sorts awc's errors into "certainly not sent" and "may have arrived".
 fn classify(error: &SendRequestError) -> Called {
-    match error {
+    let detail = match error {
         SendRequestError::Url(_) | SendRequestError::Http(_) => {
-            not_sent(format!("the request cannot be made: {error}"))
+            format!("the request cannot be made: {error}")
         }
-        // Also the face of a reused connection that broke with the request on it.
         SendRequestError::Connect(ConnectError::Disconnected) => {
-            unknown("the connection was closed before the answer")
+            "the connection was closed before the answer".to_owned()
         }
-        SendRequestError::Connect(error) => not_sent(format!("cannot connect: {error}")),
-        other => unknown(other.to_string()),
+        SendRequestError::Connect(error) => format!("cannot connect: {error}"),
+        other => other.to_string(),
+    };
+    if may_have_arrived(error) { unknown(detail) } else { not_sent(detail) }
+}
+
+/// Whether a request that ended so may have reached whoever it was sent to.
+pub fn may_have_arrived(error: &SendRequestError) -> bool {
+    match error {
+        SendRequestError::Url(_) | SendRequestError::Http(_) => false,
+        // Also the face of a reused connection that broke with the request on it.
+        SendRequestError::Connect(error) => matches!(error, ConnectError::Disconnected),
+        _ => true,
     }
 }

@@ -124,6 +124,7 @@ fn look_up(name: &str, key: &str, base_url: &str) -> Finding {
     // Blocks: nothing else is at work on this thread.
     match (bare, uri.port_u16().unwrap_or(443)).to_socket_addrs().map(|found| found.count()) {
         Ok(0) => Finding::failing(subject, format!("{host} has no address"), fix),
+        Ok(1) => Finding::fine(subject, format!("{host} has one address")),
         Ok(count) => Finding::fine(subject, format!("{host} has {count} addresses")),
         Err(error) => Finding::failing(subject, format!("{host} is not found: {error}"), fix),
     }

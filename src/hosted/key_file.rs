@@ -1,12 +1,13 @@
 //! The file that keeps the key of the addresses.
 
-use std::fs::{File, OpenOptions};
-use std::io::{Error, ErrorKind, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::File;
+use std::io::{Error, ErrorKind, Read};
 use std::path::Path;
 
 use rand::TryRng;
 use rand::rngs::SysRng;
+
+use crate::durable_file;
 
 /// Reads the key, or makes one that only the gateway's user can read.
 ///
@@ -26,17 +27,7 @@ pub fn read_or_make(path: &Path) -> std::io::Result<[u8; 32]> {
         }
         Err(error) if error.kind() == ErrorKind::NotFound => {
             SysRng.try_fill_bytes(&mut key).map_err(Error::other)?;
-            // Under another name first: half a key must never be found.
-            let unfinished = path.with_extension("unfinished");
-            let mut options = OpenOptions::new();
-            let mut file =
-                options.write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
-            file.write_all(&key)?;
-            file.sync_all()?;
-            std::fs::rename(&unfinished, path)?;
-            if let Some(directory) = path.parent() {
-                File::open(directory)?.sync_all()?;
-            }
+            durable_file::write(path, &key)?;
             Ok(key)
         }
         Err(error) => Err(error),

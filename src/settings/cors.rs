@@ -3,6 +3,7 @@
 use serde::Deserialize;
 
 use super::check::Check;
+use super::parse;
 
 /// Section `cors`.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -17,8 +18,7 @@ pub struct Cors {
 impl Cors {
     /// The origins of `origins`, as browsers write them.
     pub fn origins(&self) -> Vec<String> {
-        let names = self.origins.split(',').map(str::trim);
-        names.filter(|origin| !origin.is_empty()).map(str::to_owned).collect()
+        parse::list(&self.origins)
     }
 
     pub(super) fn check(&self, check: &mut Check) {

@@ -8,17 +8,11 @@ use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 use super::live_secret::Source;
+use super::secret_kind::{
+    ADMIN_KEY, ALL, CLIENT_ID, CLIENT_SECRET, DATA_KEY, JWT_SECRET, SecretKind, WEBHOOK_SECRET,
+};
 use super::{Environment, LiveSecret, Looked, Secret, SettingsError};
 
-const CLIENT_ID: &str = "GENESYS_CLIENT_ID";
-const CLIENT_SECRET: &str = "GENESYS_CLIENT_SECRET";
-const JWT_SECRET: &str = "VOICEPOST_JWT_SECRET";
-const ADMIN_KEY: &str = "VOICEPOST_ADMIN_KEY";
-const WEBHOOK_SECRET: &str = "VOICEPOST_WEBHOOK_SECRET";
-const DATA_KEY: &str = "VOICEPOST_DATA_KEY";
-/// Every one of them.
-const NAMES: [&str; 6] =
-    [CLIENT_ID, CLIENT_SECRET, JWT_SECRET, ADMIN_KEY, DATA_KEY, WEBHOOK_SECRET];
 /// Where systemd puts credentials (systemd.exec(5)).
 const DIRECTORY: &str = "CREDENTIALS_DIRECTORY";
 
@@ -55,12 +49,12 @@ impl AccessSecrets {
     /// # Errors
     /// As for [`Credentials::load`], but one that is not given at all is `None`.
     pub fn load_from(environment: &Environment) -> Result<AccessSecrets, SettingsError> {
-        let secret = |name| Ok(find(environment, name)?.map(|(_, secret)| secret));
+        let secret = |kind| Ok(find(environment, kind)?.map(|(_, secret)| secret));
         Ok(AccessSecrets {
-            jwt_secret: secret(JWT_SECRET)?,
-            admin_key: secret(ADMIN_KEY)?,
-            data_key: secret(DATA_KEY)?,
-            webhook_secret: secret(WEBHOOK_SECRET)?,
+            jwt_secret: secret(&JWT_SECRET)?,
+            admin_key: secret(&ADMIN_KEY)?,
+            data_key: secret(&DATA_KEY)?,
+            webhook_secret: secret(&WEBHOOK_SECRET)?,
         })
     }
 }
@@ -69,8 +63,8 @@ impl Credentials {
     /// The credentials in this process's environment.
     ///
     /// # Errors
-    /// `Variable`, naming the variable that is missing, empty, given twice, or names a file that
-    /// cannot be read.
+    /// `Variable`, naming the variable that is missing, empty, too short, given twice, or names a
+    /// file that cannot be read.
     pub fn load() -> Result<Credentials, SettingsError> {
         Credentials::load_from(&Environment::of_process()?)
     }
@@ -80,8 +74,8 @@ impl Credentials {
     /// # Errors
     /// As for [`Credentials::load`].
     pub fn load_from(environment: &Environment) -> Result<Credentials, SettingsError> {
-        let client_id = require(environment, CLIENT_ID)?;
-        let client_secret = require(environment, CLIENT_SECRET)?;
+        let client_id = require(environment, &CLIENT_ID)?;
+        let client_secret = require(environment, &CLIENT_SECRET)?;
         let access = AccessSecrets::load_from(environment)?;
         let client_id = client_id.current().expose().to_owned();
         Ok(Credentials { client_id, client_secret, access })
@@ -91,12 +85,12 @@ impl Credentials {
     pub fn look(&self) -> Vec<(&'static str, Looked)> {
         let AccessSecrets { jwt_secret, admin_key, data_key: _, webhook_secret } = &self.access;
         let all = [
-            (CLIENT_SECRET, Some(&self.client_secret)),
-            (JWT_SECRET, jwt_secret.as_ref()),
-            (ADMIN_KEY, admin_key.as_ref()),
-            (WEBHOOK_SECRET, webhook_secret.as_ref()),
+            (&CLIENT_SECRET, Some(&self.client_secret)),
+            (&JWT_SECRET, jwt_secret.as_ref()),
+            (&ADMIN_KEY, admin_key.as_ref()),
+            (&WEBHOOK_SECRET, webhook_secret.as_ref()),
         ];
-        all.into_iter().filter_map(|(name, secret)| Some((name, secret?.look()))).collect()
+        all.into_iter().filter_map(|(kind, secret)| Some((kind.name, secret?.look()))).collect()
     }
 
     /// For each of them: the variable's name, and the variable it was read from, if any.
@@ -106,30 +100,36 @@ impl Credentials {
     pub fn sources(
         environment: &Environment,
     ) -> Result<Vec<(&'static str, Option<String>)>, SettingsError> {
-        let source = |name| Ok((name, find(environment, name)?.map(|(from, _)| from)));
-        NAMES.into_iter().map(source).collect()
+        let source = |kind: &'static SecretKind| {
+            Ok((kind.name, find(environment, kind)?.map(|(from, _)| from)))
+        };
+        ALL.into_iter().map(source).collect()
     }
 }
 
 /// Whether a variable is one of them, names the file of one, or names systemd's directory.
 pub(super) fn is_named(variable: &str) -> bool {
     let name = variable.strip_suffix("_FILE").unwrap_or(variable);
-    NAMES.contains(&name) || variable == DIRECTORY
+    ALL.iter().any(|kind| kind.name == name) || variable == DIRECTORY
 }
 
-fn require(environment: &Environment, name: &str) -> Result<LiveSecret, SettingsError> {
-    match find(environment, name)? {
+fn require(
+    environment: &Environment,
+    kind: &'static SecretKind,
+) -> Result<LiveSecret, SettingsError> {
+    let name = kind.name;
+    match find(environment, kind)? {
         Some((_, secret)) => Ok(secret),
         None => Err(wrong(name, format!("is not set, and neither is {name}_FILE"))),
     }
 }
 
-/// The value of `name`: directly, from the file that `{name}_FILE` names, or from systemd; and
-/// which of them.
+/// The value: directly, from the file that `{name}_FILE` names, or from systemd; and which of them.
 fn find(
     environment: &Environment,
-    name: &str,
+    kind: &'static SecretKind,
 ) -> Result<Option<(String, LiveSecret)>, SettingsError> {
+    let name = kind.name;
     let file_name = format!("{name}_FILE");
     let source = match (environment.get(name), environment.get(&file_name)) {
         (Some(_), Some(_)) => {
@@ -137,12 +137,13 @@ fn find(
         }
         (Some(""), None) => return Err(wrong(name, "is empty")),
         (Some(value), None) => {
-            return Ok(Some((name.to_owned(), Secret::new(value).into())));
+            let secret = kind.check(name, Secret::new(value))?;
+            return Ok(Some((name.to_owned(), secret.into())));
         }
-        (None, Some(path)) => Source { name: file_name, path: path.into() },
+        (None, Some(path)) => Source { kind, name: file_name, path: path.into() },
         (None, None) => {
             let Some(path) = of_systemd(environment, name) else { return Ok(None) };
-            Source { name: format!("{DIRECTORY}/{name}"), path }
+            Source { kind, name: format!("{DIRECTORY}/{name}"), path }
         }
     };
     Ok(Some((source.name.clone(), LiveSecret::read(source)?)))
@@ -153,8 +154,9 @@ fn of_systemd(environment: &Environment, name: &str) -> Option<PathBuf> {
     path.exists().then_some(path)
 }
 
-/// The file without the one newline that editors put at its end.
-pub(super) fn read(variable: &str, path: &Path) -> Result<Secret, SettingsError> {
+/// The file without the one newline that editors put at its end, where that is such a secret.
+pub(super) fn read(source: &Source) -> Result<Secret, SettingsError> {
+    let Source { kind, name: variable, path } = source;
     let shown = path.display();
     let why = |error| wrong(variable, format!("names {shown}, which cannot be read: {error}"));
     let text = std::fs::read_to_string(path).map(Zeroizing::new).map_err(why)?;
@@ -163,7 +165,7 @@ pub(super) fn read(variable: &str, path: &Path) -> Result<Secret, SettingsError>
     if line.is_empty() {
         return Err(wrong(variable, format!("names {shown}, which is empty")));
     }
-    Ok(Secret::new(line))
+    kind.check(variable, Secret::new(line))
 }
 
 fn wrong(name: &str, what: impl Into<String>) -> SettingsError {

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::watch;
 
+use super::secret_kind::SecretKind;
 use super::{Secret, SettingsError};
 
 /// A secret as it is now. Clones are the same secret.
@@ -17,10 +18,11 @@ struct Inner {
     /// Where it is read anew from; `None`: it never changes.
     source: Option<Source>,
     current: watch::Sender<Secret>,
-    unreadable: AtomicBool,
+    unusable: AtomicBool,
 }
 
 pub(super) struct Source {
+    pub(super) kind: &'static SecretKind,
     /// What it is called where it cannot be read.
     pub(super) name: String,
     pub(super) path: PathBuf,
@@ -33,19 +35,19 @@ pub enum Looked {
     Same,
     /// It is another one from now on.
     Changed,
-    /// It cannot be read since now; it stays as it was.
-    Unreadable(SettingsError),
+    /// It cannot be read, or is not what such a secret has to be, since now; it stays as it was.
+    Unusable(SettingsError),
 }
 
 impl LiveSecret {
     pub(super) fn read(source: Source) -> Result<LiveSecret, SettingsError> {
-        let first = super::credentials::read(&source.name, &source.path)?;
+        let first = super::credentials::read(&source)?;
         Ok(LiveSecret::new(Some(source), first))
     }
 
     fn new(source: Option<Source>, first: Secret) -> LiveSecret {
         let current = watch::Sender::new(first);
-        LiveSecret(Arc::new(Inner { source, current, unreadable: AtomicBool::new(false) }))
+        LiveSecret(Arc::new(Inner { source, current, unusable: AtomicBool::new(false) }))
     }
 
     /// The secret as it is now. Must not be kept.
@@ -53,17 +55,12 @@ impl LiveSecret {
         self.0.current.borrow().clone()
     }
 
-    /// The secret as it will be.
-    pub fn follow(&self) -> watch::Receiver<Secret> {
-        self.0.current.subscribe()
-    }
-
-    /// Reads the file anew. What cannot be read any more changes nothing, and is told once.
+    /// Reads the file anew. What cannot be used changes nothing, and is told once.
     pub fn look(&self) -> Looked {
         let Some(source) = &self.0.source else { return Looked::Same };
-        match super::credentials::read(&source.name, &source.path) {
+        match super::credentials::read(source) {
             Ok(read) => {
-                self.0.unreadable.store(false, Ordering::Relaxed);
+                self.0.unusable.store(false, Ordering::Relaxed);
                 let changed = self.0.current.send_if_modified(|current| {
                     let changed = current.expose() != read.expose();
                     if changed {
@@ -73,14 +70,15 @@ impl LiveSecret {
                 });
                 if changed { Looked::Changed } else { Looked::Same }
             }
-            Err(_) if self.0.unreadable.swap(true, Ordering::Relaxed) => Looked::Same,
-            Err(error) => Looked::Unreadable(error),
+            Err(_) if self.0.unusable.swap(true, Ordering::Relaxed) => Looked::Same,
+            Err(error) => Looked::Unusable(error),
         }
     }
 }
 
 impl From<Secret> for LiveSecret {
-    /// A secret that never changes.
+    /// A secret that never changes, and that nobody looks at: whoever gives it knows that it is
+    /// sound.
     fn from(secret: Secret) -> LiveSecret {
         LiveSecret::new(None, secret)
     }

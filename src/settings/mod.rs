@@ -33,6 +33,7 @@ mod public;
 mod purge;
 mod quota;
 mod secret;
+mod secret_kind;
 mod server;
 mod spool;
 mod tls;

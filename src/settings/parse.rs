@@ -33,6 +33,12 @@ where
     optional(deserializer)?.map(|text| text.parse()).transpose().map_err(D::Error::custom)
 }
 
+/// The texts that commas separate, without spaces around them; empty ones do not count.
+pub(super) fn list(text: &str) -> Vec<String> {
+    let parts = text.split(',').map(str::trim);
+    parts.filter(|part| !part.is_empty()).map(str::to_owned).collect()
+}
+
 /// Declares an enum that is written as one of a few words.
 macro_rules! words {
     (

@@ -15,8 +15,8 @@ use super::{PROBE_PATHS, Site, answers, cors, headers, linger, problem};
 use crate::domain::{Code, Problem};
 use crate::ledger::Order;
 
-/// How much of an order's path is kept.
-const PATH_CHARS_KEPT: usize = 200;
+/// How much of an order's method and path is kept.
+const ACTION_CHARS_KEPT: usize = 200;
 
 /// Lets operators on, and keeps a row of each order: durable before it has its effect.
 pub(super) async fn admit(
@@ -71,12 +71,12 @@ async fn order(
     next: Next<BoxBody>,
     site: &Site,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
-    let path: String = request.path().chars().take(PATH_CHARS_KEPT).collect();
+    let action = format!("{} {}", request.method(), request.path());
     let order = Order {
         at: site.pipeline.clock().now(),
         who: if site.operator_key.is_some() { "operator" } else { "loopback" },
         address: address(request.request()),
-        action: format!("{} {path}", request.method()),
+        action: action.chars().take(ACTION_CHARS_KEPT).collect(),
         request_id: answers::request_id(request.request()),
     };
     let seq = match site.audit.begin(order).await {

@@ -17,7 +17,7 @@ pub(super) fn site(request: &HttpRequest) -> Arc<Site> {
     Arc::clone(data)
 }
 
-/// How much of a path that leads nowhere is told back.
+/// How much of a path that leads nowhere, or of a method that is not taken, is told back.
 const PATH_CHARS_SHOWN: usize = 200;
 /// Longest request id taken over from a caller.
 const REQUEST_ID_CHARS_MAX: usize = 64;
@@ -53,7 +53,6 @@ pub(super) fn json(
     HttpResponse::build(status)
         .content_type("application/json")
         .insert_header(("x-request-id", request_id(request)))
-        .insert_header(("cache-control", "no-store"))
         .json(body)
 }
 
@@ -69,7 +68,9 @@ pub(super) async fn method_not_allowed(
     request: HttpRequest,
     methods: &'static str,
 ) -> HttpResponse {
-    let detail = format!("{} does not take {}", request.path(), request.method());
+    let shown = |text: &str| text.chars().take(PATH_CHARS_SHOWN).collect::<String>();
+    let (path, method) = (shown(request.path()), shown(request.method().as_str()));
+    let detail = format!("{path} does not take {method}");
     let mut response = problem::respond(&request, Problem::new(Code::MethodNotAllowed, detail));
     response.headers_mut().insert(ALLOW, HeaderValue::from_static(methods));
     response

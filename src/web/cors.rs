@@ -66,6 +66,9 @@ impl CorsRules {
 pub(super) fn is_from_elsewhere(request: &HttpRequest) -> bool {
     let header = |name: HeaderName| request.headers().get(name).map(HeaderValue::as_bytes);
     let Some(origin) = header(ORIGIN) else { return false };
+    if request.headers().get_all(ORIGIN).count() > 1 {
+        return true;
+    }
     let host = header(HOST).unwrap_or_default();
     let authority = ["http://", "https://"].iter().find_map(|s| origin.strip_prefix(s.as_bytes()));
     authority != Some(host)

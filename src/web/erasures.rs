@@ -10,12 +10,9 @@ use uuid::Uuid;
 use super::admin::respond;
 use super::orders::unreadable;
 use super::{answers, problem};
-use crate::domain::{Code, CopyState, Problem};
+use crate::domain::{Code, CopyState, ID_BYTES_MAX, Problem};
 use crate::ledger::{CopyCount, Erasure, Subject};
 use crate::pipeline::erasure;
-
-/// Longest sender id, in bytes: that of the part.
-const SENDER_BYTES_MAX: usize = 256;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -91,10 +88,10 @@ fn sender_id(body: &[u8]) -> Result<String, Problem> {
         Problem::new(Code::MalformedRequest, detail)
     })?;
     let bytes = sender_id.len();
-    if sender_id.trim().is_empty() || bytes > SENDER_BYTES_MAX {
-        let detail = format!("the sender id has {bytes} bytes, not 1 to {SENDER_BYTES_MAX}");
+    if sender_id.trim().is_empty() || bytes > ID_BYTES_MAX {
+        let detail = format!("the sender id has {bytes} bytes, not 1 to {ID_BYTES_MAX}");
         return Err(Problem::new(Code::InvalidField, detail)
-            .with("limit", SENDER_BYTES_MAX)
+            .with("limit", ID_BYTES_MAX)
             .with("actual", bytes));
     }
     Ok(sender_id)

@@ -135,7 +135,6 @@ pub(super) async fn follow(request: HttpRequest, id: Path<String>) -> HttpRespon
             follower.site.pipeline.metrics().answered(None);
             HttpResponse::build(StatusCode::NO_CONTENT)
                 .insert_header(("x-request-id", answers::request_id(&request)))
-                .insert_header(("cache-control", "no-store"))
                 .finish()
         }
         Ok(news) => {
@@ -143,7 +142,6 @@ pub(super) async fn follow(request: HttpRequest, id: Path<String>) -> HttpRespon
             HttpResponse::Ok()
                 .content_type("text/event-stream")
                 .insert_header(("x-request-id", answers::request_id(&request)))
-                .insert_header(("cache-control", "no-store"))
                 // Proxies that collect answers before they pass them on: nginx takes this hint.
                 .insert_header(("x-accel-buffering", "no"))
                 .streaming(events(follower, news))

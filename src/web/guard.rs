@@ -6,6 +6,7 @@
 
 use actix_web::body::BoxBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::StatusCode;
 use actix_web::http::header::{AUTHORIZATION, HeaderValue, WWW_AUTHENTICATE};
 use actix_web::middleware::Next;
 use actix_web::{HttpMessage, HttpRequest, HttpResponse};
@@ -40,9 +41,39 @@ pub(super) async fn admit_signed(
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
     let site = answers::site(request.request());
     let origin = site.cors.allowed(request.request());
-    let mut response = next.call(request).await?;
+    let mut response = pass_signed(request, next, &site).await?;
     finish(&mut response, origin, &site);
     Ok(response)
+}
+
+/// Lets a request on that has to prove itself by its address or its body. One that does not counts
+/// against its address, and beyond the quota nothing that comes from there is read.
+async fn pass_signed(
+    request: ServiceRequest,
+    next: Next<BoxBody>,
+    site: &Site,
+) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+    let Some(address) = client_address(request.request(), site.proxy_hops) else {
+        return next.call(request).await;
+    };
+    if let Some(standing) = site.quotas.shut(address) {
+        let problem = quota::beyond(&standing);
+        let mut refusal = problem::respond(request.request(), problem);
+        quota::tell(standing, refusal.headers_mut());
+        return Ok(request.into_response(refusal));
+    }
+    let response = next.call(request).await?;
+    if proves_nothing(response.status()) {
+        site.quotas.unproven(address);
+    }
+    Ok(response)
+}
+
+/// Whether what is answered so need not have been signed. An address of ours may have ended, and
+/// may be asked for a range that its clip does not have.
+fn proves_nothing(status: StatusCode) -> bool {
+    status.is_client_error()
+        && !matches!(status, StatusCode::GONE | StatusCode::RANGE_NOT_SATISFIABLE)
 }
 
 fn finish(response: &mut ServiceResponse<BoxBody>, origin: Option<HeaderValue>, site: &Site) {
@@ -56,7 +87,10 @@ async fn pass(
     next: Next<BoxBody>,
     site: &Site,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
-    if is_signed(request.path()) || PROBE_PATHS.contains(&request.path()) {
+    if is_signed(request.path()) {
+        return pass_signed(request, next, site).await;
+    }
+    if PROBE_PATHS.contains(&request.path()) {
         return next.call(request).await;
     }
     let mut standing = None;
@@ -123,9 +157,9 @@ fn may_be_a_strange_page(request: &HttpRequest, site: &Site) -> bool {
 }
 
 fn within(standing: Option<Standing>) -> Result<(), Turned> {
-    match standing.as_ref().and_then(quota::refusal) {
-        Some(problem) => Err(Turned::Refused(problem)),
-        None => Ok(()),
+    match standing {
+        Some(standing) if standing.used_up => Err(Turned::Refused(quota::beyond(&standing))),
+        _ => Ok(()),
     }
 }
 

@@ -8,7 +8,7 @@
 
 use std::net::{Shutdown, TcpStream};
 use std::os::fd::AsFd;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use actix_web::HttpRequest;
@@ -19,12 +19,30 @@ use actix_web::http::ConnectionType;
 /// The connection's socket, by a descriptor of its own.
 struct Socket(Arc<TcpStream>);
 
+/// Ends a connection, unless it has ended by itself.
+pub(super) struct Cut(Weak<TcpStream>);
+
+impl Cut {
+    pub(super) fn now(&self) {
+        if let Some(stream) = self.0.upgrade() {
+            // A peer that has just gone makes this fail, which is as good.
+            let _ = stream.shutdown(Shutdown::Both);
+        }
+    }
+}
+
 /// Keeps a handle on a new connection's socket. A connection without one, because descriptors ran
 /// out, merely cannot be cut early.
-pub(super) fn on_connect(connection: &actix_rt::net::TcpStream, extensions: &mut Extensions) {
-    if let Ok(descriptor) = connection.as_fd().try_clone_to_owned() {
-        extensions.insert(Socket(Arc::new(TcpStream::from(descriptor))));
-    }
+pub(super) fn on_connect(
+    connection: &actix_rt::net::TcpStream,
+    extensions: &mut Extensions,
+) -> Option<Cut> {
+    let descriptor = connection.as_fd().try_clone_to_owned().ok()?;
+    let stream = Arc::new(TcpStream::from(descriptor));
+    // The connection keeps the descriptor; one that has ended by itself has given it back.
+    let cut = Cut(Arc::downgrade(&stream));
+    extensions.insert(Socket(stream));
+    Some(cut)
 }
 
 /// What a handler puts with its answer when the request's body has been read to its end.
@@ -52,13 +70,9 @@ fn has_body(request: &HttpRequest) -> bool {
 /// The connection is about to be closed, so no other request is hit.
 fn cut_after(request: &HttpRequest, linger: Duration) {
     let Some(Socket(stream)) = request.conn_data::<Socket>() else { return };
-    // The connection keeps the descriptor; one that has ended by itself has given it back.
-    let stream = Arc::downgrade(stream);
+    let cut = Cut(Arc::downgrade(stream));
     actix_web::rt::spawn(async move {
         tokio::time::sleep(linger).await;
-        if let Some(stream) = stream.upgrade() {
-            // A peer that has just gone makes this fail, which is as good.
-            let _ = stream.shutdown(Shutdown::Both);
-        }
+        cut.now();
     });
 }

@@ -68,10 +68,8 @@ fn clip_answer(request: &HttpRequest, link: &MediaLink, clip: Bytes) -> HttpResp
         ))
         // What is deleted here must not live on in a cache.
         .insert_header((header::CACHE_CONTROL, "private, no-store"))
-        .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .insert_header((header::CONTENT_SECURITY_POLICY, "default-src 'none'; sandbox"))
-        .insert_header(("cross-origin-resource-policy", "cross-origin"))
-        .insert_header(("referrer-policy", "no-referrer"));
+        .insert_header(("cross-origin-resource-policy", "cross-origin"));
     let body = match part {
         Some((first, last)) => {
             let range = format!("bytes {first}-{last}/{length}");

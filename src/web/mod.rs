@@ -30,6 +30,7 @@ mod scope;
 mod server;
 mod sips;
 mod stream;
+mod turns;
 mod upload;
 mod webhooks;
 

@@ -9,12 +9,12 @@ use crate::domain::{Code, Problem};
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
-/// Why the request is not served, where the quota is used up.
-pub(super) fn refusal(standing: &Standing) -> Option<Problem> {
+/// Why a request beyond this quota is not served.
+pub(super) fn beyond(standing: &Standing) -> Problem {
     let Standing { policy, per_minute, again_in_seconds, .. } = *standing;
     let detail = format!("the quota of this {policy} is {per_minute} requests a minute");
     let problem = Problem::new(Code::QuotaExceeded, detail).with("limit", per_minute);
-    standing.used_up.then(|| problem.retry_after(again_in_seconds))
+    problem.retry_after(again_in_seconds)
 }
 
 /// Tells it in the headers of the answer.

@@ -39,7 +39,6 @@ pub(super) async fn script(request: HttpRequest) -> HttpResponse {
         // It is the same for everybody: any page may load it, with `integrity` as well.
         .insert_header((ACCESS_CONTROL_ALLOW_ORIGIN, "*"))
         .insert_header(("cross-origin-resource-policy", "cross-origin"))
-        .insert_header(("x-content-type-options", "nosniff"))
         .insert_header(("x-request-id", answers::request_id(&request)));
     if known {
         return response.finish();

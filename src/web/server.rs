@@ -3,6 +3,7 @@
 use std::fmt::Debug;
 use std::io;
 use std::net::TcpListener;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,7 +24,8 @@ use tokio_rustls::TlsAcceptor;
 use super::places::{Place, Places};
 use super::sips::{Bodies, Sips};
 use super::stream::Stream;
-use super::{Site, admin_guard, guard, linger, operators, outside, public};
+use super::turns::TurnRules;
+use super::{Site, admin_guard, guard, linger, operators, outside, public, turns};
 
 /// Time an idle connection is kept.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
@@ -88,6 +90,7 @@ impl Servers {
             let app = App::new()
                 .app_data(site.clone())
                 .wrap(from_fn(guard::admit))
+                .wrap(from_fn(turns::answer))
                 // The demo has addresses of its own below `/media`.
                 .configure(|routes| pages.iter().for_each(|pages| pages(routes)))
                 .configure(|routes| public(routes, site.signed_apart));
@@ -99,14 +102,14 @@ impl Servers {
             let door = Door { rules, places, tls: listener.tls };
             let app = move || {
                 let app = App::new().app_data(site.clone()).wrap(from_fn(guard::admit_signed));
-                connections(app.configure(outside), door.clone())
+                connections(app.wrap(from_fn(turns::answer)).configure(outside), door.clone())
             };
             server = server.listen("outside", narrowed(listener.socket)?, app)?;
         }
         let door = Door { rules, places: Places::new(0), tls: admin.tls };
         let app = move || {
             let app = App::new().app_data(data.clone()).wrap(from_fn(admin_guard::admit));
-            connections(app.configure(operators), door.clone())
+            connections(app.wrap(from_fn(turns::answer)).configure(operators), door.clone())
         };
         let admin = self::server(1).listen("admin", narrowed(admin.socket)?, app)?;
         Ok(Servers { handles: [spawn(server.run()), spawn(admin.run())] })
@@ -164,13 +167,21 @@ where
         > + 'static,
     T::Future: 'static,
 {
+    let turn_rules = TurnRules {
+        idle_max: KEEP_ALIVE + door.rules.head_max,
+        // What comes may also be the rest of a body that was refused.
+        head_max: door.rules.head_max + door.rules.linger,
+    };
     let http = HttpService::build()
         .client_request_timeout(door.rules.head_max)
         // A sender who is refused while still sending must be able to read why.
         .client_disconnect_timeout(door.rules.linger)
         .keep_alive(KEEP_ALIVE)
-        .on_connect_ext(|connection: &Sips, extensions| {
-            linger::on_connect(connection.stream().tcp(), extensions);
+        .on_connect_ext(move |connection: &Sips, extensions| {
+            if let Some(cut) = linger::on_connect(connection.stream().tcp(), extensions) {
+                turns::watch(connection.turns(), cut, turn_rules);
+            }
+            extensions.insert(Rc::clone(connection.turns()));
             extensions.insert(connection.valve());
         })
         .finish(map_config(app, |()| AppConfig::default()));

@@ -15,6 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::places::Place;
 use super::stream::Stream;
+use super::turns::Turns;
 
 /// Bytes of one sip. actix-http starts with 8 KiB and doubles that as soon as less than 1 KiB of it
 /// is left, so this much never makes it grow.
@@ -36,6 +37,7 @@ impl Bodies {
 pub(super) struct Sips {
     stream: Stream,
     valve: Rc<Valve>,
+    turns: Rc<Turns>,
     left: usize,
     _place: Place,
 }
@@ -116,12 +118,25 @@ impl Sips {
     /// A connection of the worker that takes `bodies`.
     pub(super) fn new(stream: Stream, bodies: Bodies, place: Place) -> Sips {
         let valve = Valve { bodies, flow: Cell::default(), reader: RefCell::default() };
-        Sips { stream, valve: Rc::new(valve), left: SIP_BYTES, _place: place }
+        let (valve, turns) = (Rc::new(valve), Turns::new());
+        Sips { stream, valve, turns, left: SIP_BYTES, _place: place }
     }
 
     /// The connection itself.
     pub(super) fn stream(&self) -> &Stream {
         &self.stream
+    }
+
+    /// Whose turn it is on it.
+    pub(super) fn turns(&self) -> &Rc<Turns> {
+        &self.turns
+    }
+
+    fn wrote(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if matches!(written, Poll::Ready(Ok(1..))) {
+            self.turns.went();
+        }
+        written
     }
 
     /// What holds it.
@@ -132,6 +147,21 @@ impl Sips {
 
 impl AsyncRead for Sips {
     fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let read = self.as_mut().sip(context, buffer);
+        if buffer.filled().len() > before {
+            self.turns.came();
+        }
+        read
+    }
+}
+
+impl Sips {
+    fn sip(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
@@ -172,7 +202,8 @@ impl AsyncWrite for Sips {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
+        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.wrote(written)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -188,7 +219,8 @@ impl AsyncWrite for Sips {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
+        let written = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
+        self.wrote(written)
     }
 
     fn is_write_vectored(&self) -> bool {

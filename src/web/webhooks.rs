@@ -16,7 +16,7 @@ use tokio::sync::Semaphore;
 
 use super::linger::BodyRead;
 use super::{Site, Webhook, answers, problem};
-use crate::domain::{Code, Problem, Reply, ReplyAttachment, UnixMs};
+use crate::domain::{Code, ID_BYTES_MAX, Problem, Reply, ReplyAttachment, UnixMs};
 
 /// Largest body; one message of an agent has a few kilobytes.
 const BODY_BYTES_MAX: usize = 256 * 1024;
@@ -25,8 +25,6 @@ const BODY_BYTES_MAX: usize = 256 * 1024;
 pub(super) const BODIES_MAX: usize = 64;
 /// From the head to the body's end, a turn included. Genesys waits 10 s for the answer.
 const BODY_MAX: Duration = Duration::from_secs(5);
-/// Longest id of a reply or a guest, in bytes.
-const ID_BYTES_MAX: usize = 256;
 /// Attachments of one reply that are told.
 const ATTACHMENTS_MAX: usize = 16;
 

@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::{Value, json};
 
-use crate::access::{bearer, signed, with_tokens};
+use crate::access::{bearer, signed, with_tokens, write_unseen};
 use crate::support::issuer::{AUDIENCE, Issuer, SECRET, claims, encode, guest, key_set, now};
-use crate::support::{Builder, Form, TestGateway, eventually};
+use crate::support::{Builder, Form, TestGateway, eventually, logged};
 
 fn form() -> Form {
     Form::sample().without("conversation_id").without("sender_id")
@@ -220,6 +220,21 @@ fn a_new_key_of_the_issuer_is_found_without_a_restart() {
     std::fs::write(&path, key_set(&[&new]).to_string()).unwrap();
     eventually("the new key counts", || (status(&new) == 201).then_some(()));
     assert_eq!(status(&old), 401, "the old one is gone");
+}
+
+#[test]
+fn a_withdrawn_key_is_gone_although_the_first_read_of_the_set_failed() {
+    let (old, new) = (Issuer::ec(), Issuer::ed());
+    let builder = with_key_set(&[&old]);
+    let path = builder.data().join("jwks.json");
+    let gateway = builder.start();
+    let status = || gateway.send(&signed(form(), &old.token(&claims("guest-1", "c-1")))).status;
+    let set = key_set(&[&new]).to_string();
+    write_unseen(&path, &format!("{:1$}", "{", set.len()));
+    eventually("the failed read is told", || logged().contains("not a JWK set").then_some(()));
+    assert_eq!(status(), 201, "what cannot be read changes nothing");
+    write_unseen(&path, &set);
+    eventually("the old key is gone", || (status() == 401).then_some(()));
 }
 
 #[test]

@@ -232,12 +232,24 @@ fn a_gateway_that_is_not_there_ends_send_with_code_2() {
     let ran = send(address, &[]);
     assert_eq!((ran.code, ran.out.as_str()), (Some(2), ""));
     assert!(ran.err.contains(&address.to_string()), "{}", ran.err);
+    assert!(ran.err.contains("Nothing was sent"), "{}", ran.err);
 }
 
 #[test]
 fn a_gateway_that_hangs_up_ends_send_with_code_2() {
-    let (address, _served) = gateway(String::new());
-    assert_eq!(send(address, &[]).code, Some(2));
+    // Before the answer, in the middle of its body, and with a key of the sender's own.
+    let half = "HTTP/1.1 201 Created\r\ncontent-length: 500\r\n\r\n{".to_owned();
+    for (answer, own) in [(String::new(), None), (half, None), (String::new(), Some("k-1"))] {
+        let (address, served) = gateway(answer);
+        let options: Vec<&str> = own.iter().flat_map(|key| ["--key", key]).collect();
+        let ran = send(address, &options);
+        assert_eq!(ran.code, Some(2), "{}", ran.err);
+        assert!(ran.err.contains("may have been taken"), "{}", ran.err);
+        let (_, key) = ran.err.split_once("again with --key ").expect("what to do");
+        let (key, _) = key.split_once(':').expect("why");
+        assert!(own.is_none_or(|own| own == key), "{key}");
+        assert!(served.join().unwrap().contains(&format!("idempotency-key: {key}\r\n")));
+    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! `voicepost doctor`: what is wrong is named with its fix, and only then it ends with an error.
 
 use std::collections::BTreeMap;
-use std::process::Command;
+use std::process::{Command, Output};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -236,6 +236,13 @@ impl Ran {
 
 /// The program itself, before this login and API host, with these settings over it.
 fn doctor(url: &str, settings: &[(&str, &str)]) -> Ran {
+    let output = run(url, settings);
+    let report = serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)));
+    Ran { code: output.status.code(), report }
+}
+
+fn run(url: &str, settings: &[(&str, &str)]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_voicepost"));
     command.env_clear().args(["doctor", "--json"]);
     for (name, value) in [
@@ -247,10 +254,7 @@ fn doctor(url: &str, settings: &[(&str, &str)]) -> Ran {
     ] {
         command.env(name, value);
     }
-    let output = command.envs(settings.iter().copied()).output().unwrap();
-    let report = serde_json::from_slice(&output.stdout)
-        .unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)));
-    Ran { code: output.status.code(), report }
+    command.envs(settings.iter().copied()).output().unwrap()
 }
 
 #[test]
@@ -333,6 +337,10 @@ fn open_messaging_is_looked_at_from_end_to_end() {
         assert_eq!(ran.line(subject)["verdict"], "ok", "{}", ran.line(subject));
     }
     assert_eq!((ran.code, &ran.line("webhook secret")["verdict"]), (Some(1), &json!("fail")));
+    let short = run(&base_url, &[("VOICEPOST_WEBHOOK_SECRET", "fifteen-chars--")]);
+    let said = String::from_utf8(short.stderr).unwrap();
+    assert_eq!(short.status.code(), Some(1), "{said}");
+    assert!(said.contains("VOICEPOST_WEBHOOK_SECRET has 15 bytes"), "{said}");
     let secret = [("VOICEPOST_WEBHOOK_SECRET", "a-webhook-secret-of-24-c")];
     let ready = ask_with(&base_url, &secret);
     assert_eq!((ready.code, &ready.line("webhook secret")["verdict"]), (Some(0), &json!("ok")));

@@ -1,8 +1,11 @@
 //! How much callers may ask, and what they are told about it.
 
+use std::io::Write as _;
+
 use voicepost::access::KeyFile;
 
 use crate::access::{add_key, ask, bearer, signed, with_key, with_tokens};
+use crate::replies;
 use crate::support::issuer::{Issuer, SECRET, claims, guest};
 use crate::support::{Form, Reply, Request, TestGateway};
 
@@ -138,4 +141,39 @@ fn a_refused_sender_with_a_body_reads_why() {
     let reply = gateway.send(&large.header("Authorization", &bearer(&token)));
     refused(&reply, "guest", 1);
     assert_eq!(reply.header("connection"), Some("close"));
+}
+
+/// A flood of calls of the webhook that nobody signed; what Genesys signs is never counted.
+#[test]
+fn a_flood_of_what_nobody_signed_is_held_to_the_quota_of_its_address() {
+    let gateway = replies::builder().settings(|s| s.quota.address_per_minute = 3).start();
+    let call = |secret: &str| replies::call(&gateway, secret, b"{}");
+    for _ in 0..10 {
+        assert_eq!(call(replies::SECRET).status, 200);
+    }
+    for _ in 0..3 {
+        call("another-secret-of-22-ch").problem(401, "unauthorized");
+    }
+    let fourth = call("another-secret-of-22-ch");
+    refused(&fourth, "address", 3);
+    // Nothing more of it is read: neither a body, nor another path that is signed.
+    let begun = Request::new("POST", "/webhooks/open-messaging").head("Content-Length: 1000");
+    let mut stream = gateway.public.connect();
+    stream.write_all(&begun).unwrap();
+    Reply::read(&mut stream).problem(429, "quota-exceeded");
+    refused(&gateway.public.get("/media/made-up.ogg"), "address", 3);
+    // Senders, who show who they are, have quotas of their own.
+    assert_eq!(gateway.public.get(LIMITS).status, 200);
+    let seconds = fourth.header("retry-after").unwrap().parse().unwrap();
+    crate::support::pause(std::time::Duration::from_secs(seconds));
+    assert_eq!(call(replies::SECRET).status, 200, "it may try again when it was told to");
+}
+
+#[test]
+fn made_up_addresses_of_clips_are_held_to_the_quota_too() {
+    let gateway = TestGateway::builder().settings(|s| s.quota.address_per_minute = 2).start();
+    for _ in 0..2 {
+        gateway.public.get("/media/made-up.ogg").problem(404, "route-not-found");
+    }
+    refused(&gateway.public.get("/media/made-up.ogg"), "address", 2);
 }

@@ -10,9 +10,9 @@ use voicepost::settings::{Secret, Settings};
 
 use crate::events::Events;
 use crate::process::{Send, World, wait_until};
-use crate::support::{Client, Form, Reply, Request, SENDER, TestGateway, eventually};
+use crate::support::{Builder, Client, Form, Reply, Request, SENDER, TestGateway, eventually};
 
-const SECRET: &str = "a-webhook-secret-of-24-c";
+pub const SECRET: &str = "a-webhook-secret-of-24-c";
 const WEBHOOK: &str = "/webhooks/open-messaging";
 
 fn route(settings: &mut Settings) {
@@ -21,9 +21,14 @@ fn route(settings: &mut Settings) {
     settings.public.base_url = Some("http://127.0.0.1:1".to_owned());
 }
 
-fn start() -> TestGateway {
+/// A gateway that has a webhook.
+pub fn builder() -> Builder {
     let secret = || Some(Secret::new(SECRET).into());
-    TestGateway::builder().settings(route).access(|access| access.webhook_secret = secret()).start()
+    TestGateway::builder().settings(route).access(|access| access.webhook_secret = secret())
+}
+
+fn start() -> TestGateway {
+    builder().start()
 }
 
 fn sent(gateway: &TestGateway) -> String {
@@ -48,13 +53,13 @@ fn answer(id: &str, guest: &str, text: &str) -> Value {
     })
 }
 
-fn signature(secret: &str, body: &[u8]) -> String {
+pub fn signature(secret: &str, body: &[u8]) -> String {
     let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
     format!("sha256={}", BASE64_STANDARD.encode(hmac::sign(&key, body)))
 }
 
 /// A call of the webhook by somebody who knows a secret.
-fn call(gateway: &TestGateway, secret: &str, body: &[u8]) -> Reply {
+pub fn call(gateway: &TestGateway, secret: &str, body: &[u8]) -> Reply {
     let request = Request::new("POST", WEBHOOK)
         .header("Content-Type", "application/json")
         .header("X-Hub-Signature-256", &signature(secret, body))
@@ -184,17 +189,9 @@ fn what_cannot_be_shown_is_taken_and_not_told() {
 }
 
 #[test]
-fn without_a_secret_there_is_no_webhook_and_a_short_one_is_refused() {
+fn without_a_secret_there_is_no_webhook() {
     let gateway = TestGateway::builder().settings(route).start();
     assert_eq!(call(&gateway, SECRET, b"{}").status, 404);
-    let short = Secret::new("fifteen-chars--");
-    let refused = TestGateway::builder()
-        .settings(route)
-        .access(|access| access.webhook_secret = Some(short.into()))
-        .try_start()
-        .err()
-        .expect("a refusal");
-    assert!(refused.contains("VOICEPOST_WEBHOOK_SECRET") && refused.contains("15"), "{refused}");
 }
 
 #[test]

@@ -1,7 +1,10 @@
 //! Secrets are replaced while the gateway runs: by the files that variables name, or by those of
 //! systemd.
 
+use voicepost::domain::RouteName;
+
 use crate::process::{Answer, Gateway, World, wait_until};
+use crate::replies::signature;
 use crate::sender::{exchange, request};
 use crate::support::issuer::{AUDIENCE, Issuer, claims};
 
@@ -36,7 +39,8 @@ fn the_secret_of_tokens_is_replaced_without_a_moment_in_which_none_is_good() {
     assert_eq!(as_guest(&gateway, OLD), 404, "the old one counts beside it");
     // What cannot be a secret changes nothing.
     world.write("jwt-secret", "short\n");
-    wait_until("it is logged", || gateway.said().contains("the shared secret stays as it was"));
+    wait_until("it is logged", || gateway.said().contains("a secret stays as it was"));
+    assert!(gateway.said().contains("has 5 bytes, less than the minimum of 32"));
     assert_eq!(as_guest(&gateway, NEW), 404);
     world.write("jwt-secret", NEW);
     wait_until("the old secret is gone", || as_guest(&gateway, OLD) == 401);
@@ -72,6 +76,41 @@ fn the_client_secret_and_the_operators_key_are_replaced_too() {
     wait_until("what is gone is logged", kept);
     assert_eq!(refresh("operators-second-key"), 200, "and the secret is kept");
     assert!(!gateway.said().contains("a-secret-that-genesys-does-not-know"));
+}
+
+/// The status for a call of the webhook that is signed with this secret.
+fn as_genesys(gateway: &Gateway, secret: &str) -> u16 {
+    let signature = format!("X-Hub-Signature-256: {}\r\n", signature(secret, b"{}"));
+    let call = request("POST", "/webhooks/open-messaging", &signature, b"{}");
+    exchange(gateway.public, &call).unwrap().status
+}
+
+#[test]
+fn a_secret_that_can_be_guessed_takes_no_ones_place() {
+    const FIRST: &str = "the-first-secret-of-all";
+    let world = World::on(RouteName::OpenMessaging, &[]);
+    let files =
+        [("VOICEPOST_WEBHOOK_SECRET_FILE", "webhook"), ("VOICEPOST_ADMIN_KEY_FILE", "admin")];
+    let world = files.into_iter().fold(world, |world, (variable, name)| {
+        let path = world.write(name, FIRST);
+        world.variable(variable, Some(&path))
+    });
+    let gateway = world.start();
+    let state = |key: &str| as_operator(&gateway, "GET", "/admin/state", key).status;
+    for (variable, name) in files {
+        world.write(name, "fifteen-bytes--\n");
+        let told = format!("{variable} has 15 bytes, less than the minimum of 16");
+        wait_until("it is told", || gateway.said().contains(&told));
+    }
+    assert_eq!((as_genesys(&gateway, FIRST), as_genesys(&gateway, "fifteen-bytes--")), (200, 401));
+    assert_eq!((state(FIRST), state("fifteen-bytes--")), (200, 401));
+    // One of several that is too short spoils them all.
+    world.write("webhook", "the-second-secret-of-all\nshort\n");
+    crate::support::pause(std::time::Duration::from_millis(1500));
+    assert_eq!(as_genesys(&gateway, "the-second-secret-of-all"), 401);
+    world.write("webhook", "the-second-secret-of-all\n");
+    wait_until("the next counts", || as_genesys(&gateway, "the-second-secret-of-all") == 200);
+    assert_eq!(as_genesys(&gateway, FIRST), 401);
 }
 
 #[test]

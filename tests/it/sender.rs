@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::support::{Contract, Reply};
+
 const CLIP: &[u8] = include_bytes!("../fixtures/audio/hello.ogg");
 const BOUNDARY: &str = "voicepost-test-boundary";
 /// Longer than any answer may take, the longest `Prefer: wait` included.
@@ -116,22 +118,30 @@ impl Answer {
     }
 }
 
-/// `None`: the connection ended without an answer.
+/// `None`: the connection ended without an answer. What senders are answered is held against the
+/// document.
 pub fn exchange(address: SocketAddr, request: &[u8]) -> Option<Answer> {
     let mut stream = TcpStream::connect(address).ok()?;
     // Whoever is refused early may not get rid of everything; the answer says why.
     let _ = stream.write_all(request);
-    answer(stream)
+    let line = request.split(|byte| *byte == b'\r').next().unwrap_or_default();
+    let line = String::from_utf8_lossy(line);
+    let mut words = line.split(' ');
+    let (method, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    answer(stream, method, path)
 }
 
-/// What comes back on a connection that a request was sent on.
-pub fn answer(mut stream: TcpStream) -> Option<Answer> {
+/// What comes back on a connection that this request was sent on.
+pub fn answer(mut stream: TcpStream, method: &str, path: &str) -> Option<Answer> {
     stream.set_read_timeout(Some(ANSWER_MAX)).unwrap();
     let mut bytes = Vec::new();
     // A reset ends the answer like a close does.
     let _ = stream.read_to_end(&mut bytes);
-    let end = bytes.windows(4).position(|window| window == b"\r\n\r\n")?;
-    let head = String::from_utf8(bytes[..end].to_vec()).ok()?;
-    let status = head.get(9..12)?.parse().ok()?;
-    Some(Answer { status, head, body: serde_json::from_slice(&bytes[end + 4..]).ok()? })
+    let reply = Reply::parse(&bytes)?;
+    // The document is that of senders; operators have none.
+    if !path.starts_with("/admin/") {
+        Contract::of_this_build().check(method, path, &reply);
+    }
+    let body = serde_json::from_slice(reply.bytes()).ok()?;
+    Some(Answer { status: reply.status, head: reply.head, body })
 }

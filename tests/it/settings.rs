@@ -334,6 +334,37 @@ fn unusable_credentials_name_the_variable() {
     }
 }
 
+/// Each secret with the fewest bytes it may have, and how many may be good at a time.
+const SECRETS: [(&str, usize, usize); 4] = [
+    ("VOICEPOST_JWT_SECRET", 32, 4),
+    ("VOICEPOST_ADMIN_KEY", 16, 1),
+    ("VOICEPOST_WEBHOOK_SECRET", 16, 4),
+    ("VOICEPOST_DATA_KEY", 32, 4),
+];
+
+#[test]
+fn a_secret_that_can_be_guessed_is_refused_wherever_it_comes_from() {
+    for (name, bytes_min, lines_max) in SECRETS {
+        let load = |value: &str| AccessSecrets::load_from(&environment(&[(name, value)]));
+        let of = |bytes: usize| "x".repeat(bytes);
+        assert!(load(&of(bytes_min)).is_ok(), "{name}");
+        let short = load(&of(bytes_min - 1)).unwrap_err().to_string();
+        let bytes = format!("has {} bytes", bytes_min - 1);
+        assert_says(&short, &[name, &bytes, &format!("minimum of {bytes_min}")]);
+        assert!(load(&" ".repeat(bytes_min)).is_err(), "{name}: spaces");
+        let lines = |lines: usize| vec![of(bytes_min); lines].join("\n");
+        assert!(load(&lines(lines_max)).is_ok(), "{name}");
+        let many = load(&lines(lines_max + 1)).unwrap_err().to_string();
+        assert_says(&many, &[name, &format!("maximum of {lines_max}")]);
+        assert!(load(&format!("{}\n\n{}", of(bytes_min), of(bytes_min))).is_err(), "{name}: blank");
+        let file = file(&of(bytes_min - 1));
+        let variable = format!("{name}_FILE");
+        let path = [(variable.as_str(), file.path().to_str().unwrap())];
+        let short = AccessSecrets::load_from(&environment(&path)).unwrap_err().to_string();
+        assert_says(&short, &[&variable, &bytes]);
+    }
+}
+
 #[test]
 fn a_secret_is_never_shown() {
     let variables =

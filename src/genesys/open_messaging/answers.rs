@@ -4,10 +4,8 @@
 use serde_json::Value;
 
 use super::super::transport::{Answer, Called};
-use crate::domain::{Code, Failure, Outcome, Posted, Retry};
+use crate::domain::{Code, Failure, ID_BYTES_MAX, Outcome, Posted, Retry};
 
-/// Longest ids kept, in bytes.
-const ID_BYTES_MAX: usize = 256;
 /// What posting needs.
 pub(super) const RECEIVE: &str = "conversation:message:receive";
 /// What deleting cached media needs.

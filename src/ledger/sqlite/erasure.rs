@@ -9,10 +9,9 @@ use super::SqliteLedger;
 use super::rows;
 use super::seal::{self, Kind};
 use super::store::Store;
+use super::write::release_key;
 use super::writer::Operation;
-use crate::domain::{
-    CopyKind, CopyState, Envelope, Lane, MessageId, Principal, RouteName, UnixMs, hex,
-};
+use crate::domain::{CopyKind, CopyState, Envelope, Lane, MessageId, Principal, RouteName, UnixMs};
 use crate::ledger::{CommitError, CopyCount, Erasure, Erasures, ReadError, Sighting, Subject};
 
 /// What is written.
@@ -49,7 +48,7 @@ pub(super) fn write(connection: &Store, removal: &Removal) -> rusqlite::Result<u
 
 fn remove(connection: &Store, messages: &[MessageId]) -> rusqlite::Result<u64> {
     let mut over = connection.prepare_cached(
-        "SELECT accepted_seq FROM messages m
+        "SELECT accepted_seq, created_at FROM messages m
          WHERE id = ?1 AND stage IN ('sent','failed','cancelled')
            AND clip <> 'spooled' AND intent_step IS NULL
            AND EXISTS (SELECT 1 FROM erasing e WHERE e.message_seq = m.accepted_seq)
@@ -67,27 +66,19 @@ fn remove(connection: &Store, messages: &[MessageId]) -> rusqlite::Result<u64> {
         "DELETE FROM replies WHERE lane = (SELECT lane FROM messages WHERE accepted_seq = ?1)",
     )?;
     let mut delete = connection.prepare_cached("DELETE FROM messages WHERE accepted_seq = ?1")?;
-    let mut removed = Vec::new();
+    let mut removed = 0;
     for id in messages {
-        let seq: Option<i64> = over.query_row([id.as_bytes()], |row| row.get(0)).optional()?;
-        let Some(seq) = seq else { continue };
+        let found = over.query_row([id.as_bytes()], |row| Ok((row.get(0)?, row.get(1)?)));
+        let Some((seq, created_at)) = found.optional()? else { continue };
+        let seq: i64 = seq;
         count.execute(params![seq, id.as_bytes()])?;
         // What agents said meanwhile goes with the message.
         replies.execute([seq])?;
         delete.execute([seq])?;
-        removed.push(hex(id.as_bytes()));
+        release_key(connection, *id, UnixMs(created_at))?;
+        removed += 1;
     }
-    if !removed.is_empty() {
-        // One look through the keys for all of them: they have no index by message.
-        let removed = serde_json::Value::from(removed.clone()).to_string();
-        connection
-            .prepare_cached(
-                "DELETE FROM keys
-                 WHERE lower(hex(message_id)) IN (SELECT value FROM json_each(?1))",
-            )?
-            .execute([removed])?;
-    }
-    Ok(removed.len() as u64)
+    Ok(removed)
 }
 
 /// Forgets erasures that are older and done.

@@ -214,8 +214,13 @@ fn insert_key(connection: &Store, record: &Record, claim: &KeyClaim) -> rusqlite
     Ok(())
 }
 
-// A key is as old as its message, so the index on the time finds it without one on the message.
-fn release_key(connection: &Store, id: MessageId, created_at: UnixMs) -> rusqlite::Result<()> {
+/// Deletes the key of a message. It is as old as its message, so the index on the time finds it
+/// without one on the message.
+pub(super) fn release_key(
+    connection: &Store,
+    id: MessageId,
+    created_at: UnixMs,
+) -> rusqlite::Result<()> {
     connection
         .prepare_cached("DELETE FROM keys WHERE created_at = ?1 AND message_id = ?2")?
         .execute(params![created_at.0, id.as_bytes()])?;

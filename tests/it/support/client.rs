@@ -66,7 +66,7 @@ impl Request {
 #[derive(Clone, Debug)]
 pub struct Reply {
     pub status: u16,
-    head: String,
+    pub head: String,
     body: Vec<u8>,
 }
 

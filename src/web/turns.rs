@@ -1,0 +1,135 @@
+//! Connections on which nothing more is asked.
+//!
+//! actix-http times only the first head of a connection, and forgets its keep-alive time at the first
+//! byte that follows an answer (measured): one byte of a second head would hold a connection for
+//! ever, and so would whoever reads nothing of an answer. So each connection is looked after here
+//! from its first answer on.
+
+use std::cell::Cell;
+use std::pin::Pin;
+use std::rc::{Rc, Weak};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use actix_web::body::{BodySize, BoxBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::middleware::Next;
+use actix_web::web::Bytes;
+use tokio::time::Instant;
+
+use super::linger::Cut;
+
+/// Whose turn it is on a connection.
+#[derive(Clone, Copy)]
+enum Turn {
+    /// The client's, with its first head, which actix-http times.
+    First,
+    /// Ours: a request is read, worked on, or answered.
+    Ours,
+    /// The client's, with another head, or with reading what it was answered; nothing of the former
+    /// came yet. Since its last sign of life.
+    Theirs(Instant),
+    /// The client's, of whose next head some has come, since then.
+    Asking(Instant),
+}
+
+/// Whose turn it is on one connection.
+pub(super) struct Turns(Cell<Turn>);
+
+/// How long a client may take.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct TurnRules {
+    /// From its last sign of life to the first byte of the next head.
+    pub(super) idle_max: Duration,
+    /// From there to the head's end.
+    pub(super) head_max: Duration,
+}
+
+impl Turns {
+    pub(super) fn new() -> Rc<Turns> {
+        Rc::new(Turns(Cell::new(Turn::First)))
+    }
+
+    /// Something came from the client.
+    pub(super) fn came(&self) {
+        if let Turn::Theirs(_) = self.0.get() {
+            self.0.set(Turn::Asking(Instant::now()));
+        }
+    }
+
+    /// Something went to the client.
+    pub(super) fn went(&self) {
+        if let Turn::Theirs(_) = self.0.get() {
+            self.0.set(Turn::Theirs(Instant::now()));
+        }
+    }
+
+    fn is_over(&self, rules: TurnRules) -> bool {
+        match self.0.get() {
+            Turn::First | Turn::Ours => false,
+            Turn::Theirs(since) => since.elapsed() >= rules.idle_max,
+            Turn::Asking(since) => since.elapsed() >= rules.head_max,
+        }
+    }
+}
+
+/// Cuts the connection when the client's turn is over; looked at once in `rules.head_max`.
+pub(super) fn watch(turns: &Rc<Turns>, cut: Cut, rules: TurnRules) {
+    let turns: Weak<Turns> = Rc::downgrade(turns);
+    actix_web::rt::spawn(async move {
+        loop {
+            tokio::time::sleep(rules.head_max).await;
+            let Some(turns) = turns.upgrade() else { return };
+            if turns.is_over(rules) {
+                return cut.now();
+            }
+        }
+    });
+}
+
+/// Stands outermost before every handler: from a request's head to the last of its answer it is our
+/// turn.
+pub(super) async fn answer(
+    request: ServiceRequest,
+    next: Next<BoxBody>,
+) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+    let turn = request.conn_data::<Rc<Turns>>().cloned().map(OurTurn::begin);
+    let response = next.call(request).await?;
+    Ok(response.map_body(|_, body| BoxBody::new(Answer { body, _turn: turn })))
+}
+
+struct OurTurn(Rc<Turns>);
+
+impl OurTurn {
+    fn begin(turns: Rc<Turns>) -> OurTurn {
+        turns.0.set(Turn::Ours);
+        OurTurn(turns)
+    }
+}
+
+impl Drop for OurTurn {
+    fn drop(&mut self) {
+        self.0.0.set(Turn::Theirs(Instant::now()));
+    }
+}
+
+/// The body of an answer; dropped when all of it was taken to be sent.
+struct Answer {
+    body: BoxBody,
+    _turn: Option<OurTurn>,
+}
+
+impl MessageBody for Answer {
+    type Error = Box<dyn std::error::Error>;
+
+    fn size(&self) -> BodySize {
+        self.body.size()
+    }
+
+    fn poll_next(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        Pin::new(&mut self.body).poll_next(context)
+    }
+}
