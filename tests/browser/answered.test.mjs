@@ -45,6 +45,8 @@ test("an agent hears the clip and answers, the guest reads it, and every copy go
 
     await page.getByText("The audio is gone").first().waitFor({ timeout: 120_000 });
     assert.equal(await page.evaluate(async (url) => (await fetch(url)).status, url), 410);
+    await mine.getByText(/ · cached copy deleted at \d\d:/).waitFor();
+    await mine.getByText(/^nothing to play at its address/).waitFor();
     const copies = page.locator("#log .copies li");
     assert.deepEqual((await copies.allTextContents()).sort(), [
       "Deleted from the media host",

@@ -4,22 +4,15 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 
 use serde_json::{Value, json};
-use voicepost::domain::RouteName;
-use voicepost::sandbox::{Cut, Endpoint, FaultAction, FaultRule, SandboxSettings};
+use voicepost::sandbox::{Cut, Endpoint, FaultAction, FaultRule};
 use voicepost::settings::{Settings, Warning};
 
-use crate::support::{Client, Form, Reply, Request, TRANSCRIPT, TestGateway, fixture};
-
-const BASE_URL: &str = "http://127.0.0.1:1";
-
-fn route(settings: &mut Settings) {
-    settings.genesys.route = Some(RouteName::OpenMessaging);
-    settings.genesys.open_messaging.integration_id = SandboxSettings::default().integration_id;
-    settings.public.base_url = Some(BASE_URL.to_owned());
-}
+use crate::support::{
+    Client, Form, MEDIA_BASE_URL, Reply, Request, TRANSCRIPT, TestGateway, fixture, open_messaging,
+};
 
 fn start() -> TestGateway {
-    TestGateway::builder().settings(route).start()
+    TestGateway::builder().open_messaging().start()
 }
 
 fn form() -> Form {
@@ -36,7 +29,7 @@ fn shown(gateway: &TestGateway, receipt: &Value) -> Value {
 fn media_path(gateway: &TestGateway, receipt: &Value) -> String {
     let message = shown(gateway, receipt);
     let url = message["content"][0]["attachment"]["url"].as_str().unwrap().to_owned();
-    url.strip_prefix(BASE_URL).unwrap().to_owned()
+    url.strip_prefix(MEDIA_BASE_URL).unwrap().to_owned()
 }
 
 /// Somebody who is given an address, and knows nothing of the API's document.
@@ -210,7 +203,7 @@ fn refusals_say_what_to_change() {
 fn the_route_asks_for_what_it_needs() {
     let refused = |change: fn(&mut Settings)| {
         let mut settings = Settings::default();
-        route(&mut settings);
+        open_messaging(&mut settings);
         change(&mut settings);
         settings.check().unwrap_err().to_string()
     };
@@ -222,7 +215,7 @@ fn the_route_asks_for_what_it_needs() {
     assert!(short.contains("serve_seconds") && short.contains("59"), "{short}");
     // In front of a sandbox it only warns.
     let mut brief = Settings::default();
-    route(&mut brief);
+    open_messaging(&mut brief);
     brief.genesys.api_url = Some("http://127.0.0.1:9090".to_owned());
     brief.genesys.open_messaging.serve_seconds = 59;
     let warned = |warning: &Warning| warning.to_string().contains("serve_seconds is 59");

@@ -5,8 +5,8 @@ use base64::prelude::BASE64_STANDARD;
 use ring::hmac;
 use serde_json::{Value, json};
 use voicepost::domain::RouteName;
-use voicepost::sandbox::{SandboxSettings, Webhook};
-use voicepost::settings::{Secret, Settings};
+use voicepost::sandbox::Webhook;
+use voicepost::settings::Secret;
 
 use crate::events::Events;
 use crate::process::{Send, World, wait_until};
@@ -15,15 +15,12 @@ use crate::support::{Client, Form, Reply, Request, SENDER, TestGateway, eventual
 const SECRET: &str = "a-webhook-secret-of-24-c";
 const WEBHOOK: &str = "/webhooks/open-messaging";
 
-fn route(settings: &mut Settings) {
-    settings.genesys.route = Some(RouteName::OpenMessaging);
-    settings.genesys.open_messaging.integration_id = SandboxSettings::default().integration_id;
-    settings.public.base_url = Some("http://127.0.0.1:1".to_owned());
-}
-
 fn start() -> TestGateway {
     let secret = || Some(Secret::new(SECRET).into());
-    TestGateway::builder().settings(route).access(|access| access.webhook_secret = secret()).start()
+    TestGateway::builder()
+        .open_messaging()
+        .access(|access| access.webhook_secret = secret())
+        .start()
 }
 
 fn sent(gateway: &TestGateway) -> String {
@@ -185,11 +182,11 @@ fn what_cannot_be_shown_is_taken_and_not_told() {
 
 #[test]
 fn without_a_secret_there_is_no_webhook_and_a_short_one_is_refused() {
-    let gateway = TestGateway::builder().settings(route).start();
+    let gateway = TestGateway::builder().open_messaging().start();
     assert_eq!(call(&gateway, SECRET, b"{}").status, 404);
     let short = Secret::new("fifteen-chars--");
     let refused = TestGateway::builder()
-        .settings(route)
+        .open_messaging()
         .access(|access| access.webhook_secret = Some(short.into()))
         .try_start()
         .err()
