@@ -330,7 +330,8 @@ async fn a_ledger_of_the_first_schema_is_brought_up_to_date() {
     let file = Connection::open(&path).unwrap();
     // What later steps have made.
     let later = "DROP TABLE erasing; DROP TABLE erasure_copies; DROP TABLE erasures; \
-                 DROP TABLE audit; DROP TABLE replies; PRAGMA user_version = 1";
+                 DROP TABLE audit; DROP TABLE replies; DROP INDEX messages_conversation; \
+                 PRAGMA user_version = 1";
     file.execute_batch(later).unwrap();
     drop(file);
     let ledger = open(directory.path());
