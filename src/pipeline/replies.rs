@@ -12,7 +12,9 @@ use tokio::sync::Notify;
 
 use super::Pipeline;
 use crate::actors::TellReceipt;
-use crate::domain::{Backoff, Failure, Lane, Principal, Reply, ReplyReceipt, ReplyState, Retry, UnixMs};
+use crate::domain::{
+    Backoff, Failure, Lane, Principal, Reply, ReplyReceipt, ReplyState, Retry, UnixMs,
+};
 use crate::ledger::{CommitError, ReadError, ReplyBook, ReplyRow, Watch, Watchers};
 
 /// Receipts that are looked at together.

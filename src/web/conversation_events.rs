@@ -67,10 +67,7 @@ fn event_id(reply_seq: u64) -> String {
     reply_seq.to_string()
 }
 
-fn events(
-    follower: Follower,
-    first: String,
-) -> impl Stream<Item = Result<Bytes, Infallible>> {
+fn events(follower: Follower, first: String) -> impl Stream<Item = Result<Bytes, Infallible>> {
     stream::unfold((follower, Some(first)), |(mut follower, first)| async move {
         let text = match first {
             Some(first) => first,
