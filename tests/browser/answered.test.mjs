@@ -54,6 +54,10 @@ test("an agent hears the clip and answers, the guest reads it, and every copy go
       "Not possible here: deleting Genesys’ recording, if it makes one",
     ]);
     assert.equal(await stage("gone"), "done");
+    // The guest's page is still there, and so is the agent.
+    await mine.getByLabel("Answer to the guest").fill("Is there anything else?");
+    await mine.getByRole("button", { name: "Send" }).click();
+    await page.locator("#log .theirs").getByText("Is there anything else?").waitFor();
     assert.deepEqual(errors.filter((error) => !error.includes("410")), []);
   } finally {
     await browser.close();

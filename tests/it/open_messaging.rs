@@ -8,7 +8,8 @@ use voicepost::sandbox::{Cut, Endpoint, FaultAction, FaultRule};
 use voicepost::settings::{Settings, Warning};
 
 use crate::support::{
-    Client, Form, MEDIA_BASE_URL, Reply, Request, TRANSCRIPT, TestGateway, fixture, open_messaging,
+    Client, Form, MEDIA_BASE_URL, Reply, Request, TRANSCRIPT, TestGateway, fixture, logged,
+    open_messaging,
 };
 
 fn start() -> TestGateway {
@@ -182,6 +183,41 @@ fn a_lost_first_post_is_repeated_byte_for_byte_and_marked() {
     }
     let url = |n| shown(n)["content"][0]["attachment"]["url"].clone();
     assert_eq!(url(0), url(1));
+}
+
+/// What a content profile does not admit Genesys drops, and says nothing.
+#[test]
+fn dropped_audio_is_a_warning_that_names_what_to_change() {
+    let start = |checks: bool| {
+        TestGateway::builder()
+            .open_messaging()
+            .settings(|settings| settings.genesys.open_messaging.check_audio = checks)
+            .sandbox(|sandbox| sandbox.inbound_media = vec!["image/*".to_owned()])
+            .start()
+    };
+    let gateway = start(true);
+    let receipt = gateway.send(&form()).receipt(201);
+    let warning = receipt["delivery"]["warning"].as_str().unwrap();
+    for words in ["dropped its audio", "content profile", "audio/ogg or audio/*"] {
+        assert!(warning.contains(words), "{warning}");
+    }
+    let id = receipt["id"].as_str().unwrap();
+    let history = gateway.admin_get(&format!("/admin/messages/{id}/history")).text().to_owned();
+    assert!(history.contains("Genesys dropped the audio"), "{history}");
+    let shown = gateway.admin_get(&format!("/admin/messages/{id}")).text().to_owned();
+    assert!(shown.contains("dropped its audio"), "{shown}");
+    let logged = logged();
+    let line = logged.lines().find(|line| line.contains("audio dropped") && line.contains(id));
+    assert!(line.is_some_and(|line| line.contains("WARN")), "{line:?}");
+    // What is admitted, what cannot be told, and who does not ask: no warning.
+    gateway.sandbox.with(|sandbox| sandbox.set_inbound_media(vec!["audio/*".to_owned()]));
+    assert_eq!(gateway.send(&form()).receipt(201)["delivery"].get("warning"), None);
+    gateway.sandbox.with(|sandbox| sandbox.set_inbound_media(vec!["image/*".to_owned()]));
+    let refuse = FaultRule::new(Endpoint::Message, FaultAction::status(403));
+    gateway.trouble(vec![refuse]);
+    assert_eq!(gateway.send(&form()).receipt(201)["delivery"].get("warning"), None);
+    let unasked = start(false);
+    assert_eq!(unasked.send(&form()).receipt(201)["delivery"].get("warning"), None);
 }
 
 #[test]
