@@ -314,6 +314,15 @@ fn more_replies_than_a_stream_takes_at_once_all_come() {
     }
 }
 
+/// Receipts that the ledger's file says are owed.
+fn receipts_owed(world: &World) -> i64 {
+    let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;
+    let path = world.data.path().join("voicepost.db");
+    let file = rusqlite::Connection::open_with_flags(path, flags).unwrap();
+    let owed = "SELECT count(*) FROM replies WHERE receipt_owed = 1";
+    file.query_row(owed, [], |row| row.get(0)).unwrap()
+}
+
 /// From the agent's desk to the guest's stream and back, by the real program; kill -9 after Genesys
 /// was answered, before anybody was told.
 #[test]
@@ -350,6 +359,8 @@ fn an_answer_that_was_taken_in_is_told_also_after_kill_9() {
     let receipts = answers()[0].receipts.clone();
     assert_eq!((receipts[0].status.as_str(), receipts[0].is_final), ("Delivered", true));
     drop(events);
+    // Killed before it has noted that, it would rightly tell the agent once more.
+    wait_until("that is durable", || receipts_owed(&world) == 0);
     gateway.kill();
     let gateway = world.start();
     webhook(gateway.public);
