@@ -127,7 +127,8 @@ pub(super) async fn confirmed(
     });
     let clean = status == StatusCode::GONE && of_it > 0 && kept == 0;
     let text = format!(
-        "the clip's address is answered {}; the sandbox confirms: {of_it} cached, {kept} still there",
+        "the clip's address is answered {}; the sandbox confirms: {of_it} cached, {kept} still \
+         there",
         status.as_u16()
     );
     let values = json!({ "clean": clean, "status": status.as_u16(), "cached": kept });

@@ -29,8 +29,8 @@ type File = (&'static str, &'static str, &'static [u8]);
 const PAGE: &str = include_str!("demo_page/page.html");
 const ROUTE: &str = "{route}";
 
-/// What the page needs, and clips for who has no microphone: one as it is, one that is converted on its way,
-/// and what a muted microphone gives. The voice is espeak-ng's; `parcel.m4a` is made by
+/// What the page needs, and clips for who has no microphone: one as it is, one that is converted on
+/// its way, and what a muted microphone gives. The voice is espeak-ng's; `parcel.m4a` is made by
 /// `espeak-ng -v en-gb -s 155 -w p.wav TEXT` and `ffmpeg -i p.wav -ar 44100 -c:a aac -b:a 40k`.
 const FILES: [File; 5] = [
     ("/demo/page.css", STYLE, include_bytes!("demo_page/page.css")),
