@@ -44,8 +44,8 @@ impl Steps {
         let (public, admin) = (app.addresses.public.to_string(), app.addresses.admin.to_string());
         self.say("gateway", &text, json!({ "listen": public, "admin": admin }));
         let text = format!(
-            "shortened for the demo: audio lives {ttl_seconds} s (default {usual_ttl}), and at least \
-             {floor_seconds} s after the post (default {usual_floor})"
+            "shortened for the demo: audio lives {ttl_seconds} s (default {usual_ttl}), and at \
+             least {floor_seconds} s after the post (default {usual_floor})"
         );
         let values = json!({ "ttl_seconds": ttl_seconds, "delay_seconds_min": floor_seconds });
         self.say("settings", &text, values);
