@@ -268,6 +268,7 @@ fn accepted(number: u64) -> Record {
         post_in_doubt: false,
         withdrawn: false,
         possible_duplicate: false,
+        audio_dropped: false,
         last_error_code: None,
         ending: None,
         message_id: None,

@@ -116,9 +116,12 @@ impl Way {
             Way::OpenMessaging(hosted) => {
                 let integration_id = settings.genesys.open_messaging.integration_id.clone();
                 let hosted = hosted.clone();
+                let checks_audio = settings.genesys.open_messaging.check_audio;
                 Box::new(move |transport, tokens, gate| -> Rc<dyn Route> {
                     let api = Api { base_url: origin.host.clone(), transport, tokens, gate };
-                    Rc::new(OpenMessagingRoute::new(api, origin, integration_id, hosted))
+                    let route =
+                        OpenMessagingRoute::new(api, origin, integration_id, hosted, checks_audio);
+                    Rc::new(route)
                 })
             }
         }

@@ -10,14 +10,14 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::demo_pages;
 use super::demo_steps::Steps;
 use super::send::{self, SendArgs};
 use super::{DemoArgs, Ended, serve};
+use super::{demo_agent, demo_pages};
 use crate::app::App;
-use crate::domain::{MessageId, PurgeState};
+use crate::domain::{CopyKind, CopyState, MessageId, PurgeState, Record, RouteName};
 use crate::sandbox::{SandboxServer, SandboxSettings};
-use crate::settings::{AccessSecrets, Credentials, LedgerUrl, Secret, Settings};
+use crate::settings::{AccessSecrets, Credentials, LedgerUrl, LiveSecret, Secret, Settings};
 use crate::telemetry;
 
 /// The clip: five seconds of synthetic speech, Ogg Opus.
@@ -25,6 +25,8 @@ const CLIP: &[u8] = include_bytes!("../../tests/fixtures/audio/hello.ogg");
 /// The demo's copies live this long, so that one can watch them go: with `--once` nobody listens to
 /// them before.
 const TTL_SECONDS: u64 = 30;
+/// On `open-messaging` the agent is to answer meanwhile.
+const TTL_SECONDS_ANSWERED: u64 = 45;
 const TTL_SECONDS_ONCE: u64 = 4;
 /// The demo's floor between post and delete.
 const DELAY_SECONDS_MIN: u64 = 2;
@@ -41,11 +43,9 @@ const PORT: u16 = 8080;
 /// When sandbox or gateway cannot start.
 pub fn run(config: Option<&Path>, args: &DemoArgs) -> Ended {
     let mut settings = Settings::load(config)?;
-    if !args.json {
-        settings.log.filter = "warn".to_owned();
-    } else {
-        settings.log.filter = "error".to_owned();
-    }
+    // A deletion that Genesys has taken on and not done yet is deferred: the steps tell of it.
+    let filter = if args.json { "error" } else { "warn,voicepost::actors::purge_work=error" };
+    settings.log.filter = filter.to_owned();
     telemetry::init(&settings.log)?;
     let data = std::env::temp_dir().join(format!("voicepost-demo-{}", std::process::id()));
     let ended = actix_rt::System::new().block_on(demo(settings, args, &data));
@@ -60,7 +60,12 @@ async fn demo(mut settings: Settings, args: &DemoArgs, data: &Path) -> Ended {
     let sandbox = SandboxServer::start(SandboxSettings::default(), TcpListener::bind(any_port)?)?;
     let sandbox = Arc::new(sandbox);
     let url = sandbox.base_url().to_owned();
-    let ttl_seconds = if args.once { TTL_SECONDS_ONCE } else { TTL_SECONDS };
+    let ttl_seconds = match args.route {
+        _ if args.once => TTL_SECONDS_ONCE,
+        RouteName::MediaApi => TTL_SECONDS,
+        RouteName::OpenMessaging => TTL_SECONDS_ANSWERED,
+    };
+    let usual = usual(&settings, args.route);
     settings.server.listen = SocketAddr::from((Ipv4Addr::LOCALHOST, port(args)));
     settings.admin.listen = any_port;
     settings.genesys.route = Some(args.route);
@@ -70,16 +75,24 @@ async fn demo(mut settings: Settings, args: &DemoArgs, data: &Path) -> Ended {
     settings.purge.delay_seconds_min = DELAY_SECONDS_MIN;
     settings.ledger.url = LedgerUrl::Sqlite(data.join("voicepost.db"));
     settings.spool.dir = data.join("spool");
+    let webhook_secret = match args.route {
+        RouteName::MediaApi => None,
+        RouteName::OpenMessaging => {
+            let secret = demo_agent::prepare(&mut settings, &sandbox, data, ttl_seconds)?;
+            Some(LiveSecret::from(secret))
+        }
+    };
     let SandboxSettings { client_id, client_secret, .. } = SandboxSettings::default();
     let client_secret = Secret::new(client_secret).into();
-    let credentials = Credentials { client_id, client_secret, access: AccessSecrets::default() };
-    let pages = demo_pages::pages(&sandbox);
+    let access = AccessSecrets { webhook_secret, ..AccessSecrets::default() };
+    let credentials = Credentials { client_id, client_secret, access };
+    let pages = demo_pages::pages(&sandbox, args.route);
     let app = App::start(&settings, credentials, serve::fatal(), Some(pages)).await?;
     if !args.once {
         steps.invitation(&app);
     }
-    steps.started(&url, &app, ttl_seconds, DELAY_SECONDS_MIN);
-    let proven = whole_way(&app, &sandbox, &steps).await;
+    steps.started(&url, &app, [DELAY_SECONDS_MIN, ttl_seconds], usual);
+    let proven = whole_way(args.route, &app, &sandbox, &steps).await;
     let code = match (args.once, proven) {
         (true, Ok(true)) => ExitCode::SUCCESS,
         (true, Ok(false)) => ExitCode::FAILURE,
@@ -97,6 +110,15 @@ async fn demo(mut settings: Settings, args: &DemoArgs, data: &Path) -> Ended {
     Ok(code)
 }
 
+/// The floor after a post and the life of copies, in seconds, as `serve` would have them.
+fn usual(settings: &Settings, route: RouteName) -> [u64; 2] {
+    let life = match route {
+        RouteName::MediaApi => settings.purge.ttl_seconds,
+        RouteName::OpenMessaging => settings.genesys.open_messaging.serve_seconds,
+    };
+    [settings.purge.delay_seconds_min, life]
+}
+
 /// The port that was asked for; else `serve`'s, or a free one where that is taken or nobody looks.
 fn port(args: &DemoArgs) -> u16 {
     let free = |port: &u16| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok();
@@ -106,6 +128,7 @@ fn port(args: &DemoArgs) -> u16 {
 
 /// Sends the clip and shows every step until its purge is proven by both sides.
 async fn whole_way(
+    route: RouteName,
     app: &App,
     sandbox: &SandboxServer,
     steps: &Steps,
@@ -113,7 +136,7 @@ async fn whole_way(
     let args = SendArgs {
         file: "hello.ogg".into(),
         to: format!("http://{}", app.addresses.public),
-        conversation: Some("demo-conversation".to_owned()),
+        conversation: route.asks_for_a_conversation().then(|| "demo-conversation".to_owned()),
         sender: "demo-guest".to_owned(),
         transcript: Some(
             "Hello. My flight lands later than planned. Could you hold my room, please?".to_owned(),
@@ -139,19 +162,41 @@ async fn whole_way(
     let receipt: Value = serde_json::from_slice(&answer.body)?;
     steps.answered(answer.status.as_u16(), &receipt);
     let id = receipt["id"].as_str().and_then(MessageId::parse).ok_or("the receipt has no id")?;
+    let heard_at = match route {
+        RouteName::MediaApi => None,
+        RouteName::OpenMessaging => {
+            Some(demo_agent::hear_and_answer(app, sandbox, steps, &receipt).await?)
+        }
+    };
     loop {
         seq = show_new(app, steps, seq).await?;
         let record = app.pipeline.find(id, None).await.map_err(|problem| problem.detail)?;
         let state = record.purge_state(app.pipeline.clock().now());
-        if state == PurgeState::Purged && record.posted_at.is_some() {
+        if is_purged(&record, state) && record.posted_at.is_some() {
             show_new(app, steps, seq).await?;
-            return Ok(confirmed(sandbox, steps));
+            return match heard_at {
+                Some(url) => demo_agent::confirmed(app, sandbox, steps, &url).await,
+                None => Ok(confirmed(sandbox, steps)),
+            };
         }
         if tokio::time::Instant::now() > deadline {
             steps.say("failed", "the purge was not proven in time", json!({ "state": state }));
             return Ok(false);
         }
         tokio::time::sleep(LOOK).await;
+    }
+}
+
+/// Whether every copy is proven gone; recordings apart, which are said to be not possible.
+fn is_purged(record: &Record, state: PurgeState) -> bool {
+    let gone = |copy: &crate::domain::Copy| match copy.kind {
+        CopyKind::Recording => copy.state == CopyState::NotPossible,
+        _ => copy.state == CopyState::Gone,
+    };
+    match state {
+        PurgeState::Purged => true,
+        PurgeState::Incomplete => record.copies.iter().all(gone),
+        _ => false,
     }
 }
 

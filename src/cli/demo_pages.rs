@@ -5,9 +5,10 @@
 
 use std::sync::Arc;
 
-use actix_web::web::{ServiceConfig, get, resource};
+use actix_web::web::{Bytes, ServiceConfig, get, post, resource};
 use actix_web::{HttpRequest, HttpResponse};
 
+use crate::domain::RouteName;
 use crate::sandbox::SandboxServer;
 use crate::web::Pages;
 
@@ -24,11 +25,14 @@ const STYLE: &str = "text/css; charset=utf-8";
 /// A file at a path.
 type File = (&'static str, &'static str, &'static [u8]);
 
-/// The page, and clips for who has no microphone: one as it is, one that is converted on its way,
-/// and what a muted microphone gives. The voice is espeak-ng's; `parcel.m4a` is made by
+/// The page itself; `ROUTE` in it is the route's name.
+const PAGE: &str = include_str!("demo_page/page.html");
+const ROUTE: &str = "{route}";
+
+/// What the page needs, and clips for who has no microphone: one as it is, one that is converted on
+/// its way, and what a muted microphone gives. The voice is espeak-ng's; `parcel.m4a` is made by
 /// `espeak-ng -v en-gb -s 155 -w p.wav TEXT` and `ffmpeg -i p.wav -ar 44100 -c:a aac -b:a 40k`.
-const FILES: [File; 6] = [
-    ("/", HTML, include_bytes!("demo_page/page.html")),
+const FILES: [File; 5] = [
     ("/demo/page.css", STYLE, include_bytes!("demo_page/page.css")),
     ("/demo/page.js", SCRIPT, include_bytes!("demo_page/page.js")),
     ("/demo/hello.ogg", "audio/ogg", include_bytes!("../../tests/fixtures/audio/hello.ogg")),
@@ -40,22 +44,36 @@ const FILES: [File; 6] = [
     ),
 ];
 
-/// The routes, on each worker.
-pub(super) fn pages(sandbox: &Arc<SandboxServer>) -> Pages {
+/// The routes, on each worker. On `open-messaging` agents can answer, and clips lie at the gateway
+/// itself; otherwise the sandbox is only looked at.
+pub(super) fn pages(sandbox: &Arc<SandboxServer>, route: RouteName) -> Pages {
     let sandbox = Arc::clone(sandbox);
+    let page = Bytes::from(PAGE.replace(ROUTE, route.as_str()));
     Arc::new(move |routes: &mut ServiceConfig| {
-        for file in FILES {
-            routes.service(resource(file.0).route(get().to(move || answer(file))));
+        let page = page.clone();
+        let show = move || answer(HTML, page.clone());
+        routes.service(resource("/").route(get().to(show)));
+        for (path, media_type, bytes) in FILES {
+            let show = move || answer(media_type, Bytes::from_static(bytes));
+            routes.service(resource(path).route(get().to(show)));
         }
-        for path in ["/sandbox/{path:.*}", "/media/{path:.*}"] {
-            let sandbox = Arc::clone(&sandbox);
-            let look = move |request: HttpRequest| look(Arc::clone(&sandbox), request);
-            routes.service(resource(path).route(get().to(look)));
+        let sandbox = Arc::clone(&sandbox);
+        let ask = move |request: HttpRequest, body: Bytes| ask(Arc::clone(&sandbox), request, body);
+        match route {
+            RouteName::MediaApi => {
+                routes.service(resource("/media/{path:.*}").route(get().to(ask.clone())));
+            }
+            RouteName::OpenMessaging => {
+                let answers = resource("/sandbox/answers");
+                let answers = answers.route(get().to(ask.clone())).route(post().to(ask.clone()));
+                routes.service(answers);
+            }
         }
+        routes.service(resource("/sandbox/{path:.*}").route(get().to(ask)));
     })
 }
 
-async fn answer((_, media_type, bytes): File) -> HttpResponse {
+async fn answer(media_type: &'static str, bytes: Bytes) -> HttpResponse {
     HttpResponse::Ok()
         .content_type(media_type)
         .insert_header(("content-security-policy", CONTENT_SECURITY_POLICY))
@@ -65,6 +83,6 @@ async fn answer((_, media_type, bytes): File) -> HttpResponse {
         .body(bytes)
 }
 
-async fn look(sandbox: Arc<SandboxServer>, request: HttpRequest) -> HttpResponse {
-    sandbox.look(&request)
+async fn ask(sandbox: Arc<SandboxServer>, request: HttpRequest, body: Bytes) -> HttpResponse {
+    sandbox.ask(&request, body)
 }

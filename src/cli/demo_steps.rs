@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::app::App;
-use crate::domain::Record;
+use crate::domain::{Copy, CopyKind, Record, RouteName};
 use crate::ledger::HistoryRow;
 
 /// Prints steps with the time since the start.
@@ -31,7 +31,10 @@ impl Steps {
         }
     }
 
-    pub(super) fn started(&self, sandbox: &str, app: &App, ttl_seconds: u64, floor_seconds: u64) {
+    /// Where everything is. `lives` and `usual` are how long copies live here and elsewhere, the
+    /// floor after the post first, in seconds.
+    pub(super) fn started(&self, sandbox: &str, app: &App, lives: [u64; 2], usual: [u64; 2]) {
+        let ([floor_seconds, ttl_seconds], [usual_floor, usual_ttl]) = (lives, usual);
         let text = format!("stand-in for Genesys Cloud on {sandbox}");
         self.say("sandbox", &text, json!({ "url": sandbox }));
         let text = format!(
@@ -41,8 +44,8 @@ impl Steps {
         let (public, admin) = (app.addresses.public.to_string(), app.addresses.admin.to_string());
         self.say("gateway", &text, json!({ "listen": public, "admin": admin }));
         let text = format!(
-            "shortened for the demo: audio lives {ttl_seconds} s (default 900), and at least \
-             {floor_seconds} s after the post (default 30)"
+            "shortened for the demo: audio lives {ttl_seconds} s (default {usual_ttl}), and at \
+             least {floor_seconds} s after the post (default {usual_floor})"
         );
         let values = json!({ "ttl_seconds": ttl_seconds, "delay_seconds_min": floor_seconds });
         self.say("settings", &text, values);
@@ -72,6 +75,10 @@ impl Steps {
                 record.media.bytes
             ),
             ("upload-intended", _) => "trying the upload again".to_owned(),
+            ("uploaded", Some(record)) if record.route == RouteName::OpenMessaging => {
+                "the clip lies on the gateway's media host; its purge is owed from now on"
+                    .to_owned()
+            }
             ("uploaded", _) => "the clip lies at Genesys; its purge is owed from now on".to_owned(),
             ("post-intended", _) => "posting".to_owned(),
             ("posted", Some(record)) => format!(
@@ -80,7 +87,7 @@ impl Steps {
                 row.detail.as_deref().unwrap_or_default()
             ),
             ("retention-settled", _) => "Genesys was asked to keep it only so long".to_owned(),
-            ("copy-purged", _) => "deleted at Genesys: proven by its answer".to_owned(),
+            ("copy-purged", Some(record)) => proof(copy_of(row, record)).to_owned(),
             (_, _) => row.detail.clone().unwrap_or_default(),
         };
         let values = json!({ "message_id": row.message_id, "at": row.at, "detail": row.detail });
@@ -98,6 +105,21 @@ impl Steps {
         println!("  Open  {url}  in a browser: record a voice message, and watch it arrive.");
         println!("  Stop with Ctrl-C. Below is what happens, as the ledger's history tells it.");
         println!();
+    }
+}
+
+/// The copy a row of the history is about: its detail begins with the copy's number.
+fn copy_of<'a>(row: &HistoryRow, record: &'a Record) -> Option<&'a Copy> {
+    let number = row.detail.as_deref()?.strip_prefix("copy ")?.split(':').next()?;
+    record.copies.iter().find(|copy| copy.ordinal.to_string() == number)
+}
+
+/// What a purge was proven by.
+fn proof(copy: Option<&Copy>) -> &'static str {
+    match copy.map(|copy| copy.kind) {
+        Some(CopyKind::HostedFile) => "deleted on the gateway's media host",
+        Some(CopyKind::CachedMedia) => "what Genesys cached is deleted: it lists no more of it",
+        _ => "deleted at Genesys: proven by its answer",
     }
 }
 

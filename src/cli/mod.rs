@@ -13,6 +13,7 @@ use crate::settings::SettingsError;
 
 pub mod check_config;
 pub mod demo;
+mod demo_agent;
 mod demo_pages;
 mod demo_steps;
 pub mod doctor;

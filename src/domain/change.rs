@@ -71,6 +71,7 @@ impl Record {
         if posted.conversation_id.is_some() {
             self.conversation_id.clone_from(&posted.conversation_id);
         }
+        self.audio_dropped = posted.audio_dropped;
         self.posted_at = Some(now);
         let current = self.current_copy().map(|copy| copy.ordinal);
         for copy in self.copies.iter_mut().filter(|copy| copy.state == CopyState::Owed) {

@@ -137,6 +137,9 @@ impl Event {
                 Some(format!("{code}; next attempt at {next_attempt_at}"))
             }
             Event::Intended { repeat: true, .. } => Some("repeat: possible duplicate".to_owned()),
+            Event::Posted { posted, due_at, .. } if posted.audio_dropped => {
+                Some(format!("purge due at {due_at}; Genesys dropped the audio"))
+            }
             Event::Posted { due_at, .. } => Some(format!("purge due at {due_at}")),
             Event::Refused { ending, .. }
             | Event::Failed { ending, .. }

@@ -72,6 +72,8 @@ pub struct Posted {
     pub conversation_id: Option<String>,
     /// Copies that are there because of the post; none that a later post could reference.
     pub copies: Vec<NewCopy>,
+    /// Genesys took the message and dropped its audio.
+    pub audio_dropped: bool,
 }
 
 /// What a look-up says about a post whose answer was lost.

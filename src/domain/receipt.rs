@@ -53,6 +53,8 @@ struct DeliveryReceipt {
     possible_duplicate: bool,
     next_attempt_at: Option<UnixMs>,
     last_error_code: Option<super::Code>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    warning: Option<String>,
 }
 
 /// Where the purge of a whole message stands.
@@ -134,6 +136,7 @@ impl Record {
                 possible_duplicate: self.possible_duplicate,
                 next_attempt_at: self.next_attempt_at,
                 last_error_code: self.last_error_code,
+                warning: self.warning(),
             },
             purge: PurgeReceipt {
                 due_at: self.due_at(),
@@ -143,6 +146,17 @@ impl Record {
             created_at: self.created_at,
             error: self.ending.clone(),
         }
+    }
+
+    /// What was delivered otherwise than it was sent, and what the Genesys admin has to change.
+    pub fn warning(&self) -> Option<String> {
+        self.audio_dropped.then(|| {
+            let media_type = self.media.container.container().media_type();
+            format!(
+                "Genesys took the message and dropped its audio: the integration's supported \
+                 content profile has to admit {media_type} or audio/* inbound"
+            )
+        })
     }
 
     /// When the last of the audio must go, our own copy included.

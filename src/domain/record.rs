@@ -204,6 +204,8 @@ pub struct Record {
     pub withdrawn: bool,
     /// The conversation may show the message twice.
     pub possible_duplicate: bool,
+    /// Genesys took the message and dropped its audio.
+    pub audio_dropped: bool,
     /// Why the last try did not succeed.
     pub last_error_code: Option<Code>,
     /// Why it ended, or is held.

@@ -7,7 +7,7 @@
 use futures_util::future::BoxFuture;
 
 use super::{CommitError, ReadError};
-use crate::domain::{Lane, Reply, ReplyState, UnixMs};
+use crate::domain::{Lane, Principal, Reply, ReplyState, UnixMs};
 
 /// Replies that are kept at most; the oldest go with the next sweep.
 pub const REPLIES_MAX: u64 = 100_000;
@@ -46,6 +46,14 @@ pub trait ReplyBook: Send + Sync {
         after_seq: u64,
         limit: u32,
     ) -> BoxFuture<'static, Result<Vec<ReplyRow>, ReadError>>;
+
+    /// The lane of the newest message that this principal has in a conversation, and when the
+    /// oldest of that lane in it was accepted; of routes that bring replies.
+    fn conversation_of(
+        &self,
+        principal: Principal,
+        conversation_id: String,
+    ) -> BoxFuture<'static, Result<Option<(Lane, UnixMs)>, ReadError>>;
 
     /// Notes that a stream was given these: awaited ones are `Delivered` from now on. Returns how
     /// many were.

@@ -218,6 +218,7 @@ impl Pipeline {
             post_in_doubt: false,
             withdrawn: false,
             possible_duplicate: false,
+            audio_dropped: false,
             last_error_code: None,
             ending: None,
             message_id: None,

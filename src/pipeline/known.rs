@@ -17,6 +17,9 @@ impl Pipeline {
             detail = event.detail(),
             "message changed"
         );
+        if let (Event::Posted { .. }, Some(warning)) = (event, record.warning()) {
+            tracing::warn!(message.id = %record.id, warning, "audio dropped");
+        }
         self.board.show(record);
         self.owe(record);
     }

@@ -12,7 +12,9 @@ use tokio::sync::Notify;
 
 use super::Pipeline;
 use crate::actors::TellReceipt;
-use crate::domain::{Backoff, Failure, Lane, Reply, ReplyReceipt, ReplyState, Retry, UnixMs};
+use crate::domain::{
+    Backoff, Failure, Lane, Principal, Reply, ReplyReceipt, ReplyState, Retry, UnixMs,
+};
 use crate::ledger::{CommitError, ReadError, ReplyBook, ReplyRow, Watch, Watchers};
 
 /// Receipts that are looked at together.
@@ -69,6 +71,19 @@ impl Replies {
     /// Begins to watch a lane's replies; `None` where there are too many watches.
     pub fn watch(&self, lane: &Lane) -> Option<Watch<Lane>> {
         self.watchers.watch(lane.clone())
+    }
+
+    /// Whose conversation this is, as far as the caller's own messages tell: the lane of the newest
+    /// that stands in it, and when the oldest of that lane was accepted.
+    ///
+    /// # Errors
+    /// The ledger cannot be read.
+    pub async fn conversation(
+        &self,
+        caller: &Principal,
+        conversation_id: &str,
+    ) -> Result<Option<(Lane, UnixMs)>, ReadError> {
+        self.book.conversation_of(caller.clone(), conversation_id.to_owned()).await
     }
 
     /// The next [`REPLIES`] for who follows a message that was accepted at `since`, after

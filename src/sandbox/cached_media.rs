@@ -43,6 +43,12 @@ impl CachedItem {
 }
 
 impl CachedMedia {
+    /// When the deletion of what an address leads to was asked for last.
+    pub(super) fn deleted_at_ms(&self, url: &str) -> Option<i64> {
+        let of_it = self.items.iter().filter(|item| item.url == url);
+        of_it.filter_map(|item| item.delete_asked_at_ms).max()
+    }
+
     /// Keeps what an address leads to; once, however many messages name it.
     pub(super) fn keep(&mut self, id: String, url: &str, media_type: &str, now_ms: i64) {
         if self.items.iter().any(|item| item.url == url && item.is_listed(now_ms)) {

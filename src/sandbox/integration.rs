@@ -32,6 +32,11 @@ impl Sandbox {
         self.settings.inbound_media = admitted;
     }
 
+    /// The id of the one integration.
+    pub fn integration_id(&self) -> &str {
+        &self.settings.integration_id
+    }
+
     /// What the integration says of itself from now on: `Active`, `Inactive`.
     pub fn set_integration_status(&mut self, status: &str) {
         self.settings.integration_status = status.to_owned();

@@ -40,6 +40,8 @@ pub(super) struct OpenShown<'a> {
     nickname: Option<&'a str>,
     media: Option<&'a Attachment>,
     dropped: Option<&'a Attachment>,
+    /// When the cached copy of the medium was deleted.
+    cache_deleted_at: Option<String>,
 }
 
 #[derive(Clone, Deserialize)]
@@ -222,6 +224,9 @@ impl Sandbox {
             nickname: message.body.channel.from.nickname.as_deref(),
             media: first_of(&message.body.content),
             dropped: first_of(&message.dropped),
+            cache_deleted_at: first_of(&message.body.content)
+                .and_then(|media| self.cached_media.deleted_at_ms(&media.url))
+                .map(rfc3339),
         });
         shown.collect()
     }

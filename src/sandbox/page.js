@@ -42,13 +42,20 @@ function size(bytes) {
 }
 
 // The guest's attachment, where it lies: on the sender's media host.
-function showAttachment(message, { media, dropped }) {
+function showAttachment(message, { media, dropped, cache_deleted_at: deletedAt }) {
   if (dropped) setText(message.gone, `${dropped.mime} dropped: the content profile admits none`);
-  if (!media || message.lost || message.audio) return;
+  if (!media) return;
   const hash = media.sha256 ? ` · sha256 ${media.sha256.slice(0, 12)}…` : "";
-  setText(message.meta, `${media.filename || "without a name"} · ${media.mime}${hash}`);
+  const cache = deletedAt ? ` · cached copy deleted at ${clock(deletedAt)}` : "";
+  setText(message.meta, `${media.filename || "without a name"} · ${media.mime}${hash}${cache}`);
+  // What this page holds of it is no sign of what is at its address: look there again.
+  if (deletedAt && message.audio && !message.again) {
+    message.again = true;
+    message.audio.load();
+  }
+  if (message.lost || message.audio) return;
   message.meta.title = media.url;
-  if (media.media_type !== "Audio") return;
+  if (media.mediaType !== "Audio") return;
   message.audio = element("audio");
   message.audio.controls = true;
   message.audio.preload = "metadata";

@@ -77,9 +77,10 @@ impl SandboxServer {
         action(&mut lock(&self.sandbox))
     }
 
-    /// Answers a `GET` for the page, the account or a clip, for a page that is served elsewhere.
-    pub fn look(&self, request: &HttpRequest) -> HttpResponse {
-        let request = translate(request, Bytes::new());
+    /// Answers a request for the page, the account, a clip or an agent's answer that came to a
+    /// listener elsewhere; which methods and paths get here is that listener's to say.
+    pub fn ask(&self, request: &HttpRequest, body: Bytes) -> HttpResponse {
+        let request = translate(request, body);
         answer(self.with(|sandbox| sandbox.handle(&request, now_ms())))
     }
 

@@ -57,6 +57,8 @@ pub struct OpenMessaging {
     pub integration_id: String,
     /// How long the clip is served after the post.
     pub serve_seconds: u64,
+    /// Whether each message is read back, to see whether Genesys kept its audio.
+    pub check_audio: bool,
     /// How long a reply of an agent waits for its guest.
     pub replies_seconds: u64,
     /// Where the served clips lie.

@@ -16,23 +16,23 @@ use std::time::Duration;
 
 use actix_web::http::StatusCode;
 use actix_web::web::{Bytes, Path};
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use futures_util::{Stream, stream};
 use serde::Serialize;
 use tokio::time::Instant;
 
 use super::messages::parse_id;
+use super::reply_events::ReplyEvents;
 use super::{Site, answers, guard, problem};
-use crate::domain::{Code, Lane, MessageId, Problem, Record};
-use crate::ledger::{HistoryRow, ReadError, ReplyRow, Watch};
-use crate::pipeline::{REPLIES, Replies};
+use crate::domain::{Code, MessageId, Problem, Stage};
+use crate::ledger::{HistoryRow, ReadError, Watch};
 
 /// A comment goes out after this long without an event, so that nobody on the way hangs up.
-const COMMENT_AFTER: Duration = Duration::from_secs(15);
+pub(super) const COMMENT_AFTER: Duration = Duration::from_secs(15);
 /// Longest life of a stream. A client that is still there resumes where it was.
-const STREAM_MAX: Duration = Duration::from_secs(3_600);
+pub(super) const STREAM_MAX: Duration = Duration::from_secs(3_600);
 /// What a client is told to wait before it resumes, in milliseconds.
-const RETRY_MS: u32 = 2_000;
+pub(super) const RETRY_MS: u32 = 2_000;
 /// Rows of the history that are read at a time.
 const ROWS: u32 = 64;
 /// Seconds after which to ask again where there are too many streams.
@@ -79,23 +79,14 @@ impl fmt::Display for Seen {
     }
 }
 
-/// The replies to the guest of the message.
-struct Followed {
-    replies: Arc<Replies>,
-    watch: Watch<Lane>,
-    /// Told with the piece of the stream before this one.
-    given: Vec<ReplyRow>,
-    /// There may be more than that piece could take.
-    more: bool,
-}
-
 /// A client that follows a message.
 struct Follower {
     site: Arc<Site>,
     id: MessageId,
     seen: Seen,
     watch: Watch,
-    replies: Option<Followed>,
+    /// Replies to the guest of the message.
+    replies: Option<ReplyEvents>,
     ends_at: Instant,
     /// The last event that can come was sent.
     done: bool,
@@ -114,18 +105,13 @@ pub(super) async fn follow(request: HttpRequest, id: Path<String>) -> HttpRespon
         Ok(record) => record,
         Err(refusal) => return problem::respond(&request, refusal),
     };
+    let seen = last_event_id(&request);
     let replies = site.webhook.as_ref().and_then(|webhook| {
-        let replies = Arc::clone(&webhook.replies);
-        let watch = replies.watch(&record.lane)?;
-        Some(Followed { replies, watch, given: Vec::new(), more: false })
+        ReplyEvents::begin(webhook, record.lane, record.created_at, seen.reply_seq)
     });
     let Some(watch) = site.watchers.watch(id) else {
-        let limit = site.watchers.watches_max();
-        let detail = format!("{limit} event streams are open, and there are no more than that");
-        let problem = Problem::new(Code::Busy, detail).with("limit", limit);
-        return problem::respond(&request, problem.retry_after(RETRY_AFTER_SECONDS));
+        return problem::respond(&request, too_many(site.watchers.watches_max()));
     };
-    let seen = last_event_id(&request);
     let ends_at = Instant::now() + STREAM_MAX;
     let mut follower =
         Follower { site, id, seen, watch, replies, ends_at, done: false, greeted: false };
@@ -139,15 +125,27 @@ pub(super) async fn follow(request: HttpRequest, id: Path<String>) -> HttpRespon
         }
         Ok(news) => {
             follower.site.pipeline.metrics().answered(None);
-            HttpResponse::Ok()
-                .content_type("text/event-stream")
-                .insert_header(("x-request-id", answers::request_id(&request)))
-                // Proxies that collect answers before they pass them on: nginx takes this hint.
-                .insert_header(("x-accel-buffering", "no"))
-                .streaming(events(follower, news))
+            stream_head(&request).streaming(events(follower, news))
         }
         Err(ReadError(detail)) => problem::respond(&request, Problem::new(Code::Internal, detail)),
     }
+}
+
+/// The refusal of one stream more than there may be.
+pub(super) fn too_many(limit: usize) -> Problem {
+    let detail = format!("{limit} event streams are open, and there are no more than that");
+    let problem = Problem::new(Code::Busy, detail).with("limit", limit);
+    problem.retry_after(RETRY_AFTER_SECONDS)
+}
+
+/// An event stream without its body.
+pub(super) fn stream_head(request: &HttpRequest) -> HttpResponseBuilder {
+    let mut head = HttpResponse::Ok();
+    head.content_type("text/event-stream")
+        .insert_header(("x-request-id", answers::request_id(request)))
+        // Proxies that collect answers before they pass them on: nginx takes this hint.
+        .insert_header(("x-accel-buffering", "no"));
+    head
 }
 
 /// What the client was told of last; a text that is no number is none of ours.
@@ -179,13 +177,13 @@ impl Follower {
     async fn next(&mut self) -> Option<String> {
         let site = Arc::clone(&self.site);
         loop {
-            self.note_given().await;
+            if let Some(replies) = &mut self.replies {
+                replies.note_given().await;
+            }
             if self.done {
                 return None;
             }
-            let more = self.replies.as_ref().is_some_and(|followed| followed.more);
             tokio::select! {
-                () = std::future::ready(()), if more => {}
                 () = self.watch.changed() => {}
                 () = reply_came(&mut self.replies) => {}
                 () = tokio::time::sleep(COMMENT_AFTER) => return Some(": \n\n".to_owned()),
@@ -224,7 +222,9 @@ impl Follower {
             self.done = true;
             return Ok(None);
         };
-        self.done = record.is_settled(self.site.pipeline.clock().now());
+        // Agents may answer what was sent for as long as its guest follows it.
+        let is_answered = self.replies.is_some() && record.stage == Stage::Sent;
+        self.done = !is_answered && record.is_settled(self.site.pipeline.clock().now());
         let receipt = self.site.pipeline.receipt(&record);
         let data = as_json(&receipt)?;
         let mut latest: Vec<(u64, Kind)> =
@@ -235,40 +235,21 @@ impl Follower {
             format!("id: {id}\nevent: {kind}\ndata: {data}\n\n")
         });
         let mut text: String = events.collect();
-        text += &self.reply_events(&record).await?;
+        if let Some(replies) = &mut self.replies {
+            let change_seq = self.seen.change_seq;
+            let id = |reply_seq| Seen { change_seq, reply_seq }.to_string();
+            text += &replies.news(id).await?;
+            self.seen.reply_seq = replies.seen_seq();
+            // What is left over is told too before the stream ends.
+            self.done &= !replies.has_more();
+        }
         Ok((!text.is_empty()).then_some(text))
-    }
-
-    /// The replies that came since the last one.
-    async fn reply_events(&mut self, record: &Record) -> Result<String, ReadError> {
-        let Some(followed) = &mut self.replies else { return Ok(String::new()) };
-        let mut text = String::new();
-        let (lane, since) = (&record.lane, record.created_at);
-        let rows = followed.replies.news(lane, since, self.seen.reply_seq).await?;
-        followed.more = rows.len() >= REPLIES as usize;
-        // What is left over is told too before the stream ends.
-        self.done &= !followed.more;
-        for row in rows {
-            self.seen.reply_seq = row.seq;
-            let (id, data) = (self.seen, as_json(&row.reply)?);
-            text += &format!("id: {id}\nevent: reply\ndata: {data}\n\n");
-            followed.given.push(row);
-        }
-        Ok(text)
-    }
-
-    /// Whoever asks for the next piece has taken the last one.
-    async fn note_given(&mut self) {
-        if let Some(followed) = &mut self.replies {
-            let given = std::mem::take(&mut followed.given);
-            followed.replies.given(&given).await;
-        }
     }
 }
 
-async fn reply_came(replies: &mut Option<Followed>) {
+async fn reply_came(replies: &mut Option<ReplyEvents>) {
     match replies {
-        Some(followed) => followed.watch.changed().await,
+        Some(replies) => replies.came().await,
         None => std::future::pending().await,
     }
 }

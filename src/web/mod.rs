@@ -9,6 +9,7 @@ mod admin_guard;
 mod answers;
 mod certificates;
 mod client_address;
+mod conversation_events;
 mod cors;
 mod erasures;
 mod events;
@@ -26,6 +27,7 @@ mod prefer;
 mod problem;
 mod quota;
 mod recorder;
+mod reply_events;
 mod scope;
 mod server;
 mod sips;
@@ -169,6 +171,10 @@ fn public(routes: &mut ServiceConfig, signed_apart: bool) {
                 .route(delete().to(messages::withdraw)),
         )
         .service(read_only("/v1/voice-messages/{id}/events").route(get().to(events::follow)))
+        .service(
+            read_only("/v1/conversations/{conversation_id}/events")
+                .route(get().to(conversation_events::follow)),
+        )
         .service(read_only("/v1/limits").route(get().to(messages::limits)))
         .service(read_only("/voicepost.js").route(get().to(recorder::script)))
         .service(read_only("/openapi.json").route(get().to(openapi::serve)))

@@ -49,10 +49,11 @@ function json(line) {
   }
 }
 
-/** The demo: `{url, stop}`. */
-export async function startDemo() {
+/** The demo of a route: `{url, stop}`. */
+export async function startDemo(route = "media-api") {
   const find = (line) => json(line)?.step === "open" && json(line).values.url;
-  const demo = await start(["demo", "--json", "--port", "0"], process.env, tmpdir(), find);
+  const args = ["demo", "--json", "--port", "0", "--route", route];
+  const demo = await start(args, process.env, tmpdir(), find);
   return { url: demo.found, stop: demo.stop };
 }
 

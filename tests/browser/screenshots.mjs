@@ -68,6 +68,29 @@ for (const [size, viewport] of Object.entries(SIZES)) {
     await context.close();
   }
 }
+const answered = await startDemo("open-messaging");
+for (const colorScheme of SCHEMES) {
+  const context = await browser.newContext({ viewport: SIZES.desktop, colorScheme });
+  const page = await context.newPage();
+  const shot = (name) => page.screenshot({ path: join(folder, `demo-${name}-${colorScheme}.png`) });
+  await page.goto(answered.url);
+  await page.getByRole("button", { name: "A lost parcel" }).click();
+  await page.locator("#recorder").getByRole("button", { name: "Send" }).click();
+  await page.getByText(/^Delivered/).waitFor();
+  const guest = await page.evaluate(() => document.getElementById("recorder").senderId);
+  const mine = page.frameLocator("#desk").locator(".conversation").filter({ hasText: guest });
+  await mine.locator("audio").evaluate((audio) => audio.play());
+  await mine.getByLabel("Answer to the guest").fill("I have found your parcel. It comes tomorrow.");
+  await mine.getByRole("button", { name: "Send" }).click();
+  await page.getByText("I have found your parcel").waitFor();
+  await page.waitForTimeout(1_500);
+  await shot("answered");
+  await page.getByText("The audio is gone").first().waitFor({ timeout: 90_000 });
+  await page.waitForTimeout(1_500);
+  await shot("answered-gone");
+  await context.close();
+}
+await answered.stop();
 const desk = (await (await fetch(`${demo.url}sandbox/account`)).json()).uploads[0].media_url;
 for (const colorScheme of SCHEMES) {
   const context = await browser.newContext({ viewport: SIZES.desktop, colorScheme });

@@ -3,7 +3,6 @@
 use serde_json::json;
 use voicepost::access::{KeyFile, NewKey};
 use voicepost::domain::{RouteName, UnixMs};
-use voicepost::sandbox::SandboxSettings;
 use voicepost::settings::Secret;
 
 use crate::support::issuer::{self, AUDIENCE, Issuer, SECRET, claims, guest};
@@ -126,14 +125,7 @@ fn a_guest_sends_into_their_own_conversation_only_and_under_their_own_name() {
 /// Which conversation it is, Genesys decides by the sender; the guest has no say in it.
 #[test]
 fn on_open_messaging_a_guest_needs_no_conversation_and_can_name_none() {
-    let gateway = with_tokens()
-        .settings(|settings| {
-            let id = SandboxSettings::default().integration_id;
-            settings.genesys.route = Some(RouteName::OpenMessaging);
-            settings.genesys.open_messaging.integration_id = id;
-            settings.public.base_url = Some("http://127.0.0.1:1".to_owned());
-        })
-        .start();
+    let gateway = with_tokens().open_messaging().start();
     let token = |sender: &str| {
         let mut claims = claims(sender, "");
         claims.as_object_mut().unwrap().remove("conversation_id");

@@ -3,22 +3,15 @@
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr};
 
-use voicepost::domain::{Deliverable, MessageId, RouteName, UnixMs};
+use voicepost::domain::{Deliverable, MessageId, UnixMs};
 use voicepost::hosted::{LinkKey, MediaLink, read_or_make};
-use voicepost::sandbox::SandboxSettings;
 
 use crate::access::{bearer, signed, with_tokens};
 use crate::support::issuer::guest;
-use crate::support::{Builder, Client, Form, Reply, Request, TestGateway, fixture};
-
-const BASE_URL: &str = "http://127.0.0.1:1";
+use crate::support::{Builder, Client, Form, MEDIA_BASE_URL, Reply, Request, TestGateway, fixture};
 
 fn hosting() -> Builder {
-    with_tokens().settings(|settings| {
-        settings.genesys.route = Some(RouteName::OpenMessaging);
-        settings.genesys.open_messaging.integration_id = SandboxSettings::default().integration_id;
-        settings.public.base_url = Some(BASE_URL.to_owned());
-    })
+    with_tokens().open_messaging()
 }
 
 fn apart() -> Builder {
@@ -33,7 +26,7 @@ fn publish(gateway: &TestGateway) -> String {
     let id = receipt["message_id"].as_str().unwrap();
     let message = gateway.at_genesys(|sandbox| sandbox.open_message_shown(id)).unwrap();
     let url = message["content"][0]["attachment"]["url"].as_str().unwrap();
-    url.strip_prefix(BASE_URL).unwrap().to_owned()
+    url.strip_prefix(MEDIA_BASE_URL).unwrap().to_owned()
 }
 
 /// The gateway's own key: what it signs with it is genuine.

@@ -4,9 +4,9 @@ use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::process::{Child, ChildStdout, Command, Stdio};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::support::{Client, Request};
+use crate::support::{Client, Request, eventually};
 
 /// A demo, and the pipe that it goes on writing to. Dropped, it is killed.
 struct Demo(Child, #[expect(dead_code, reason = "held open")] BufReader<ChildStdout>);
@@ -19,9 +19,10 @@ impl Drop for Demo {
 }
 
 /// Starts a demo on a free port, and reads where its page is: the first thing it says.
-fn start() -> (Demo, Client) {
+fn start(route: &str) -> (Demo, Client) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_voicepost"));
-    command.env_clear().args(["demo", "--json", "--port", "0"]).stdout(Stdio::piped());
+    command.env_clear().args(["demo", "--json", "--port", "0", "--route", route]);
+    command.stdout(Stdio::piped());
     let mut child = command.spawn().expect("the program starts");
     let mut line = String::new();
     let stdout = child.stdout.take().expect("its output is piped");
@@ -35,9 +36,15 @@ fn start() -> (Demo, Client) {
     (Demo(child, stdout), Client::new(address, None))
 }
 
+/// What an agent's page would send.
+fn answer(conversation_id: &Value, text: &str) -> Request {
+    let body = json!({ "conversation_id": conversation_id, "text": text });
+    Request::new("POST", "/sandbox/answers").body(body.to_string())
+}
+
 #[test]
 fn one_address_shows_guest_agent_and_clips() {
-    let (_demo, client) = start();
+    let (_demo, client) = start("media-api");
     let page = client.get("/");
     assert_eq!(page.status, 200);
     let policy = page.header("content-security-policy").expect("a policy");
@@ -58,8 +65,34 @@ fn one_address_shows_guest_agent_and_clips() {
 
 #[test]
 fn the_page_shows_the_sandbox_and_moves_no_lever_of_it() {
-    let (_demo, client) = start();
-    for path in ["/sandbox/reset", "/sandbox/faults", "/sandbox/tokens/revoke"] {
-        assert_eq!(client.send(&Request::new("POST", path)).status, 405, "{path}");
+    for (route, answers) in [("media-api", 405), ("open-messaging", 404)] {
+        let (_demo, client) = start(route);
+        for path in ["/sandbox/reset", "/sandbox/faults", "/sandbox/tokens/revoke"] {
+            assert_eq!(client.send(&Request::new("POST", path)).status, 405, "{route}: {path}");
+        }
+        let nowhere = client.send(&answer(&json!("no-such-conversation"), "Hello?"));
+        assert_eq!(nowhere.status, answers, "{route}: only where a guest is given answers");
     }
+}
+
+#[test]
+fn what_the_agents_page_sends_reaches_the_guest() {
+    let (_demo, client) = start("open-messaging");
+    assert!(client.get("/").text().contains("data-route=\"open-messaging\""));
+    let account = || client.get("/sandbox/account").json();
+    // The demo's own first message, and the agent's first answer to it.
+    let conversation_id = eventually("the agent has answered", || {
+        let answers = account()["answers"].as_array().unwrap().clone();
+        answers.first().map(|answer| answer["conversation_id"].clone())
+    });
+    // Another page of this browser is no agent.
+    let strange =
+        answer(&conversation_id, "Buy here").header("Origin", "https://elsewhere.example");
+    assert_eq!(client.send(&strange).status, 403);
+    assert_eq!(client.send(&answer(&conversation_id, "One thing more")).status, 201);
+    eventually("the answer is taken", || {
+        let answers = account()["answers"].as_array().unwrap().clone();
+        let taken = answers.iter().filter(|answer| answer["state"] == "delivered-to-webhook");
+        (answers.len() == 2 && taken.count() == 2).then_some(())
+    });
 }

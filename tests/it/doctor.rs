@@ -309,14 +309,7 @@ fn what_keeps_a_gateway_from_signing_in_is_found() {
 #[test]
 fn open_messaging_is_looked_at_from_end_to_end() {
     let integration = SandboxSettings::default().integration_id;
-    let gateway = TestGateway::builder()
-        .settings(|settings| {
-            settings.genesys.route = Some(voicepost::domain::RouteName::OpenMessaging);
-            settings.genesys.open_messaging.integration_id =
-                SandboxSettings::default().integration_id;
-            settings.public.base_url = Some("http://127.0.0.1:1".to_owned());
-        })
-        .start();
+    let gateway = TestGateway::builder().open_messaging().start();
     let base_url = format!("http://{}", gateway.public.address());
     let ask_with = |base_url: &str, more: &[(&str, &str)]| {
         let settings = [

@@ -5,8 +5,7 @@ use std::net::SocketAddr;
 use std::process::Command;
 
 use serde_json::{Value, json};
-use voicepost::domain::RouteName;
-use voicepost::sandbox::{Cut, Endpoint, FaultAction, FaultRule, SandboxSettings};
+use voicepost::sandbox::{Cut, Endpoint, FaultAction, FaultRule};
 use voicepost::settings::Secret;
 
 use crate::access::{signed, with_tokens};
@@ -138,14 +137,7 @@ fn a_guest_is_known_by_their_token_when_their_name_has_left_the_ledger() {
 
 #[test]
 fn hosted_files_and_what_genesys_caches_go_and_a_recording_is_named() {
-    let gateway = TestGateway::builder()
-        .settings(|settings| {
-            let id = SandboxSettings::default().integration_id;
-            settings.genesys.route = Some(RouteName::OpenMessaging);
-            settings.genesys.open_messaging.integration_id = id;
-            settings.public.base_url = Some("http://127.0.0.1:1".to_owned());
-        })
-        .start();
+    let gateway = TestGateway::builder().open_messaging().start();
     let form = || Form::sample().without("conversation_id").with("sender_id", GUEST);
     gateway.send(&form()).receipt(201);
     gateway.send(&form()).receipt(201);

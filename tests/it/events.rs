@@ -59,6 +59,11 @@ impl Events {
         if let Some(last) = last_event_id {
             request = request.header("Last-Event-ID", last);
         }
+        Events::of(client, &request)
+    }
+
+    /// The stream that this request opens.
+    pub(crate) fn of(client: &Client, request: &Request) -> Events {
         let mut stream = client.connect();
         stream.write_all(&request.to_bytes()).unwrap();
         let mut stream = BufReader::new(stream);

@@ -16,6 +16,7 @@ mod batches;
 mod child;
 mod cli;
 mod clips;
+mod conversation_events;
 mod convert;
 mod convert_hostile;
 mod cors;

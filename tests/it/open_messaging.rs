@@ -4,22 +4,16 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 
 use serde_json::{Value, json};
-use voicepost::domain::RouteName;
-use voicepost::sandbox::{Cut, Endpoint, FaultAction, FaultRule, SandboxSettings};
+use voicepost::sandbox::{Cut, Endpoint, FaultAction, FaultRule};
 use voicepost::settings::{Settings, Warning};
 
-use crate::support::{Client, Form, Reply, Request, TRANSCRIPT, TestGateway, fixture};
-
-const BASE_URL: &str = "http://127.0.0.1:1";
-
-fn route(settings: &mut Settings) {
-    settings.genesys.route = Some(RouteName::OpenMessaging);
-    settings.genesys.open_messaging.integration_id = SandboxSettings::default().integration_id;
-    settings.public.base_url = Some(BASE_URL.to_owned());
-}
+use crate::support::{
+    Client, Form, MEDIA_BASE_URL, Reply, Request, TRANSCRIPT, TestGateway, fixture, logged,
+    open_messaging,
+};
 
 fn start() -> TestGateway {
-    TestGateway::builder().settings(route).start()
+    TestGateway::builder().open_messaging().start()
 }
 
 fn form() -> Form {
@@ -36,7 +30,7 @@ fn shown(gateway: &TestGateway, receipt: &Value) -> Value {
 fn media_path(gateway: &TestGateway, receipt: &Value) -> String {
     let message = shown(gateway, receipt);
     let url = message["content"][0]["attachment"]["url"].as_str().unwrap().to_owned();
-    url.strip_prefix(BASE_URL).unwrap().to_owned()
+    url.strip_prefix(MEDIA_BASE_URL).unwrap().to_owned()
 }
 
 /// Somebody who is given an address, and knows nothing of the API's document.
@@ -191,6 +185,41 @@ fn a_lost_first_post_is_repeated_byte_for_byte_and_marked() {
     assert_eq!(url(0), url(1));
 }
 
+/// What a content profile does not admit Genesys drops, and says nothing.
+#[test]
+fn dropped_audio_is_a_warning_that_names_what_to_change() {
+    let start = |checks: bool| {
+        TestGateway::builder()
+            .open_messaging()
+            .settings(|settings| settings.genesys.open_messaging.check_audio = checks)
+            .sandbox(|sandbox| sandbox.inbound_media = vec!["image/*".to_owned()])
+            .start()
+    };
+    let gateway = start(true);
+    let receipt = gateway.send(&form()).receipt(201);
+    let warning = receipt["delivery"]["warning"].as_str().unwrap();
+    for words in ["dropped its audio", "content profile", "audio/ogg or audio/*"] {
+        assert!(warning.contains(words), "{warning}");
+    }
+    let id = receipt["id"].as_str().unwrap();
+    let history = gateway.admin_get(&format!("/admin/messages/{id}/history")).text().to_owned();
+    assert!(history.contains("Genesys dropped the audio"), "{history}");
+    let shown = gateway.admin_get(&format!("/admin/messages/{id}")).text().to_owned();
+    assert!(shown.contains("dropped its audio"), "{shown}");
+    let logged = logged();
+    let line = logged.lines().find(|line| line.contains("audio dropped") && line.contains(id));
+    assert!(line.is_some_and(|line| line.contains("WARN")), "{line:?}");
+    // What is admitted, what cannot be told, and who does not ask: no warning.
+    gateway.sandbox.with(|sandbox| sandbox.set_inbound_media(vec!["audio/*".to_owned()]));
+    assert_eq!(gateway.send(&form()).receipt(201)["delivery"].get("warning"), None);
+    gateway.sandbox.with(|sandbox| sandbox.set_inbound_media(vec!["image/*".to_owned()]));
+    let refuse = FaultRule::new(Endpoint::Message, FaultAction::status(403));
+    gateway.trouble(vec![refuse]);
+    assert_eq!(gateway.send(&form()).receipt(201)["delivery"].get("warning"), None);
+    let unasked = start(false);
+    assert_eq!(unasked.send(&form()).receipt(201)["delivery"].get("warning"), None);
+}
+
 #[test]
 fn refusals_say_what_to_change() {
     let gateway = start();
@@ -210,7 +239,7 @@ fn refusals_say_what_to_change() {
 fn the_route_asks_for_what_it_needs() {
     let refused = |change: fn(&mut Settings)| {
         let mut settings = Settings::default();
-        route(&mut settings);
+        open_messaging(&mut settings);
         change(&mut settings);
         settings.check().unwrap_err().to_string()
     };
@@ -222,7 +251,7 @@ fn the_route_asks_for_what_it_needs() {
     assert!(short.contains("serve_seconds") && short.contains("59"), "{short}");
     // In front of a sandbox it only warns.
     let mut brief = Settings::default();
-    route(&mut brief);
+    open_messaging(&mut brief);
     brief.genesys.api_url = Some("http://127.0.0.1:9090".to_owned());
     brief.genesys.open_messaging.serve_seconds = 59;
     let warned = |warning: &Warning| warning.to_string().contains("serve_seconds is 59");

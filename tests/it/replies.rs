@@ -5,8 +5,8 @@ use base64::prelude::BASE64_STANDARD;
 use ring::hmac;
 use serde_json::{Value, json};
 use voicepost::domain::RouteName;
-use voicepost::sandbox::{SandboxSettings, Webhook};
-use voicepost::settings::{Secret, Settings};
+use voicepost::sandbox::{Receipt, Webhook};
+use voicepost::settings::Secret;
 
 use crate::events::Events;
 use crate::process::{Send, World, wait_until};
@@ -15,29 +15,23 @@ use crate::support::{Builder, Client, Form, Reply, Request, SENDER, TestGateway,
 pub const SECRET: &str = "a-webhook-secret-of-24-c";
 const WEBHOOK: &str = "/webhooks/open-messaging";
 
-fn route(settings: &mut Settings) {
-    settings.genesys.route = Some(RouteName::OpenMessaging);
-    settings.genesys.open_messaging.integration_id = SandboxSettings::default().integration_id;
-    settings.public.base_url = Some("http://127.0.0.1:1".to_owned());
-}
-
 /// A gateway that has a webhook.
 pub fn builder() -> Builder {
     let secret = || Some(Secret::new(SECRET).into());
-    TestGateway::builder().settings(route).access(|access| access.webhook_secret = secret())
+    TestGateway::builder().open_messaging().access(|access| access.webhook_secret = secret())
 }
 
-fn start() -> TestGateway {
+pub fn start() -> TestGateway {
     builder().start()
 }
 
-fn sent(gateway: &TestGateway) -> String {
+pub fn sent(gateway: &TestGateway) -> String {
     let form = Form::sample().without("conversation_id");
     gateway.send(&form).receipt(201)["id"].as_str().unwrap().to_owned()
 }
 
 /// An agent's message, as Genesys sends it.
-fn answer(id: &str, guest: &str, text: &str) -> Value {
+pub fn answer(id: &str, guest: &str, text: &str) -> Value {
     json!({
         "id": id,
         "channel": {
@@ -67,14 +61,14 @@ pub fn call(gateway: &TestGateway, secret: &str, body: &[u8]) -> Reply {
     Client::new(gateway.public.address(), None).send(&request)
 }
 
-fn bring(gateway: &TestGateway, message: &Value) -> Value {
+pub fn bring(gateway: &TestGateway, message: &Value) -> Value {
     let reply = call(gateway, SECRET, message.to_string().as_bytes());
     assert_eq!(reply.status, 200, "{reply:?}");
     reply.json()
 }
 
 /// The next reply of a stream.
-fn next_reply(events: &mut Events) -> (String, Value) {
+pub fn next_reply(events: &mut Events) -> (String, Value) {
     loop {
         let event = events.next().expect("the stream goes on");
         if event.kind == "reply" {
@@ -190,7 +184,7 @@ fn what_cannot_be_shown_is_taken_and_not_told() {
 
 #[test]
 fn without_a_secret_there_is_no_webhook() {
-    let gateway = TestGateway::builder().settings(route).start();
+    let gateway = TestGateway::builder().open_messaging().start();
     assert_eq!(call(&gateway, SECRET, b"{}").status, 404);
 }
 
@@ -216,35 +210,89 @@ fn what_agents_said_goes_with_the_guest() {
     }
 }
 
-/// A stream that has nothing to wait for any more has delivered what it told.
+/// Agents answer when they get to it: the audio is gone by then, the guest's page is not.
 #[test]
-fn a_reply_that_ends_a_stream_is_delivered() {
+fn an_answer_that_comes_after_the_purge_reaches_who_follows_and_the_agent_is_told() {
     let gateway = start();
     let id = sent(&gateway);
+    let mut events = Events::open(&gateway.public, &id, None);
+    let purge = format!("/admin/messages/{id}/purge");
+    assert_eq!(gateway.admin_post(&purge, &json!({})).status, 200);
+    gateway.receipt_when(&id, "all is done", |receipt| receipt["purge"]["state"] == "incomplete");
+    let at_desk = ask_at_desk(&gateway, "Hello!");
+    assert_eq!(next_reply(&mut events).1["text"], "Hello!");
+    assert_eq!(receipt_of(&gateway, &at_desk).status, "Delivered");
+    // Whoever comes only now is told as well, and goes on listening.
+    let mut late = Events::open(&gateway.public, &id, None);
+    assert_eq!(next_reply(&mut late).1["text"], "Hello!");
+    ask_at_desk(&gateway, "Still there?");
+    assert_eq!(next_reply(&mut late).1["text"], "Still there?");
+}
+
+/// An agent writes in the only conversation; the answer's id.
+fn ask_at_desk(gateway: &TestGateway, text: &str) -> String {
     let url = format!("http://{}{WEBHOOK}", gateway.public.address());
     gateway.sandbox.with(|sandbox| {
         let conversation = sandbox.account().posts()[0].conversation_id.clone();
-        sandbox.set_webhook(Webhook { url: url.clone(), secret: SECRET.to_owned() });
+        sandbox.set_webhook(Webhook { url, secret: SECRET.to_owned() });
+        sandbox.answer_guest(&conversation, text, 0).expect("an open conversation")
+    })
+}
+
+/// What Genesys was told of an answer first, once it was.
+fn receipt_of(gateway: &TestGateway, answer_id: &str) -> Receipt {
+    eventually("the agent is told", || {
+        gateway.at_genesys(|sandbox| {
+            let answer = sandbox.answers().iter().find(|answer| answer.id == answer_id)?;
+            answer.receipts.first().cloned()
+        })
+    })
+}
+
+/// A message without anything to show is not kept back from the agent: it has failed at once.
+#[test]
+fn an_answer_with_nothing_to_show_is_told_as_failed() {
+    let gateway = start();
+    sent(&gateway);
+    let at_desk = gateway.sandbox.with(|sandbox| {
+        let conversation = sandbox.account().posts()[0].conversation_id.clone();
+        // Its call goes nowhere: this test brings the answer itself, emptied.
+        let url = "http://127.0.0.1:1/nowhere".to_owned();
+        sandbox.set_webhook(Webhook { url, secret: SECRET.to_owned() });
+        sandbox.answer_guest(&conversation, "Hello!", 0).expect("an open conversation")
+    });
+    assert_eq!(bring(&gateway, &answer(&at_desk, SENDER, "  ")), json!({ "entered": true }));
+    let told = receipt_of(&gateway, &at_desk);
+    assert_eq!((told.status.as_str(), told.is_final), ("Failed", true));
+    assert_eq!(told.reasons[0].code.as_deref(), Some("MessageExpired"));
+}
+
+/// Nobody comes for it within its time: the agent sees that, also where the gateway was away.
+#[test]
+fn an_answer_that_nobody_fetches_in_time_is_told_as_failed() {
+    let world =
+        World::on(RouteName::OpenMessaging, &[]).variable("VOICEPOST_WEBHOOK_SECRET", Some(SECRET));
+    let gateway = world.start();
+    assert_eq!(gateway.send(&Send::new("c-1", "words")).status, 201);
+    world.sandbox.with(|sandbox| {
+        let conversation = sandbox.account().posts()[0].conversation_id.clone();
+        let url = format!("http://{}{WEBHOOK}", gateway.public);
+        sandbox.set_webhook(Webhook { url, secret: SECRET.to_owned() });
         sandbox.answer_guest(&conversation, "Hello!", 0).expect("an open conversation");
     });
-    let taken_in = || {
-        let answers = gateway.at_genesys(|sandbox| format!("{:?}", sandbox.answers()));
-        Some(()).filter(|()| answers.contains("DeliveredToWebhook"))
-    };
-    eventually("the answer is taken in", taken_in);
-    let purge = format!("/admin/messages/{id}/purge");
-    assert_eq!(gateway.admin_post(&purge, &json!({})).status, 200);
-    let gone = || {
-        let receipt = gateway.public.get(&format!("/v1/voice-messages/{id}")).json();
-        let state = receipt["purge"]["state"].as_str().unwrap_or_default().to_owned();
-        Some(()).filter(|()| state == "incomplete" || state == "purged")
-    };
-    eventually("the message is settled", gone);
-    let mut events = Events::open(&gateway.public, &id, None);
-    assert_eq!(next_reply(&mut events).1["text"], "Hello!");
-    assert!(events.next().is_none(), "nothing more can come");
-    let told = || gateway.at_genesys(|sandbox| sandbox.answers()[0].receipts.first().cloned());
-    assert_eq!(eventually("the agent is told", told).status, "Delivered");
+    let answers = || world.sandbox.with(|sandbox| sandbox.answers().to_vec());
+    wait_until("the answer is taken in", || format!("{:?}", answers()).contains("Delivered"));
+    gateway.kill();
+    // A day and a half goes by: `replies_seconds` is a day, and twice that is kept.
+    let file = rusqlite::Connection::open(world.data.path().join("voicepost.db")).unwrap();
+    let aged = "UPDATE replies SET came_at = came_at - 129600000 WHERE state = 'awaited'";
+    assert_eq!(file.execute(aged, []).unwrap(), 1);
+    drop(file);
+    let _gateway = world.start();
+    wait_until("the agent is told", || !answers()[0].receipts.is_empty());
+    let receipts = answers()[0].receipts.clone();
+    assert_eq!((receipts[0].status.as_str(), receipts[0].is_final), ("Failed", true));
+    assert_eq!(receipts[0].reasons[0].code.as_deref(), Some("MessageExpired"));
 }
 
 #[test]
@@ -258,6 +306,15 @@ fn more_replies_than_a_stream_takes_at_once_all_come() {
     for number in 0..130 {
         assert_eq!(next_reply(&mut events).1["id"], format!("r-{number}"));
     }
+}
+
+/// Receipts that the ledger's file says are owed.
+fn receipts_owed(world: &World) -> i64 {
+    let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;
+    let path = world.data.path().join("voicepost.db");
+    let file = rusqlite::Connection::open_with_flags(path, flags).unwrap();
+    let owed = "SELECT count(*) FROM replies WHERE receipt_owed = 1";
+    file.query_row(owed, [], |row| row.get(0)).unwrap()
 }
 
 /// From the agent's desk to the guest's stream and back, by the real program; kill -9 after Genesys
@@ -296,6 +353,8 @@ fn an_answer_that_was_taken_in_is_told_also_after_kill_9() {
     let receipts = answers()[0].receipts.clone();
     assert_eq!((receipts[0].status.as_str(), receipts[0].is_final), ("Delivered", true));
     drop(events);
+    // Killed before it has noted that, it would rightly tell the agent once more.
+    wait_until("that is durable", || receipts_owed(&world) == 0);
     gateway.kill();
     let gateway = world.start();
     webhook(gateway.public);

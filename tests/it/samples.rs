@@ -55,6 +55,7 @@ pub fn plain(number: u64) -> Record {
         post_in_doubt: false,
         withdrawn: false,
         possible_duplicate: false,
+        audio_dropped: false,
         last_error_code: None,
         ending: None,
         message_id: None,
@@ -189,6 +190,8 @@ fn changing(record: Record) -> impl Strategy<Value = Record> {
                 changed.possible_duplicate,
                 changed.crashes,
             ) = tries.0;
+            // As random as that is, and no part of its own.
+            changed.audio_dropped = changed.post_in_doubt;
             changed.clip_kept_until = at.0;
             changed.last_error_code = tries.1;
             changed.ending = tries.2.map(|(code, detail)| Ending { code, detail });

@@ -9,13 +9,15 @@ use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use voicepost::sandbox::{Cut, Endpoint, FaultAction, FaultRule};
+use voicepost::domain::RouteName;
+use voicepost::sandbox::{Cut, Endpoint, FaultAction, FaultRule, Webhook};
 use voicepost::settings::{Credentials, Environment};
 
 use crate::process::{Answer, Gateway, PATIENCE, World, wait_until};
 use crate::sender::{exchange, request};
 use crate::support::issuer::{AUDIENCE, Issuer, claims};
 use crate::support::{Form, fixture};
+use crate::ways;
 
 const JWT_SECRET: &str = "planted-jwt-secret-8c1f0d7a92b34e55";
 const ADMIN_KEY: &str = "planted-admin-key-51d0c2";
@@ -24,6 +26,8 @@ const SENDER: &str = "planted-sender-5f0a";
 const TRANSCRIPT: &str = "planted transcript 77be";
 const FILE_NAME: &str = "planted-file-name-19ac";
 const METADATA: &str = "planted-metadata-e02d";
+const WEBHOOK_SECRET: &str = "planted-webhook-secret-6b7e01";
+const REPLY: &str = "planted reply of an agent 40c9";
 
 /// What must be nowhere, with what it is called where it is found.
 struct Planted(Vec<(&'static str, Vec<u8>)>);
@@ -40,6 +44,8 @@ impl Planted {
             text("the secret of tokens", JWT_SECRET),
             text("the operators' key", ADMIN_KEY),
             text("the key of the data", DATA_KEY),
+            text("the webhook's secret", WEBHOOK_SECRET),
+            text("an agent's reply", REPLY),
             text("a guest's token", token),
             text("the sender", SENDER),
             text("the transcript", TRANSCRIPT),
@@ -181,6 +187,79 @@ fn what_is_planted_is_found_nowhere() {
     planted.are_not_in("the log", said.as_bytes());
     assert_eq!(gateway.ended().code(), Some(0));
     planted.are_not_below(world.data.path());
+}
+
+/// The same where the clip lies on our own media host, and an agent answers.
+#[test]
+fn what_is_planted_is_found_nowhere_on_open_messaging() {
+    let token = Issuer::Shared(JWT_SECRET.into()).token(&claims(SENDER, "conversation-of-secrets"));
+    let planted = Planted::new(&token);
+    let settings = [
+        ("AUTH__JWT_AUDIENCE", AUDIENCE),
+        ("LOG__FILTER", "trace"),
+        ("GENESYS__OPEN_MESSAGING__SERVE_SECONDS", "600"),
+    ];
+    let world = World::on(RouteName::OpenMessaging, &settings)
+        .variable("VOICEPOST_JWT_SECRET", Some(JWT_SECRET))
+        .variable("VOICEPOST_ADMIN_KEY", Some(ADMIN_KEY))
+        .variable("VOICEPOST_WEBHOOK_SECRET", Some(WEBHOOK_SECRET))
+        .variable("VOICEPOST_DATA_KEY", Some(DATA_KEY));
+    let gateway = world.start();
+    let send = || exchange(gateway.public, &planted_form(&token).request().to_bytes()).unwrap();
+    let mut answers = Vec::new();
+    for action in [FaultAction::status(400), FaultAction::effect_then_status(503)] {
+        world.faults(vec![FaultRule::new(Endpoint::InboundMessage, action).times(1)]);
+        answers.push(send());
+    }
+    let sent = send();
+    assert_eq!((answers[0].status, sent.status), (502, 201), "{sent:?}");
+    let url = address_of_the_last(&world);
+    let desk = |webhook: &str| {
+        world.sandbox.with(|sandbox| {
+            let conversation = sandbox.account().posts()[0].conversation_id.clone();
+            let url = format!("http://{}{webhook}", gateway.public);
+            sandbox.set_webhook(Webhook { url, secret: WEBHOOK_SECRET.to_owned() });
+            sandbox.answer_guest(&conversation, REPLY, 0).expect("an open conversation");
+        });
+    };
+    desk("/webhooks/open-messaging");
+    let taken_in = || world.sandbox.with(|sandbox| format!("{:?}", sandbox.answers()));
+    wait_until("the answer is taken in", || taken_in().contains("DeliveredToWebhook"));
+    let forged = "X-Hub-Signature-256: sha256=AAAA\r\nContent-Type: application/json\r\n";
+    let forged = request("POST", "/webhooks/open-messaging", forged, REPLY.as_bytes());
+    answers.push(exchange(gateway.public, &forged).unwrap());
+    assert_eq!(answers.last().unwrap().status, 401);
+    // Message, reply and hosted clip lie on the disk now.
+    assert!(!ways::hosted_clips(world.data.path()).is_empty());
+    assert!(planted.are_not_below(world.data.path()) >= 3, "ledger, log of it, clips");
+    let id = sent.id();
+    for path in ["state", "messages", "purges"]
+        .map(str::to_owned)
+        .into_iter()
+        .chain([format!("messages/{id}"), format!("messages/{id}/history")])
+    {
+        answers.push(ask_operators(&gateway, "GET", &format!("/admin/{path}"), ADMIN_KEY));
+    }
+    // The first is the sender's own receipt, of a message that failed.
+    for answer in answers.iter().skip(2) {
+        planted.are_not_in("an answer", text_of(answer).as_bytes());
+    }
+    gateway.terminate();
+    wait_until("it has ended", || gateway.said().contains("drained"));
+    let said = gateway.said();
+    assert!(said.contains(&id) && said.contains("reply came"), "the log is that of this test");
+    planted.are_not_in("the log", said.as_bytes());
+    assert!(!said.contains(&url), "the clip's address is in the log");
+    planted.are_not_below(world.data.path());
+}
+
+/// Where the clip of the last message lies.
+fn address_of_the_last(world: &World) -> String {
+    world.sandbox.with(|sandbox| {
+        let id = sandbox.account().posts().last().expect("a post").message_id.clone();
+        let shown = sandbox.open_message_shown(&id).expect("the message");
+        shown["content"][0]["attachment"]["url"].as_str().expect("an address").to_owned()
+    })
 }
 
 #[test]

@@ -60,6 +60,7 @@ fn a_method_that_a_path_does_not_take_is_refused_with_those_it_does() {
         ("/livez", "GET"),
         ("/readyz", "GET"),
         ("/openapi.json", "GET"),
+        ("/v1/conversations/c-1/events", "GET"),
         ("/media/x", "GET, HEAD"),
         ("/webhooks/open-messaging", "POST"),
     ] {
@@ -133,7 +134,7 @@ fn the_document_has_the_paths_and_methods_of_the_listener() {
     assert_eq!(document["info"]["version"], env!("CARGO_PKG_VERSION"));
     // What is in the document is at the listener …
     for (path, item) in paths {
-        let path = path.replace("{id}", ID);
+        let path = path.replace("{id}", ID).replace("{conversation_id}", "c-1");
         for method in ["get", "put", "post", "delete", "patch"] {
             let status = gateway.public.send(&Request::new(&method.to_uppercase(), &path)).status;
             let documented = item.get(method).is_some();

@@ -65,7 +65,7 @@ pub fn factory(world: &World) -> MakeRoute {
             RouteName::MediaApi => Rc::new(MediaApiRoute::new(api, origin(), UploadBody::Raw)),
             RouteName::OpenMessaging => {
                 let integration_id = SandboxSettings::default().integration_id;
-                Rc::new(OpenMessagingRoute::new(api, origin(), integration_id, hosted))
+                Rc::new(OpenMessagingRoute::new(api, origin(), integration_id, hosted, false))
             }
         }
     })

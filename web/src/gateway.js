@@ -88,6 +88,7 @@ export async function follow({ id, ask, tell, signal }) {
       const headers = { Accept: "text/event-stream", ...(last && { "Last-Event-ID": last }) };
       const answer = await ask(`/v1/voice-messages/${id}/events`, headers);
       if (isFinal(answer.status)) return false;
+      if (answer.status === 204) return true;
       if (!answer.ok || !answer.body) throw new Error(`status ${answer.status}`);
       for await (const event of events(answer.body)) {
         last = event.id || last;

@@ -411,9 +411,11 @@ export class Recorder {
     return this.#over(data);
   }
 
-  #over({ status, purge }) {
+  #over({ status, purge, delivery }) {
     const ended = ["sent", "failed", "cancelled"].includes(status);
-    const gone = ["purged", "incomplete", "given-up"].includes(purge?.state);
+    // Where agents can answer the stream's end is the gateway's to say.
+    const gone = delivery?.route === "media-api"
+      && ["purged", "incomplete", "given-up"].includes(purge?.state);
     return ended && (gone || !this.#page.follows());
   }
 

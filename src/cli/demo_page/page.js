@@ -7,11 +7,26 @@ const [recorder, log, desk] = ["recorder", "log", "desk"].map(byId);
 const messages = new Map();
 
 // A reload is still the same conversation, so a take that was not sent is offered again.
-const conversation = sessionStorage.getItem("conversation")
+const guest = sessionStorage.getItem("conversation")
   ?? `guest-${Math.random().toString(36).slice(2, 7)}`;
-sessionStorage.setItem("conversation", conversation);
-recorder.conversationId = conversation;
-recorder.senderId = "guest";
+sessionStorage.setItem("conversation", guest);
+// On open-messaging Genesys chooses the conversation, and agents answer.
+const answers = document.documentElement.dataset.route === "open-messaging";
+recorder.senderId = answers ? guest : "guest";
+if (!answers) recorder.conversationId = guest;
+const steps = ["record", "heard", ...(answers ? ["answered"] : []), "gone"];
+steps.forEach((name, index) => {
+  const item = byId(`step-${name}`);
+  item.hidden = false;
+  item.firstElementChild.textContent = index + 1;
+});
+
+/** What is said of a copy on open-messaging, by its kind and state. */
+const COPIES = {
+  "hosted-file": { owed: "On the gateway’s media host", gone: "Deleted from the media host" },
+  "cached-media": { owed: "Genesys may cache it", gone: "Genesys lists no cached copy any more" },
+  recording: { "not-possible": "Not possible here: deleting Genesys’ recording, if it makes one" },
+};
 
 function element(name, className, text) {
   const made = document.createElement(name);
@@ -35,9 +50,8 @@ const done = new Set();
 /** What has happened is done; the first that has not is next. */
 function step(happened) {
   if (happened) done.add(happened);
-  const names = ["record", "heard", "gone"];
-  const current = names.find((name) => !done.has(name));
-  for (const name of names) {
+  const current = steps.find((name) => !done.has(name));
+  for (const name of steps) {
     const item = byId(`step-${name}`);
     item.className = done.has(name) ? "done" : name === current ? "now" : "";
     if (name === current) item.setAttribute("aria-current", "step");
@@ -66,8 +80,9 @@ function sent({ detail }) {
   if (waveform) clip.setAttribute("waveform", waveform.join(","));
   if (transcript) clip.setAttribute("transcript", transcript);
   const fate = element("p", "fate");
-  item.append(clip, fate);
-  messages.set(receipt.id, { clip, fate, src, receipt });
+  const copies = element("ul", "copies");
+  item.append(clip, fate, ...(answers ? [copies] : []));
+  messages.set(receipt.id, { clip, fate, copies, src, receipt });
   step("record");
   show(receipt.id);
   append(item);
@@ -80,15 +95,42 @@ function status({ detail: { receipt } }) {
   show(receipt.id);
 }
 
+/** An agent's answer, as the event stream brought it. */
+function reply({ detail: { from, text, attachments } }) {
+  const item = element("li", "theirs");
+  if (text) item.append(element("p", "", text));
+  for (const { file_name: name, url } of attachments) item.append(element("p", "", name ?? url));
+  item.append(element("p", "fate", `${from ?? "Agent"}’s answer, by the event stream`));
+  append(item);
+  step("answered");
+}
+
+function showCopies(list, copies) {
+  const items = copies.map(({ kind, state }) =>
+    element("li", state, COPIES[kind]?.[state] ?? `${kind}: ${state}`));
+  if (list.textContent !== items.map((item) => item.textContent).join("")) {
+    list.replaceChildren(...items);
+  }
+}
+
+/** Whether every copy that can be deleted is proven gone. */
+function isGone({ state, copies }) {
+  const last = answers && state === "incomplete";
+  return state === "purged" || (last && copies.every(({ kind, state }) =>
+    state === (kind === "recording" ? "not-possible" : "gone")));
+}
+
 function show(id) {
   const message = messages.get(id);
-  const { receipt: { purge, message_id }, clip, fate, src } = message;
+  const { receipt: { purge, message_id }, clip, fate, copies, src } = message;
   const dueAt = Date.parse(purge.due_at);
-  if (purge.state === "purged") {
+  showCopies(copies, purge.copies);
+  if (isGone(purge)) {
     if (message.gone) return;
     message.gone = true;
     fate.className = "fate gone";
-    fate.textContent = "Deleted at Genesys, proven by its answer";
+    fate.textContent = answers ? "The audio is gone"
+      : "Deleted at Genesys, proven by its answer";
     URL.revokeObjectURL(src);
     if (!clip.hasAttribute("transcript")) clip.setAttribute("transcript", "");
     clip.removeAttribute("src");
@@ -126,6 +168,7 @@ function typed(event) {
 
 recorder.addEventListener("sent", sent);
 recorder.addEventListener("status", status);
+recorder.addEventListener("reply", reply);
 recorder.addEventListener("recorded", () => {
   done.clear();
   step();

@@ -37,7 +37,7 @@ fn read_post(body: &[u8]) -> Posted {
     Posted {
         message_id: text(&answer, "id"),
         conversation_id: text(&answer, "conversationId"),
-        copies: Vec::new(),
+        ..Posted::default()
     }
 }
 

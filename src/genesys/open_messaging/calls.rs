@@ -13,7 +13,7 @@ use super::super::Route;
 use super::super::api::Api;
 use super::super::transport::{Call, CallName, Method};
 use super::planner::{hosted_file, new_copy};
-use super::{HostedClip, answers, cached_media, look_up, receipts, wire_media_type};
+use super::{HostedClip, answers, cached_media, look_up, receipts, survived, wire_media_type};
 use crate::domain::{
     Code, Copy, CopyKind, CopyState, Failure, Found, Lane, NewCopy, Origin, Outcome, Posted,
     Private, PurgeOutcome, Record, ReplyReceipt,
@@ -31,20 +31,24 @@ pub struct OpenMessagingRoute {
     origin: Origin,
     integration_id: String,
     hosted: Hosted,
+    /// Whether each message is read back, to see whether its audio was kept.
+    checks_audio: bool,
     /// Where the messages of a lane went last, to look a lost post up.
     conversations: RefCell<VecDeque<(Lane, String)>>,
 }
 
 impl OpenMessagingRoute {
-    /// A route that calls this API for this integration, and publishes on this media host.
+    /// A route that calls this API for this integration, and publishes on this media host;
+    /// `checks_audio`: it reads each message back, to see whether Genesys kept the audio.
     pub fn new(
         api: Api,
         origin: Origin,
         integration_id: String,
         hosted: Hosted,
+        checks_audio: bool,
     ) -> OpenMessagingRoute {
         let conversations = RefCell::default();
-        OpenMessagingRoute { api, origin, integration_id, hosted, conversations }
+        OpenMessagingRoute { api, origin, integration_id, hosted, checks_audio, conversations }
     }
 
     async fn publish(&self, record: Arc<Record>, clip: Bytes) -> Outcome<Vec<NewCopy>> {
@@ -83,6 +87,8 @@ impl OpenMessagingRoute {
             Outcome::Done(mut posted) => {
                 posted.copies.push(recording(&self.origin));
                 self.remember(&record.lane, posted.conversation_id.as_deref());
+                posted.audio_dropped =
+                    self.checks_audio && !survived::is_kept(&self.api, &posted).await;
                 Outcome::Done(vec![posted])
             }
             Outcome::Refused(failure) => Outcome::Refused(failure),

@@ -33,7 +33,7 @@ pub(super) async fn look_up(api: &Api, conversation_id: &str, id: MessageId) -> 
             return Found::Yes(Posted {
                 message_id: Some(message_id),
                 conversation_id,
-                copies: Vec::new(),
+                ..Posted::default()
             });
         }
     }

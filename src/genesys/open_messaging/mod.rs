@@ -12,6 +12,7 @@ mod check_up;
 mod look_up;
 mod planner;
 mod receipts;
+mod survived;
 
 pub use calls::OpenMessagingRoute;
 pub use check_up::CheckUp;

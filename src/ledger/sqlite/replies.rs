@@ -2,7 +2,7 @@
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use rusqlite::{Row, params};
+use rusqlite::{OptionalExtension as _, Row, params};
 use serde::{Deserialize, Serialize};
 
 use super::SqliteLedger;
@@ -10,7 +10,7 @@ use super::rows;
 use super::seal::{self, Kind};
 use super::store::Store;
 use super::writer::Operation;
-use crate::domain::{Lane, Reply, ReplyState, UnixMs};
+use crate::domain::{Lane, Principal, Reply, ReplyState, UnixMs};
 use crate::ledger::{CommitError, REPLIES_MAX, ReadError, ReplyBook, ReplyRow};
 
 /// What is written.
@@ -136,6 +136,26 @@ fn replies_after(
     Ok(replies)
 }
 
+fn conversation_of(
+    connection: &Store,
+    principal: &Principal,
+    conversation_id: &str,
+) -> Result<Option<(Lane, UnixMs)>, ReadError> {
+    // Route and expression in the words of the index, or SQLite does not use it.
+    let found = connection
+        .prepare_cached(
+            "SELECT lane, min(created_at), max(accepted_seq) FROM messages
+             WHERE route = 'open-messaging'
+               AND json_extract(body, '$.conversation_id') = ?1 AND principal = ?2
+             GROUP BY lane ORDER BY max(accepted_seq) DESC LIMIT 1",
+        )?
+        .query_row(params![conversation_id, principal.0], |row| {
+            Ok((Lane(row.get(0)?), UnixMs(row.get(1)?)))
+        })
+        .optional()?;
+    Ok(found)
+}
+
 fn receipts_owed(connection: &Store, limit: u32) -> Result<Vec<ReplyRow>, ReadError> {
     let mut statement = connection.prepare_cached(
         "SELECT seq, state, body FROM replies WHERE receipt_owed = 1 ORDER BY seq LIMIT ?1",
@@ -169,6 +189,14 @@ impl ReplyBook for SqliteLedger {
         limit: u32,
     ) -> BoxFuture<'static, Result<Vec<ReplyRow>, ReadError>> {
         self.read(move |connection| replies_after(connection, &lane, since, after_seq, limit))
+    }
+
+    fn conversation_of(
+        &self,
+        principal: Principal,
+        conversation_id: String,
+    ) -> BoxFuture<'static, Result<Option<(Lane, UnixMs)>, ReadError>> {
+        self.read(move |connection| conversation_of(connection, &principal, &conversation_id))
     }
 
     fn given(&self, seqs: Vec<u64>) -> BoxFuture<'static, Result<u64, CommitError>> {

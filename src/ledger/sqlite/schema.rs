@@ -140,6 +140,11 @@ const STEPS: &[&str] = &[
     CREATE INDEX replies_owed ON replies (seq) WHERE receipt_owed = 1;
     CREATE INDEX replies_came ON replies (came_at);
     ",
+    // Partial: only routes that bring replies pay for it.
+    "
+    CREATE INDEX messages_conversation ON messages (json_extract(body, '$.conversation_id'))
+      WHERE route = 'open-messaging';
+    ",
 ];
 
 /// The newest schema this program knows.

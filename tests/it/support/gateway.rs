@@ -17,6 +17,16 @@ use voicepost::settings::{AccessSecrets, Credentials, LedgerUrl, Secret, Setting
 
 use super::{Client, Contract, Form, Reply, Request, eventually, log};
 
+/// Where the media host of a gateway under test is said to be; nobody is there.
+pub const MEDIA_BASE_URL: &str = "http://127.0.0.1:1";
+
+/// Settings of the route open-messaging, to the integration of the sandbox.
+pub fn open_messaging(settings: &mut Settings) {
+    settings.genesys.route = Some(RouteName::OpenMessaging);
+    settings.genesys.open_messaging.integration_id = SandboxSettings::default().integration_id;
+    settings.public.base_url = Some(MEDIA_BASE_URL.to_owned());
+}
+
 /// What a gateway is started with.
 pub struct Builder {
     settings: Settings,
@@ -37,6 +47,11 @@ impl Builder {
     pub fn settings(mut self, change: impl FnOnce(&mut Settings)) -> Builder {
         change(&mut self.settings);
         self
+    }
+
+    /// The route open-messaging; clips get addresses below [`MEDIA_BASE_URL`].
+    pub fn open_messaging(self) -> Builder {
+        self.settings(open_messaging)
     }
 
     /// Changes the sandbox's settings.

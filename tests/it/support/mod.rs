@@ -14,7 +14,7 @@ mod log;
 pub use client::{Client, Reply, Request};
 pub use contract::Contract;
 pub use form::{CONVERSATION, Form, SENDER, TRANSCRIPT, fixture};
-pub use gateway::{Builder, TestGateway, wait_for};
+pub use gateway::{Builder, MEDIA_BASE_URL, TestGateway, open_messaging, wait_for};
 pub use log::logged;
 
 use std::time::{Duration, Instant};
