@@ -1,9 +1,9 @@
 //! Connections on which nothing more is asked.
 //!
-//! actix-http times only the first head of a connection, and forgets its keep-alive time at the first
-//! byte that follows an answer (measured): one byte of a second head would hold a connection for
-//! ever, and so would whoever reads nothing of an answer. So each connection is looked after here
-//! from its first answer on.
+//! actix-http times only the first head of a connection, and forgets its keep-alive time at the
+//! first byte that follows an answer (measured): one byte of a second head would hold a connection
+//! for ever, and so would whoever reads nothing of an answer. So each connection is looked after
+//! here from its first answer on.
 
 use std::cell::Cell;
 use std::pin::Pin;
