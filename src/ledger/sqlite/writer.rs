@@ -189,7 +189,6 @@ pub(super) fn serve(
         let mut group = Vec::with_capacity(group_max);
         while queue.blocking_recv_many(&mut group, group_max) > 0 {
             if group.len() >= GATHERED_FROM {
-                std::thread::sleep(GATHERED_FOR);
                 gather(&mut queue, &mut group, group_max);
             }
             if group.iter().any(|operation| matches!(operation, Operation::Close)) {
@@ -207,8 +206,10 @@ pub(super) fn serve(
     }
 }
 
-/// Adds what waits already.
+/// Adds what comes within a moment.
+#[allow(clippy::disallowed_methods, reason = "the writer has its thread to itself")]
 fn gather(queue: &mut mpsc::Receiver<Operation>, group: &mut Vec<Operation>, group_max: usize) {
+    std::thread::sleep(GATHERED_FOR);
     while group.len() < group_max
         && let Ok(operation) = queue.try_recv()
     {
