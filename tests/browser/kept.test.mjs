@@ -53,15 +53,16 @@ for (const reaches of [false, true]) {
 test("a page that goes away while it records keeps what was said so far", async () => {
   const { attributes } = conversation();
   const page = await open(await browser.newContext(), gateway.url, html(attributes));
+  // Before the click: on a busy machine the state is seen long after the recording has begun.
+  const began = Date.now();
   await start(page).click();
   await reach(page, "recording");
-  const began = Date.now();
   await page.waitForTimeout(3_400);
   await page.reload();
   const whole = Date.now() - began;
   await reach(page, "review");
   const { ms } = (await kept(page))[0];
-  assert.ok(ms >= 1_000 && ms <= whole + 1_000, `${ms} of ${whole} ms are kept`);
+  assert.ok(ms >= 1_000 && ms <= whole + 250, `${ms} of ${whole} ms are kept`);
 });
 
 test("without a connection it waits, and goes out by itself when there is one", async () => {
