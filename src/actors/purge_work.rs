@@ -187,15 +187,20 @@ impl PurgeWork {
             }) => Ok(Settled::Closed { due_at, opens_at: self.after(not_before_ms) }),
             PurgeOutcome::Later(failure) => {
                 let next_at = self.next_attempt(attempts + 1, failure.retry);
-                Ok(match self.defer(record, ordinal, failure.detail, next_at).await? {
-                    Some(next_at) => Settled::NotYet { due_at, next_at },
-                    None => Settled::Nothing,
-                })
+                let put_off = self.defer(record, ordinal, failure.detail, next_at).await?;
+                Ok(not_yet(due_at, put_off))
+            }
+            PurgeOutcome::UnderWay(Failure { detail, retry, .. }) => {
+                let next_at = self.next_attempt(attempts + 1, retry);
+                let id = record.id;
+                tracing::info!(message.id = %id, copy.ordinal = ordinal, detail, "purge under way");
+                let put_off = self.put_off(record, ordinal, detail, next_at).await?;
+                Ok(not_yet(due_at, put_off))
             }
         }
     }
 
-    /// Commits that the call is to be made again, and says when.
+    /// [`Self::put_off`] for a call that had no effect, which is logged.
     async fn defer(
         &self,
         record: &mut Record,
@@ -210,6 +215,17 @@ impl PurgeWork {
             next_at = %next_at,
             "purge deferred"
         );
+        self.put_off(record, ordinal, detail, next_at).await
+    }
+
+    /// Commits that the call is to be made again, and says when.
+    async fn put_off(
+        &self,
+        record: &mut Record,
+        ordinal: u32,
+        detail: String,
+        next_at: UnixMs,
+    ) -> Result<Option<UnixMs>, ChangeError> {
         let event = Event::PurgeDeferred { ordinal, detail, next_at };
         self.change(record, event).await?;
         Ok(self::next_at(record, ordinal))
@@ -234,6 +250,10 @@ impl PurgeWork {
         let pause_ms = pause_ms.unwrap_or(self.rules.backoff.pause_ms_max);
         self.clock.now().plus_ms(i64::try_from(pause_ms).unwrap_or(i64::MAX))
     }
+}
+
+fn not_yet(due_at: UnixMs, put_off: Option<UnixMs>) -> Settled {
+    put_off.map_or(Settled::Nothing, |next_at| Settled::NotYet { due_at, next_at })
 }
 
 /// When the record, as it is now, wants this copy looked at.

@@ -43,9 +43,7 @@ const PORT: u16 = 8080;
 /// When sandbox or gateway cannot start.
 pub fn run(config: Option<&Path>, args: &DemoArgs) -> Ended {
     let mut settings = Settings::load(config)?;
-    // A deletion that Genesys has taken on and not done yet is deferred: the steps tell of it.
-    let filter = if args.json { "error" } else { "warn,voicepost::actors::purge_work=error" };
-    settings.log.filter = filter.to_owned();
+    settings.log.filter = if args.json { "error" } else { "warn" }.to_owned();
     telemetry::init(&settings.log)?;
     let data = std::env::temp_dir().join(format!("voicepost-demo-{}", std::process::id()));
     let ended = actix_rt::System::new().block_on(demo(settings, args, &data));

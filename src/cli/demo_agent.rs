@@ -18,6 +18,7 @@ use crate::app::App;
 use crate::domain::hex;
 use crate::sandbox::{SandboxServer, Webhook};
 use crate::settings::{Secret, Settings};
+use crate::web::WEBHOOK_PATH;
 
 /// What the agent says to the first message of a demo.
 const ANSWER: &str = "Of course. Your room is held until midnight. Safe flight!";
@@ -49,7 +50,7 @@ pub(super) fn prepare(
     let mut random = [0; 24];
     SystemRandom::new().fill(&mut random).map_err(|_| "the system has no randomness")?;
     let secret = hex(&random);
-    let url = format!("{base_url}/webhooks/open-messaging");
+    let url = format!("{base_url}{WEBHOOK_PATH}");
     let webhook = Webhook { url, secret: secret.clone() };
     let integration_id = sandbox.with(|sandbox| {
         sandbox.set_webhook(webhook);

@@ -5,10 +5,10 @@ use std::process::ExitCode;
 
 use super::{Ended, SandboxArgs, serve};
 use crate::sandbox::{SandboxServer, SandboxSettings};
+use crate::web::WEBHOOK_PATH;
 
-/// Where `serve` listens unless it is told otherwise, and where it takes answers.
+/// Where `serve` listens unless it is told otherwise.
 const GATEWAY: &str = "http://127.0.0.1:8080";
-const WEBHOOK: &str = "/webhooks/open-messaging";
 
 fn settings(args: &SandboxArgs) -> SandboxSettings {
     let mut settings = SandboxSettings {
@@ -50,7 +50,7 @@ fn advice(settings: &SandboxSettings) -> String {
     // The secret is the caller's own: it is not repeated.
     let answers = match settings.webhook_url.as_str() {
         "" => format!(
-            "agents cannot answer: for that start this with --webhook-url {GATEWAY}{WEBHOOK} \
+            "agents cannot answer: for that start this with --webhook-url {GATEWAY}{WEBHOOK_PATH} \
              --webhook-secret TEXT"
         ),
         webhook_url => format!("agents' answers go to {webhook_url}"),

@@ -94,6 +94,8 @@ pub enum PurgeOutcome {
     Gone,
     /// Not yet: ask again after the usual pause or, where given, not before so many milliseconds.
     Later(Failure),
+    /// Its deletion was taken on and is not done yet: ask again as for `Later`, nothing is wrong.
+    UnderWay(Failure),
     /// The route has no way to delete it, and says why.
     NotPossible(String),
 }

@@ -145,6 +145,9 @@ const OPEN_PATHS: [&str; 3] = ["/v1/limits", "/voicepost.js", "/openapi.json"];
 /// Paths for probers, who have no key and no quota.
 const PROBE_PATHS: [&str; 2] = ["/livez", "/readyz"];
 
+/// Where Genesys sends what agents answer.
+pub const WEBHOOK_PATH: &str = "/webhooks/open-messaging";
+
 /// Below these, each address or what is sent to it is signed: see `signed`.
 const SIGNED_PATHS: [&str; 2] = ["/media/", "/webhooks/"];
 
@@ -198,7 +201,7 @@ fn signed(routes: &mut ServiceConfig) {
                 .route(get().to(media::serve))
                 .route(head().to(media::serve)),
         )
-        .service(command("/webhooks/open-messaging").route(post().to(webhooks::open_messaging)));
+        .service(command(WEBHOOK_PATH).route(post().to(webhooks::open_messaging)));
 }
 
 /// The admin listener. `admin_guard` stands before it.

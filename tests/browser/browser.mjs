@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { after } from "node:test";
 import { chromium } from "playwright-core";
-import { startGateway } from "./gateway.mjs";
+import { startDemo, startGateway } from "./gateway.mjs";
 
 /** Five seconds, of which speech fills the first four. */
 export const SPEECH = new URL("../fixtures/audio/hello.wav", import.meta.url).pathname;
@@ -37,6 +37,20 @@ export async function stage(settings) {
   const browser = await launch();
   after(() => browser.close());
   return { gateway, browser };
+}
+
+/** The demo of a route, its page, and the errors that this has met. */
+export async function openDemo(route) {
+  const demo = await startDemo(route);
+  after(() => demo.stop());
+  const browser = await launch();
+  after(() => browser.close());
+  const page = await browser.newPage();
+  const errors = [];
+  page.on("pageerror", (error) => errors.push(`${error}`));
+  page.on("console", (line) => line.type() === "error" && errors.push(line.text()));
+  await page.goto(demo.url);
+  return { page, errors };
 }
 
 /** A page's HTML: the two lines that an integrator writes. */

@@ -1,8 +1,7 @@
 // The demo's page: a clip goes from the guest to the agent's desk, is heard there, and goes.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { launch, start } from "./browser.mjs";
-import { startDemo } from "./gateway.mjs";
+import { openDemo, start } from "./browser.mjs";
 
 /** Waits until the guest's recorder, not one of the messages, is in this state. */
 const reach = (page, state) => page.waitForFunction(
@@ -10,55 +9,44 @@ const reach = (page, state) => page.waitForFunction(
 );
 
 test("a visitor sees the whole way", async () => {
-  const demo = await startDemo();
-  const browser = await launch();
-  try {
-    const page = await browser.newPage();
-    const errors = [];
-    page.on("pageerror", (error) => errors.push(`${error}`));
-    page.on("console", (line) => line.type() === "error" && errors.push(line.text()));
-    await page.goto(demo.url);
-    await start(page).first().click();
-    await reach(page, "recording");
-    await page.waitForTimeout(2_000);
-    assert.ok(await page.getByRole("button", { name: "A lost parcel" }).isDisabled());
-    await page.getByRole("button", { name: "Finish" }).click();
-    await page.locator("#recorder").getByRole("button", { name: "Send" }).click();
-    await page.getByText(/^Delivered · audio goes in 0:[0-3]\d$/).waitFor();
-    const id = await page.evaluate(() => sessionStorage.getItem("conversation"));
-    const desk = page.frameLocator("#desk");
-    const mine = desk.locator(".conversation").filter({ hasText: id });
-    await mine.getByText(/^to be deleted in 0:[0-3]\d$/).waitFor();
-    const played = mine.locator("audio").first();
-    assert.equal(await page.locator("#step-heard").getAttribute("class"), "now", "not heard yet");
-    await played.evaluate((audio) => audio.play());
-    await page.waitForTimeout(700);
-    assert.ok(await played.evaluate((audio) => audio.currentTime) > 0.2, "the agent hears it");
-    assert.equal(await page.locator("#step-heard").getAttribute("class"), "done");
+  const { page, errors } = await openDemo();
+  await start(page).first().click();
+  await reach(page, "recording");
+  await page.waitForTimeout(2_000);
+  assert.ok(await page.getByRole("button", { name: "A lost parcel" }).isDisabled());
+  await page.getByRole("button", { name: "Finish" }).click();
+  await page.locator("#recorder").getByRole("button", { name: "Send" }).click();
+  await page.getByText(/^Delivered · audio goes in 0:[0-3]\d$/).waitFor();
+  const id = await page.evaluate(() => sessionStorage.getItem("conversation"));
+  const desk = page.frameLocator("#desk");
+  const mine = desk.locator(".conversation").filter({ hasText: id });
+  await mine.getByText(/^to be deleted in 0:[0-3]\d$/).waitFor();
+  const played = mine.locator("audio").first();
+  assert.equal(await page.locator("#step-heard").getAttribute("class"), "now", "not heard yet");
+  await played.evaluate((audio) => audio.play());
+  await page.waitForTimeout(700);
+  assert.ok(await played.evaluate((audio) => audio.currentTime) > 0.2, "the agent hears it");
+  assert.equal(await page.locator("#step-heard").getAttribute("class"), "done");
 
-    // Taken now: on a busy machine the first clip is gone before the second is there.
-    const url = await played.evaluate((audio) => audio.src);
-    assert.equal(await page.evaluate(async (url) => (await fetch(url)).status, url), 200);
+  // Taken now: on a busy machine the first clip is gone before the second is there.
+  const url = await played.evaluate((audio) => audio.src);
+  assert.equal(await page.evaluate(async (url) => (await fetch(url)).status, url), 200);
 
-    // Without a microphone: a sample, which is converted on its way.
-    await page.getByRole("button", { name: "A lost parcel" }).click();
-    await reach(page, "review");
-    await page.locator("#recorder").getByRole("button", { name: "Send" }).click();
-    await mine.getByText("Hi. My parcel says delivered").waitFor();
-    await page.getByRole("button", { name: "A muted microphone" }).click();
-    await page.locator("#recorder [part=note]").getByText("Nothing can be heard").waitFor();
-    await page.locator("#recorder").getByRole("button", { name: "Delete" }).click();
+  // Without a microphone: a sample, which is converted on its way.
+  await page.getByRole("button", { name: "A lost parcel" }).click();
+  await reach(page, "review");
+  await page.locator("#recorder").getByRole("button", { name: "Send" }).click();
+  await mine.getByText("Hi. My parcel says delivered").waitFor();
+  await page.getByRole("button", { name: "A muted microphone" }).click();
+  await page.locator("#recorder [part=note]").getByText("Nothing can be heard").waitFor();
+  await page.locator("#recorder").getByRole("button", { name: "Delete" }).click();
 
-    await page.getByText("Deleted at Genesys, proven by its answer").first()
-      .waitFor({ timeout: 90_000 });
-    await mine.getByText(/^deleted at /).first().waitFor();
-    assert.equal(await page.evaluate(async (url) => (await fetch(url)).status, url), 410);
-    // The message before last is told of as well.
-    await page.getByText("Deleted at Genesys, proven by its answer").nth(1)
-      .waitFor({ timeout: 60_000 });
-    assert.deepEqual(errors.filter((error) => !error.includes("410")), []);
-  } finally {
-    await browser.close();
-    await demo.stop();
-  }
+  await page.getByText("Deleted at Genesys, proven by its answer").first()
+    .waitFor({ timeout: 90_000 });
+  await mine.getByText(/^deleted at /).first().waitFor();
+  assert.equal(await page.evaluate(async (url) => (await fetch(url)).status, url), 410);
+  // The message before last is told of as well.
+  await page.getByText("Deleted at Genesys, proven by its answer").nth(1)
+    .waitFor({ timeout: 60_000 });
+  assert.deepEqual(errors.filter((error) => !error.includes("410")), []);
 });

@@ -226,21 +226,17 @@ fn crowd_member(gateway: &TestGateway, form: &Form, times: usize) -> (usize, usi
     (sent, refused)
 }
 
-/// Connections that the program may have to Genesys.
-const CALLS: usize = 44;
-
 /// The same against the program itself, whose memory and descriptors can be read from outside.
 #[test]
 fn a_crowd_does_not_grow_memory_or_descriptors_beyond_bounds() {
     const SENDERS: usize = 40;
     const EACH: usize = 4;
-    // A sender's next connection may come before the gateway was told that the last one is closed.
-    const CONNECTIONS: usize = SENDERS + SENDERS / 2;
+    // Connections to Genesys are kept for the next calls: no more than four messages need.
     let world = World::new(&[
         ("SERVER__REQUESTS_MAX", "4"),
         ("SERVER__LINGER_SECONDS", "1"),
-        ("SERVER__CONNECTIONS_PER_ADDRESS_MAX", &CONNECTIONS.to_string()),
-        ("GENESYS__CONNECTIONS_MAX", &CALLS.to_string()),
+        ("SERVER__CONNECTIONS_PER_ADDRESS_MAX", &SENDERS.to_string()),
+        ("GENESYS__CONNECTIONS_MAX", "12"),
     ]);
     let gateway = world.start();
     assert_eq!(gateway.send(&Send::new("c-warm", "warm")).status, 201);
@@ -271,13 +267,11 @@ fn a_crowd_does_not_grow_memory_or_descriptors_beyond_bounds() {
     let grown = most_memory.into_inner().saturating_sub(memory);
     let opened = most_descriptors.into_inner().saturating_sub(descriptors);
     println!("{opened} descriptors and {grown} KiB more at most");
-    // Two for each connection, one for each call, and one that is accepted and not yet counted for
-    // each sender; a few for clips.
-    assert!(opened <= 2 * CONNECTIONS + CALLS + SENDERS + 16, "{opened} descriptors more");
+    // Two for each connection, and a few for calls and clips.
+    assert!(opened <= 3 * SENDERS, "{opened} descriptors more");
     assert!(grown <= 64 * 1024, "{grown} KiB more");
     let deadline = Instant::now() + PATIENCE;
-    // Connections to Genesys are kept for the next calls; of the senders' none is left.
-    while held_by_senders(&gateway) > 0 || self::descriptors(gateway.pid()) > descriptors + CALLS {
+    while held_by_senders(&gateway) > 0 || self::descriptors(gateway.pid()) > descriptors + 16 {
         assert!(Instant::now() < deadline, "{descriptors} have become {}", open_now(gateway.pid()));
         crate::support::pause(Duration::from_millis(10));
     }

@@ -143,6 +143,10 @@ fn a_purge_takes_our_file_and_what_genesys_keeps() {
     let cached = gateway.at_genesys(|sandbox| sandbox.cached_items().to_vec());
     assert!(cached.iter().all(|item| item.delete_asked_at_ms.is_some()), "{cached:?}");
     assert_eq!(cached.len(), 1);
+    // Genesys takes its deletion on before it is done: that is its way, and nothing to warn of.
+    let log = logged();
+    let said = |what: &str| log.lines().any(|line| line.contains(id) && line.contains(what));
+    assert!(said("purge under way") && !said("purge deferred"));
     let files = std::fs::read_dir(gateway.data.path().join("hosted")).unwrap();
     let clips = files.filter(|file| file.as_ref().unwrap().path().extension().unwrap() == "clip");
     assert_eq!(clips.count(), 0);

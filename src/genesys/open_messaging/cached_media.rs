@@ -39,7 +39,7 @@ pub(super) async fn purge(api: &Api, copy: &Copy, url: &str) -> PurgeOutcome {
         }
     }
     let detail = format!("{} cached items are being deleted", items.len());
-    PurgeOutcome::Later(answers::later(detail, LOOK_AGAIN_MS))
+    PurgeOutcome::UnderWay(answers::later(detail, LOOK_AGAIN_MS))
 }
 
 /// The ids in a list; `None` where it is no list, or an item has no id that could be deleted.

@@ -51,22 +51,13 @@ pub(super) fn intent_value(record: &Record, sealer: &Sealer) -> rusqlite::Result
     intent.map(|intent| seal::seal(sealer, Kind::Intent, &intent.private.0)).transpose()
 }
 
-/// The column `envelope`.
-pub(super) fn envelope_value(
-    record: &Record,
+/// A column that holds a sealed value as JSON, as [`sealed_json`] reads it.
+pub(super) fn json_value<T: Serialize>(
+    value: Option<&T>,
     sealer: &Sealer,
+    kind: Kind,
 ) -> rusqlite::Result<Option<Vec<u8>>> {
-    let envelope = record.envelope.as_ref();
-    envelope.map(|value| seal::seal_json(sealer, Kind::Envelope, value)).transpose()
-}
-
-/// The column `transcript`.
-pub(super) fn transcript_value(
-    record: &Record,
-    sealer: &Sealer,
-) -> rusqlite::Result<Option<Vec<u8>>> {
-    let transcript = record.transcript.as_ref();
-    transcript.map(|value| seal::seal_json(sealer, Kind::Transcript, value)).transpose()
+    value.map(|value| seal::seal_json(sealer, kind, value)).transpose()
 }
 
 /// The column `body`.

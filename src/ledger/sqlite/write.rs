@@ -113,8 +113,8 @@ fn insert_message(connection: &Store, record: &Record) -> rusqlite::Result<bool>
             record.last_error_code.map(|code| code.as_str()),
             record.intent.as_ref().map(|intent| intent.step.as_str()),
             rows::intent_value(record, sealer)?,
-            rows::envelope_value(record, sealer)?,
-            rows::transcript_value(record, sealer)?,
+            rows::json_value(record.envelope.as_ref(), sealer, Kind::Envelope)?,
+            rows::json_value(record.transcript.as_ref(), sealer, Kind::Transcript)?,
             rows::body_value(record)?,
         ])?;
     Ok(inserted == 1)
