@@ -1,6 +1,4 @@
-//! Group commit: whatever waits goes into one transaction and is answered after its COMMIT. Where
-//! much waits, more is about to come: then a moment is given to it, since a larger group writes and
-//! syncs less for each of its members.
+//! Group commit: whatever waits goes into one transaction and is answered after its COMMIT.
 //!
 //! A refusal (conflict, key taken) concerns one operation alone. A full disk undoes the whole
 //! group and leaves the store fit for the next. Any other failure means that nobody can say what
@@ -9,7 +7,6 @@
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::Duration;
 
 use rusqlite::ErrorCode;
 use tokio::sync::{mpsc, oneshot};
@@ -22,11 +19,6 @@ use super::replies::{self, ReplyEntry};
 use super::store::Store;
 use super::write::{self, Sweep};
 use crate::ledger::{CommitError, Committed, Transition};
-
-/// A group of this many is waited with for those about to join it.
-const GATHERED_FROM: usize = 8;
-/// How long.
-const GATHERED_FOR: Duration = Duration::from_micros(500);
 
 /// One thing asked of the writer, with the place for its answer.
 pub(super) struct Job<W, T> {
@@ -188,9 +180,6 @@ pub(super) fn serve(
     let served = catch_unwind(AssertUnwindSafe(move || {
         let mut group = Vec::with_capacity(group_max);
         while queue.blocking_recv_many(&mut group, group_max) > 0 {
-            if group.len() >= GATHERED_FROM {
-                gather(&mut queue, &mut group, group_max);
-            }
             if group.iter().any(|operation| matches!(operation, Operation::Close)) {
                 queue.close();
             }
@@ -203,16 +192,5 @@ pub(super) fn serve(
     drop(lock);
     if served.is_err() {
         fatal("the ledger's writer panicked".to_owned());
-    }
-}
-
-/// Adds what comes within a moment.
-#[allow(clippy::disallowed_methods, reason = "the writer has its thread to itself")]
-fn gather(queue: &mut mpsc::Receiver<Operation>, group: &mut Vec<Operation>, group_max: usize) {
-    std::thread::sleep(GATHERED_FOR);
-    while group.len() < group_max
-        && let Ok(operation) = queue.try_recv()
-    {
-        group.push(operation);
     }
 }
