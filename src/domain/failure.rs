@@ -83,6 +83,8 @@ pub enum Found {
     Yes(Posted),
     /// It is certainly not there.
     No,
+    /// Genesys takes no question now: ask again as the failure says.
+    Later(Failure),
     /// The route has no way to tell.
     CannotTell,
 }

@@ -224,12 +224,13 @@ fn means_client(answer: &Answer) -> bool {
 
 fn class(name: CallName) -> Option<CallClass> {
     match name {
-        CallName::Post => Some(CallClass::Post),
+        // A look-up settles a post, and nothing can be posted in its place before that.
+        CallName::Post | CallName::LookUp => Some(CallClass::Post),
         CallName::Upload => Some(CallClass::Upload),
         CallName::Delete | CallName::CachedMedia => Some(CallClass::Delete),
         // Neither makes anybody wait.
         CallName::Retention | CallName::Receipt => Some(CallClass::Retention),
-        CallName::Token | CallName::LookUp => None,
+        CallName::Token => None,
     }
 }
 

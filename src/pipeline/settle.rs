@@ -110,26 +110,36 @@ impl Drive {
         match found.unwrap_or(Found::CannotTell) {
             Found::Yes(posted) => self.posted(posted).await,
             Found::No => self.commit(Event::PostDisproved).await,
-            // The clip went with the process that held it, and nobody was told a 2xx: repeating
-            // could double what the sender will send again.
-            Found::CannotTell if self.clip_is_lost() => {
-                let keeping = self.pipeline.parts.rules.keeping;
-                let event = crate::domain::interrupted(&self.record, &keeping, self.now());
-                self.commit(event).await
+            // A withdrawn one waits for nothing, and of one whose clip is lost nobody was promised
+            // more.
+            Found::Later(failure) if !self.record.withdrawn && !self.clip_is_lost() => {
+                self.deferred(failure).await
             }
-            // The sender wants it gone: posting it once more would make sure that it is there.
-            Found::CannotTell if self.record.withdrawn => {
-                let detail = "withdrawn, and the answer to its post was lost".to_owned();
-                self.fail(Code::GenesysAnswerLost, detail).await
+            Found::Later(_) | Found::CannotTell => self.unsettled().await,
+        }
+    }
+
+    /// Nobody can tell whether the post in doubt has happened.
+    async fn unsettled(&mut self) -> Result<(), Stop> {
+        // The clip went with the process that held it, and nobody was told a 2xx: repeating could
+        // double what the sender will send again.
+        if self.clip_is_lost() {
+            let keeping = self.pipeline.parts.rules.keeping;
+            let event = crate::domain::interrupted(&self.record, &keeping, self.now());
+            return self.commit(event).await;
+        }
+        // The sender wants it gone: posting it once more would make sure that it is there.
+        if self.record.withdrawn {
+            let detail = "withdrawn, and the answer to its post was lost".to_owned();
+            return self.fail(Code::GenesysAnswerLost, detail).await;
+        }
+        match self.pipeline.parts.rules.on_unknown {
+            OnUnknown::Repeat if self.upload_outdated() => {
+                let due_at = self.due_early_at();
+                self.commit(Event::UploadOutdated { due_at }).await
             }
-            Found::CannotTell => match self.pipeline.parts.rules.on_unknown {
-                OnUnknown::Repeat if self.upload_outdated() => {
-                    let due_at = self.due_early_at();
-                    self.commit(Event::UploadOutdated { due_at }).await
-                }
-                OnUnknown::Repeat => self.repeat().await,
-                OnUnknown::Hold => self.hold().await,
-            },
+            OnUnknown::Repeat => self.repeat().await,
+            OnUnknown::Hold => self.hold().await,
         }
     }
 

@@ -150,6 +150,7 @@ fn routes() -> BTreeSet<String> {
     let page = include_str!("../../src/web/mod.rs");
     let (_, public) = page.split_once("fn public(").expect("the public listener");
     let (public, _) = public.split_once("fn operators(").expect("the admin listener");
+    let public = public.replace("WEBHOOK_PATH", &format!("{:?}", voicepost::web::WEBHOOK_PATH));
     public.split('"').filter(|text| text.starts_with('/')).map(str::to_owned).collect()
 }
 

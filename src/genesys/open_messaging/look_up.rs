@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::super::api::{Api, encoded};
 use super::super::transport::{Call, CallName, Method};
 use super::answers;
-use crate::domain::{Found, MessageId, Posted};
+use crate::domain::{Code, Failure, Found, MessageId, Posted};
 
 /// Newest messages of the guest that are looked at.
 const MESSAGES_MAX: usize = 8;
@@ -18,15 +18,19 @@ pub(super) const VIEW: &str = "conversation:message:view";
 pub(super) async fn look_up(api: &Api, conversation_id: &str, id: MessageId) -> Found {
     let segment = encoded(conversation_id);
     let base = format!("{}/api/v2/conversations/messages/{segment}", api.base_url);
-    let Ok(conversation) = get(api, base.clone()).await else { return Found::CannotTell };
+    let conversation = match get(api, base.clone()).await {
+        Ok(conversation) => conversation,
+        Err(failure) => return unanswered(failure),
+    };
     let Some(guest) = guest(&conversation) else { return Found::CannotTell };
     let messages = guest["messages"].as_array().map(Vec::as_slice).unwrap_or_default();
     for message in messages.iter().rev().take(MESSAGES_MAX) {
         let Some(message_id) = answers::text(message, "messageId") else {
             return Found::CannotTell;
         };
-        let Ok(found) = get(api, format!("{base}/messages/{}", encoded(&message_id))).await else {
-            return Found::CannotTell;
+        let found = match get(api, format!("{base}/messages/{}", encoded(&message_id))).await {
+            Ok(found) => found,
+            Err(failure) => return unanswered(failure),
         };
         if is_ours(&found, id) {
             let conversation_id = Some(conversation_id.to_owned());
@@ -53,7 +57,12 @@ fn is_ours(message: &Value, id: MessageId) -> bool {
     message["providerMessageId"] == id.as_str() || *channel_id == id.as_str()
 }
 
-async fn get(api: &Api, url: String) -> Result<Value, ()> {
+/// A limit passes; whatever else keeps Genesys from answering may not.
+fn unanswered(failure: Failure) -> Found {
+    if failure.code == Code::GenesysRateLimited { Found::Later(failure) } else { Found::CannotTell }
+}
+
+async fn get(api: &Api, url: String) -> Result<Value, Failure> {
     let call = Call {
         name: CallName::LookUp,
         method: Method::Get,
@@ -62,5 +71,5 @@ async fn get(api: &Api, url: String) -> Result<Value, ()> {
         due_at: None,
         body: Bytes::new(),
     };
-    answers::json(api.call(call).await, VIEW).map_err(drop)
+    answers::json(api.call(call).await, VIEW)
 }
