@@ -10,11 +10,11 @@ use futures_util::future::LocalBoxFuture;
 use serde_json::{Value, json};
 use voicepost::clock::Clock;
 use voicepost::domain::{Finding, UnixMs, Verdict};
-use voicepost::genesys::open_messaging::CheckUp;
+use voicepost::genesys::open_messaging::{CheckUp, ExpectedWebhook};
 use voicepost::genesys::reach::Reach;
 use voicepost::genesys::tls::client_config;
 use voicepost::genesys::transport::{Answer, Call, Called, Method, Transport, not_sent};
-use voicepost::sandbox::{Endpoint, FaultAction, FaultRule, SandboxSettings};
+use voicepost::sandbox::{Endpoint, FaultAction, FaultRule, SandboxSettings, Webhook};
 use voicepost::settings::Secret;
 
 use crate::support::issuer::Issuer;
@@ -22,6 +22,7 @@ use crate::support::{TestGateway, wait_for};
 use crate::tls::host;
 
 const INTEGRATION: &str = "it-1";
+const WEBHOOK_URL: &str = "https://voice.example.com/webhooks/open-messaging";
 
 /// An organisation in memory: what it answers to a method and a path. Anything else is 404.
 #[derive(Default)]
@@ -53,8 +54,11 @@ impl Organisation {
 
     fn findings(&self) -> Vec<Finding> {
         let token = Secret::new("token");
-        let (base_url, token) = ("http://api", &token);
-        let check_up = CheckUp { transport: self, base_url, token, integration_id: INTEGRATION };
+        let (base_url, token, integration_id) = ("http://api", &token, INTEGRATION);
+        let webhook =
+            ExpectedWebhook { url: WEBHOOK_URL.to_owned(), secret: Secret::new("old\nours") };
+        let webhook = Some(&webhook);
+        let check_up = CheckUp { transport: self, base_url, token, integration_id, webhook };
         wait_for(check_up.findings())
     }
 
@@ -73,6 +77,8 @@ fn integration() -> Value {
     json!({
         "id": INTEGRATION, "name": "Voice", "status": "Active", "createStatus": "Completed",
         "supportedContent": { "id": "sc-1" },
+        "outboundNotificationWebhookUrl": WEBHOOK_URL,
+        "outboundNotificationWebhookSignatureSecretToken": "ours",
     })
 }
 
@@ -112,6 +118,7 @@ fn a_healthy_organisation_has_nothing_but_fine_lines() {
             "permission conversation:cachedMedia:view",
             "permission conversation:cachedMedia:delete",
             "integration",
+            "webhook",
             "content profile",
         ]
     );
@@ -184,10 +191,34 @@ fn a_content_profile_that_drops_what_we_send_is_found() {
     told["supportedContent"] = profile(&["video/mp4"]);
     let (_, words) = Organisation::healthy().with(OPEN, 200, told).trouble();
     assert!(words.contains("drops"), "{words}");
-    for none in [json!({ "id": INTEGRATION }), integration()] {
+    let mut none = integration();
+    none.as_object_mut().unwrap().remove("supportedContent");
+    for none in [none, integration()] {
         let types = profile(&["*/*"]);
         let healthy = Organisation::healthy().with(OPEN, 200, none).with(PROFILE, 200, types);
         assert!(healthy.findings().iter().all(|finding| finding.verdict == Verdict::Fine));
+    }
+}
+
+#[test]
+fn a_webhook_that_leads_elsewhere_or_signs_otherwise_is_found() {
+    let look = |name: &str, value: Value| {
+        let mut integration = integration();
+        integration[name] = value;
+        Organisation::healthy().with(OPEN, 200, integration).trouble()
+    };
+    let url = "outboundNotificationWebhookUrl";
+    for value in [json!("https://elsewhere.example.com/"), json!(""), Value::Null] {
+        let (verdict, words) = look(url, value);
+        assert_eq!(verdict, Verdict::Failing);
+        assert!(words.contains(&format!("webhook URL to {WEBHOOK_URL}")), "{words}");
+    }
+    let secret = "outboundNotificationWebhookSignatureSecretToken";
+    let (verdict, words) = look(secret, json!("another"));
+    assert_eq!(verdict, Verdict::Failing);
+    assert!(words.contains("signs with another secret"), "{words}");
+    for untold in [json!("********"), Value::Null] {
+        assert_eq!(look(secret, untold).0, Verdict::Note);
     }
 }
 
@@ -311,11 +342,14 @@ fn open_messaging_is_looked_at_from_end_to_end() {
     let integration = SandboxSettings::default().integration_id;
     let gateway = TestGateway::builder().open_messaging().start();
     let base_url = format!("http://{}", gateway.public.address());
+    let files = gateway.data.path().join("hosted");
+    let files = files.to_str().unwrap();
     let ask_with = |base_url: &str, more: &[(&str, &str)]| {
         let settings = [
             ("VOICEPOST__GENESYS__ROUTE", "open-messaging"),
             ("VOICEPOST__GENESYS__OPEN_MESSAGING__INTEGRATION_ID", integration.as_str()),
             ("VOICEPOST__PUBLIC__BASE_URL", base_url),
+            ("VOICEPOST__GENESYS__OPEN_MESSAGING__FILES_DIR", files),
         ];
         doctor(gateway.sandbox.base_url(), &[&settings, more].concat())
     };
@@ -334,12 +368,36 @@ fn open_messaging_is_looked_at_from_end_to_end() {
     let said = String::from_utf8(short.stderr).unwrap();
     assert_eq!(short.status.code(), Some(1), "{said}");
     assert!(said.contains("VOICEPOST_WEBHOOK_SECRET has 15 bytes"), "{said}");
-    let secret = [("VOICEPOST_WEBHOOK_SECRET", "a-webhook-secret-of-24-c")];
+    let ours = "a-webhook-secret-of-24-c";
+    let secret = [("VOICEPOST_WEBHOOK_SECRET", ours)];
+    let webhook = |secret: &str| {
+        let url = format!("{base_url}/webhooks/open-messaging");
+        let webhook = Webhook { url, secret: secret.to_owned() };
+        gateway.sandbox.with(|sandbox| sandbox.set_webhook(webhook));
+    };
+    webhook(ours);
     let ready = ask_with(&base_url, &secret);
     assert_eq!((ready.code, &ready.line("webhook secret")["verdict"]), (Some(0), &json!("ok")));
+    assert_eq!(ready.line("webhook")["verdict"], "ok");
+    webhook("another-secret-of-24-byt");
+    let other = ask_with(&base_url, &secret);
+    assert_eq!((other.code, &other.line("webhook")["verdict"]), (Some(1), &json!("fail")));
+    webhook(ours);
+    // The id is not there, the secret is: each line is about its own.
+    let nobody = ask_with(&base_url, &[secret[0], ("GENESYS_CLIENT_ID", "")]);
+    assert_eq!(nobody.line("credentials")["verdict"], "fail");
+    assert_eq!(nobody.line("webhook secret")["verdict"], "ok");
     assert_eq!(gateway.at_genesys(|sandbox| sandbox.account().posts().len()), 0);
 
-    // Another server, and none.
+    // Another gateway, this one's at another path, another server, and none.
+    let stranger = TestGateway::builder().open_messaging().start();
+    let elsewhere = [format!("http://{}", stranger.public.address()), format!("{base_url}/voice")];
+    for base_url in &elsewhere {
+        let other = ask(base_url);
+        assert_eq!((other.code, &other.line("media host")["verdict"]), (Some(1), &json!("fail")));
+    }
+    let keyless = ("VOICEPOST__GENESYS__OPEN_MESSAGING__FILES_DIR", "/nowhere");
+    assert_eq!(ask_with(&base_url, &[keyless]).line("media host")["verdict"], "note");
     let other = ask(gateway.sandbox.base_url());
     assert_eq!((other.code, &other.line("media host")["verdict"]), (Some(1), &json!("fail")));
     let none = ask("http://127.0.0.1:1");
