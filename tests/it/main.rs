@@ -39,6 +39,7 @@ mod ledger_file;
 mod lifecycle;
 mod limits;
 mod load;
+mod look_ups;
 mod minting;
 mod ogg_writer;
 mod open_messaging;
