@@ -42,7 +42,7 @@ impl LedgerFile {
                      (SELECT count(*) FROM history
                        WHERE message_seq = accepted_seq
                          AND (event = 'post-lost'
-                              OR event = 'held' AND detail LIKE 'genesys-answer-lost%'))
+                              OR event = 'held' AND detail LIKE 'genesys-answer-lost; next%'))
                    FROM messages";
         let mut statement = file.prepare(sql).unwrap();
         let mut rows = statement.query([]).unwrap();
