@@ -12,6 +12,8 @@ const QUIET = [
   "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
   "--disable-background-networking", "--disable-component-update", "--disable-sync",
   "--autoplay-policy=no-user-gesture-required",
+  // A page that a test makes has no address, so this machine is a foreign network to it.
+  "--disable-features=LocalNetworkAccessChecks,BlockInsecurePrivateNetworkRequests",
 ];
 const ALLOWED = "--use-fake-ui-for-media-stream";
 const DEVICE = "--use-fake-device-for-media-stream";
