@@ -28,6 +28,9 @@ const CAPTION_MS = 250;
 /** Passing a message on takes a second or two; after this long the guest is not kept. */
 const UNCLEAR_MS = 30_000;
 
+/** The recorders on this page: a take that one of them leaves behind is for another to offer. */
+const present = new Set();
+
 /** A key of 128 random bits; `randomUUID` is missing on insecure pages. */
 const newKey = () => crypto.getRandomValues(new Uint32Array(4)).join("-");
 
@@ -66,11 +69,16 @@ export class Recorder {
   constructor(page) {
     this.#page = page;
     this.#delivery = new Delivery(page);
+    present.add(this);
   }
 
   /** Learns the limits, and offers what an earlier page could not send. */
   async start() {
     this.#learn();
+    await this.#offer();
+  }
+
+  async #offer() {
     if (this.state !== "idle") return;
     const scope = await this.#page.scope();
     const take = await find(scope);
@@ -487,12 +495,14 @@ export class Recorder {
 
   /** The element has left its page: the microphone is let go, what was said is kept. */
   async leave() {
+    present.delete(this);
     this.#stopSending();
     this.#delivery.leave();
     if (this.state === "asking") this.#back();
     if (["recording", "paused"].includes(this.state)) await this.stop();
     await this.#saving;
     for (const take of [this.take, this.#old?.take]) take?.release?.();
+    present.forEach((other) => other.#offer());
   }
 
   #refuse(name) {
