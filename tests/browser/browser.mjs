@@ -55,9 +55,9 @@ export async function openDemo(route) {
   return { page, errors };
 }
 
-/** A page's HTML: the two lines that an integrator writes. */
+/** A page's HTML: the two lines that an integrator writes; of an attribute the first one holds. */
 export function html(attributes = "", around = (element) => element) {
-  const element = `<voice-message ${attributes}></voice-message>`;
+  const element = `<voice-message ${attributes} type-into=""></voice-message>`;
   return `<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Chat</title>
     <meta name="viewport" content="width=device-width, initial-scale=1">
     <link rel="icon" href="data:,"><script src="/voicepost.js" defer></script></head>

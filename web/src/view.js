@@ -19,8 +19,8 @@ export class View {
   #playing;
 
   /**
-   * `page`: `text()`; `typing()`, where the guest would rather type; `tongue()`: `lang` and `dir` of
-   * the texts.
+   * `page`: `text()`; `types()`: whether there is where to type; `typing()`: the guest would rather;
+   * `tongue()`: `lang` and `dir` of the texts.
    */
   constructor(root, recorder, page) {
     this.#root = root;
@@ -98,22 +98,22 @@ export class View {
       h("span", {}, text(note.name, note.values)));
   }
 
-  /** What else there is to do: typing always is, until it is sent. */
+  /** What else there is to do: typing, where the page has a place for it, until it is sent. */
   #others() {
     const recorder = this.#recorder;
     const { state } = recorder;
-    if (state === "sent") return null;
     const quiet = (name, act) => this.#button(name, name, act, {
       className: "quiet", word: true, icon: false,
     });
-    const type = quiet("type", () => {
+    const type = state !== "sent" && this.#page.types() && quiet("type", () => {
       // What was begun waits: nothing is recorded of a guest who types.
       if (state === "asking") recorder.cancel();
       recorder.pause();
       this.#page.typing();
     });
     const again = state === "review" && quiet("again", () => recorder.record());
-    return h("div", { class: "others" }, again || null, type);
+    const all = [again, type].filter(Boolean);
+    return all.length > 0 && h("div", { class: "others" }, ...all);
   }
 
   _idle(text) {

@@ -22,7 +22,8 @@ function claimsOf(token) {
 }
 
 class VoiceMessage extends HTMLElement {
-  static observedAttributes = [...PLAYBACK, "lang", "token", "conversation-id", "sender-id", "gateway"];
+  static observedAttributes = [...PLAYBACK, "lang", "token", "conversation-id", "sender-id", "gateway",
+    "type-into"];
 
   #root = this.attachShadow({ mode: "open" });
   #recorder;
@@ -63,6 +64,7 @@ class VoiceMessage extends HTMLElement {
     // Before it is built there is nothing to change: an upgrade tells the attributes first.
     if (before === after || !(this.#recorder || this.#player)) return;
     if (name === "token") this.token = after;
+    else if (name === "type-into") this.#view?.render();
     else if (PLAYBACK.includes(name) || name === "lang" && !this.#recorder) {
       this.#takeDown();
       this.#build();
@@ -103,6 +105,7 @@ class VoiceMessage extends HTMLElement {
     this.#recorder = new Recorder(page);
     this.#view = new View(this.#root, this.#recorder, {
       text: () => (name, values) => this.#text(name, values),
+      types: () => this.hasAttribute("type-into"),
       typing: () => this.#typeInstead(),
       tongue: () => this.#tongue,
     });
@@ -163,8 +166,14 @@ class VoiceMessage extends HTMLElement {
   }
 
   #typeInstead() {
-    const field = this.getAttribute("type-into");
-    if (this.#emit("type", {}) && field) document.querySelector(field)?.focus();
+    if (!this.#emit("type", {})) return;
+    const selector = this.getAttribute("type-into");
+    try {
+      // Both may be in one shadow tree, or only the element in its own.
+      (this.getRootNode().querySelector(selector) ?? document.querySelector(selector)).focus();
+    } catch {
+      if (selector) console.warn(`type-into finds nothing to type into: ${selector}`);
+    }
   }
 
   /** The token now; asks the page for another where there is none, or where it was refused. */
