@@ -101,7 +101,7 @@ export class VoiceMessage extends HTMLElement {
   senderId: string | undefined;
   /** The guest's token from now on. A message that waits for one goes out. */
   set token(token: string | undefined);
-  /** Asked for a token before each request; `renew`: the last one was refused. */
+  /** Asked where there is no token yet, and (`renew`) where the gateway refused the last one. */
   tokenProvider: ((why: { renew: boolean }) => Promise<string | undefined> | string | undefined)
     | undefined;
   texts: Partial<Record<TextName, string>>;

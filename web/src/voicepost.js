@@ -254,7 +254,7 @@ class VoiceMessage extends HTMLElement {
     if (token) this.#known();
   }
 
-  /** Called when a token is needed: `renew` says that the last one was refused. */
+  /** Called where there is no token, and where the last one was refused: that says `renew`. */
   set tokenProvider(provider) {
     this.#provider = provider;
     if (provider) this.#known();
