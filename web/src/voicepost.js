@@ -21,7 +21,10 @@ function claimsOf(token) {
   }
 }
 
-class VoiceMessage extends HTMLElement {
+/** Where pages are made on a server there are no elements: importing this does nothing there. */
+const Base = globalThis.HTMLElement ?? class {};
+
+class VoiceMessage extends Base {
   static observedAttributes = [...PLAYBACK, "lang", "token", "conversation-id", "sender-id", "gateway",
     "type-into"];
 
@@ -224,13 +227,18 @@ class VoiceMessage extends HTMLElement {
     return { ...this.#texts };
   }
 
+  #set(name, value) {
+    if (value == null) this.removeAttribute(name);
+    else this.setAttribute(name, value);
+  }
+
   get gateway() {
     const base = this.getAttribute("gateway") ?? CAME_FROM?.replace(/\/voicepost\.js.*$/, "");
     return new URL(base || "/", location.href).href.replace(/\/+$/, "");
   }
 
   set gateway(url) {
-    this.setAttribute("gateway", url);
+    this.#set("gateway", url);
   }
 
   get conversationId() {
@@ -238,7 +246,7 @@ class VoiceMessage extends HTMLElement {
   }
 
   set conversationId(id) {
-    this.setAttribute("conversation-id", id);
+    this.#set("conversation-id", id);
   }
 
   get senderId() {
@@ -246,7 +254,7 @@ class VoiceMessage extends HTMLElement {
   }
 
   set senderId(id) {
-    this.setAttribute("sender-id", id);
+    this.#set("sender-id", id);
   }
 
   set token(token) {
