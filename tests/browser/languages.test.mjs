@@ -34,6 +34,20 @@ test("the language changes with the page, texts with the integrator", async () =
   await page.getByRole("button", { name: "Sag es uns 1:00 lang" }).waitFor();
 });
 
+test("a take in review changes its language whole, and the focus stays where it was", async () => {
+  const page = await open(await browser.newContext(), gateway.url, html(conversation().attributes));
+  await offerClip(page);
+  const focused = () => page.evaluate(() => document.activeElement.shadowRoot?.activeElement
+    ?.getAttribute("aria-label"));
+  await page.getByRole("button", { name: "Play", exact: true }).focus();
+  await page.evaluate(() => document.querySelector("voice-message").setAttribute("lang", "de"));
+  assert.equal(await focused(), "Abspielen");
+  await page.getByRole("slider", { name: "Position" }).focus();
+  await page.evaluate(() => (document.querySelector("voice-message").texts = { position: "Stelle" }));
+  assert.equal(await focused(), "Stelle");
+  await page.getByRole("button", { name: "Tempo 1×" }).waitFor();
+});
+
 test("right to left the row turns, the sound does not", async () => {
   const context = await browser.newContext();
   const page = await open(context, gateway.url, html(`${conversation().attributes} dir="rtl"`));

@@ -47,10 +47,16 @@ export class View {
     this.#move();
   }
 
+  /** In other words, the player's too. */
+  reword() {
+    this.#endPlayer();
+    this.render();
+  }
+
   render() {
     const text = this.#page.text();
     const { state, take } = this.#recorder;
-    const focused = this.#root.activeElement?.dataset.id;
+    const focused = this.#root.activeElement?.getAttribute("part");
     const had = this.#root.activeElement !== null;
     const shows = ["review", "failed"].includes(state) && take?.blob;
     if (this.#playing !== (shows || undefined)) this.#endPlayer();
@@ -64,7 +70,7 @@ export class View {
     if (build) this.#panel.replaceChildren(...[...build.call(this, text), this.#others()].filter(Boolean));
     this.#move();
     if (!had) return;
-    const next = this.#panel.querySelector(`[data-id="${focused}"]`)
+    const next = this.#panel.querySelector(`[part="${focused}"]`)
       ?? this.#panel.querySelector("[data-first]");
     next?.focus({ preventScroll: true });
   }
@@ -79,11 +85,11 @@ export class View {
     this.#endPlayer();
   }
 
-  #button(id, name, act, look = {}) {
+  #button(name, act, look = {}) {
     const text = this.#page.text();
     const { label = name, className = "round", word = false, first = false } = look;
     return h("button", {
-      type: "button", class: className, part: name, "data-id": id, "data-first": first,
+      type: "button", class: className, part: name, "data-first": first,
       "aria-label": word ? undefined : text(label), title: word ? undefined : text(label), onclick: act,
     }, look.icon === false ? null : icon(look.icon ?? name),
     word ? h("span", { class: "word" }, text(label)) : null);
@@ -102,7 +108,7 @@ export class View {
   #others() {
     const recorder = this.#recorder;
     const { state } = recorder;
-    const quiet = (name, act) => this.#button(name, name, act, {
+    const quiet = (name, act) => this.#button(name, act, {
       className: "quiet", word: true, icon: false,
     });
     const type = state !== "sent" && this.#page.types() && quiet("type", () => {
@@ -123,7 +129,7 @@ export class View {
       limit.textContent = text("upTo", { time: clock(recorder.limitMs) });
     };
     const start = h("button", {
-      type: "button", class: "start", part: "record", "data-id": "record", "data-first": true,
+      type: "button", class: "start", part: "record", "data-first": true,
       onclick: () => recorder.record(),
     }, h("span", { class: "disc" }, icon("microphone")), h("span", {}, text("record")), limit);
     return [this.#note(text), start];
@@ -132,7 +138,7 @@ export class View {
   _asking(text) {
     return [h("div", { class: "row" },
       h("span", { class: "dot still" }), h("span", { class: "grow" }, text("asking")),
-      this.#button("cancel", "cancel", () => this.#recorder.cancel(), {
+      this.#button("cancel", () => this.#recorder.cancel(), {
         className: "quiet", word: true, icon: false, first: true,
       }))];
   }
@@ -173,12 +179,12 @@ export class View {
       this.#note(text),
       h("div", { class: "row" }, dot, time, wave),
       h("div", { class: "row" },
-        this.#button("delete", "delete", () => recorder.discard(), { className: "round danger" }),
+        this.#button("delete", () => recorder.discard(), { className: "round danger" }),
         h("span", { class: "end" }),
-        this.#button("pause", change, () => (paused ? recorder.resume() : recorder.pause()), {
-          icon: change,
+        this.#button("pause", () => (paused ? recorder.resume() : recorder.pause()), {
+          icon: change, label: change,
         }),
-        this.#button("stop", "stop", () => recorder.stop(), {
+        this.#button("stop", () => recorder.stop(), {
           className: "main", word: true, first: true,
         })),
     ];
@@ -204,8 +210,8 @@ export class View {
       h("div", { class: "row" }, this.#listen()),
       this.#caption(text, take),
       h("div", { class: "row" },
-        this.#button("delete", "delete", () => recorder.discard(), { className: "round danger" }),
-        this.#button("send", "send", () => recorder.send(), {
+        this.#button("delete", () => recorder.discard(), { className: "round danger" }),
+        this.#button("send", () => recorder.send(), {
           className: "main", word: true, first: true,
         })),
     ];
@@ -215,12 +221,12 @@ export class View {
   #caption(text, take) {
     if (take.fields) return null;
     const field = h("textarea", {
-      rows: 2, maxlength: 1000, "aria-label": text("caption"), "data-id": "caption", part: "caption",
+      rows: 2, maxlength: 1000, "aria-label": text("caption"), part: "caption",
       oninput: () => this.#recorder.caption(field.value),
     });
     field.value = take.transcript ?? "";
     return h("details", { open: Boolean(take.transcript) },
-      h("summary", { "data-id": "captions" }, text("caption")),
+      h("summary", { part: "captions" }, text("caption")),
       h("span", { class: "small" }, text("captionWhy")), field);
   }
 
@@ -236,7 +242,7 @@ export class View {
     const given = recorder.isGiven;
     return [h("div", { class: "row", tabindex: given && -1, "data-first": given },
       h("span", { class: "lead" }, text("sending")), bar, part,
-      given ? null : this.#button("cancel", "cancel", () => recorder.cancel(), {
+      given ? null : this.#button("cancel", () => recorder.cancel(), {
         className: "quiet", word: true, icon: false, first: true,
       }))];
   }
@@ -257,7 +263,7 @@ export class View {
   }
 
   #another() {
-    return this.#button("another", "another", () => {
+    return this.#button("another", () => {
       this.#recorder.reset();
       this.#recorder.record();
     }, { className: "quiet end", word: true, icon: false, first: true });
@@ -269,8 +275,8 @@ export class View {
       this.#note(text),
       h("div", { class: "row" }, this.#listen()),
       h("div", { class: "row" },
-        this.#button("delete", "delete", () => recorder.discard(), { className: "round danger" }),
-        this.#button("retry", "retry", () => recorder.send(), {
+        this.#button("delete", () => recorder.discard(), { className: "round danger" }),
+        this.#button("retry", () => recorder.send(), {
           className: "main", word: true, first: true, icon: "send",
         })),
     ];

@@ -71,7 +71,7 @@ class VoiceMessage extends Base {
     else if (PLAYBACK.includes(name) || name === "lang" && !this.#recorder) {
       this.#takeDown();
       this.#build();
-    } else if (name === "lang") this.#view.render();
+    } else if (name === "lang") this.#view.reword();
     else this.#recorder?.rescope();
   }
 
@@ -216,7 +216,7 @@ class VoiceMessage extends Base {
   /** Own texts by their names, in place of those of the table. */
   set texts(texts) {
     this.#texts = Object.fromEntries(Object.entries(texts ?? {}).filter(([name]) => isText(name)));
-    if (this.#recorder) this.#view.render();
+    if (this.#recorder) this.#view.reword();
     else if (this.#player) {
       this.#takeDown();
       this.#build();
