@@ -160,7 +160,7 @@ export class View {
     time.append(limit);
     const wave = svg(`level${paused ? " still" : ""}`, `0 0 ${LEVELS * 4} 32`, "");
     wave.setAttribute("part", "level");
-    wave.setAttribute("preserveAspectRatio", "xMaxYMid slice");
+    wave.setAttribute("preserveAspectRatio", "none");
     const path = wave.firstChild;
     this.#move = () => {
       at.textContent = clock(recorder.ms);
