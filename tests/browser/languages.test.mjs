@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { conversation, html, open, reach, stage } from "./browser.mjs";
-import { offerClip } from "./states.mjs";
+import { STATES, offerClip } from "./states.mjs";
 import { textsFor } from "../../web/src/texts.js";
 
 const { gateway, browser } = await stage();
@@ -46,6 +46,21 @@ test("a take in review changes its language whole, and the focus stays where it 
   await page.evaluate(() => (document.querySelector("voice-message").texts = { position: "Stelle" }));
   assert.equal(await focused(), "Stelle");
   await page.getByRole("button", { name: "Tempo 1×" }).waitFor();
+});
+
+test("on the narrowest page the warning stays within the panel in each language", async () => {
+  const page = await STATES.warning(await browser.newContext(), gateway.url);
+  await page.setViewportSize({ width: 240, height: 400 });
+  const over = await page.evaluate(() => {
+    const element = document.querySelector("voice-message");
+    return ["en", "de", "es", "fr", "pt", "ja"].filter((lang) => {
+      element.setAttribute("lang", lang);
+      const right = (part) => part.getBoundingClientRect().right;
+      const panel = right(element.shadowRoot.querySelector(".panel"));
+      return [...element.shadowRoot.querySelectorAll(".warns *")].some((part) => right(part) > panel);
+    });
+  });
+  assert.deepEqual(over, []);
 });
 
 test("right to left the row turns, the sound does not", async () => {

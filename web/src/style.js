@@ -82,7 +82,7 @@ button:focus-visible, summary:focus-visible, textarea:focus-visible, .row:focus-
 .others .quiet { min-height: 1.75rem; font-size: .875rem; font-weight: 400; padding-block: .1rem; }
 .quiet { color: var(--quiet); font-weight: 600; font-size: .9375rem; padding-inline: .5rem; }
 .quiet.danger, .round.danger { color: var(--danger); }
-.time { font-variant-numeric: tabular-nums; font-size: .9375rem; white-space: nowrap; }
+.time { font-variant-numeric: tabular-nums; font-size: .9375rem; }
 .time .small { font-size: inherit; }
 .dot { width: .75rem; height: .75rem; border-radius: 50%; background: var(--danger); flex: none;
   margin-inline: .6rem .1rem; }

@@ -196,7 +196,12 @@ export class View {
       this.#playing = take.blob;
       const src = URL.createObjectURL(take.blob);
       const end = () => URL.revokeObjectURL(src);
-      const made = player({ src, ms: take.ms, peaks: take.peaks, text: this.#page.text() });
+      const text = this.#page.text();
+      const failed = () => {
+        made.root.replaceChildren(icon("warning"), text("noAudio"));
+        this.say(text("noAudio"));
+      };
+      const made = player({ src, ms: take.ms, peaks: take.peaks, text, failed });
       this.#player = { root: made.root, end: () => (made.end(), end()) };
     }
     return this.#player.root;
