@@ -9,7 +9,7 @@ import { isText, languageOf, textsFor } from "./texts.js";
 import { View } from "./view.js";
 
 /** Where this script came from: that is the gateway, unless the element names another. */
-const CAME_FROM = globalThis.document?.currentScript?.src;
+const [, CAME_FROM] = /^(.*)\/voicepost\.js/.exec(globalThis.document?.currentScript?.src) ?? [];
 const PLAYBACK = ["src", "transcript", "waveform", "duration-ms"];
 
 /** What a token says, as far as it can be read; whether it is true is the gateway's to say. */
@@ -233,7 +233,7 @@ class VoiceMessage extends Base {
   }
 
   get gateway() {
-    const base = this.getAttribute("gateway") ?? CAME_FROM?.replace(/\/voicepost\.js.*$/, "");
+    const base = this.getAttribute("gateway") ?? CAME_FROM;
     return new URL(base || "/", location.href).href.replace(/\/+$/, "");
   }
 
