@@ -20,6 +20,8 @@ const LIMITS_WAIT_MS = 1_500;
 const TICK_MS = 100;
 /** The last bytes of an encoder come a little after the stop. */
 const STOP_EARLY_MS = 120;
+/** So much over the limit the gateway lets pass, unless it is told otherwise. */
+const OVER_MS_MAX = 500;
 const WARN_MS = 10_000;
 const UNHEARD_AFTER_MS = 3_000;
 const UNHEARD_LEVEL = 0.012;
@@ -258,7 +260,12 @@ export class Recorder {
       return this.#refuse(blob.size === 0 && ms >= shortest ? "silent" : "tooShort");
     }
     const take = Object.assign(this.take, { blob, ms: Math.round(ms) });
-    await Promise.all([this.#lookAt(take), this.#save(take)]);
+    let [heard] = await Promise.all([this.#lookAt(take), this.#save(take)]);
+    // A page that stalled ran past its limit: without its last seconds the rest can be sent.
+    while (heard?.ms > this.limitMs + OVER_MS_MAX && recording.shorten()) {
+      take.blob = recording.blob;
+      [heard] = await Promise.all([this.#lookAt(take), this.#save(take)]);
+    }
     if (this.take !== take) return;
     this.#review(why ?? (take.silent ? "silent" : undefined));
   }
@@ -290,12 +297,14 @@ export class Recorder {
     this.rescope();
   }
 
+  /** Learns from a take's sound what it can; `undefined` where it does not decode. */
   async #lookAt(take) {
     const seen = await look(take.blob);
-    if (!seen) return;
+    if (!seen) return undefined;
     take.peaks = seen.peaks;
     take.silent = seen.silent;
     if (seen.ms > 0) take.ms = seen.ms;
+    return seen;
   }
 
   /** The text beside the audio, kept with it while the guest writes. */
