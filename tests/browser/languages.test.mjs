@@ -91,4 +91,9 @@ test("texts say what language they are in where the page has another", async () 
   assert.equal(await panel.getAttribute("dir"), "ltr");
   await page.evaluate(() => (document.querySelector("voice-message").texts = { record: "سجّل" }));
   assert.equal(await panel.getAttribute("lang"), "ar");
+  // Own texts run as the page does, and what points to where they go turns with them.
+  assert.equal(await panel.getAttribute("dir"), "rtl");
+  await offerClip(page);
+  const turned = await page.locator(".icon.send").evaluate((icon) => getComputedStyle(icon).transform);
+  assert.equal(turned, "matrix(-1, 0, 0, 1, 0, 0)");
 });

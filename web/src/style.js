@@ -136,7 +136,7 @@ textarea {
   field-sizing: content; min-height: 4.5rem; max-height: 10rem;
 }
 .said { margin: .1rem .15rem .35rem; white-space: pre-wrap; overflow-wrap: anywhere; }
-:dir(rtl).send .icon, :dir(rtl) > .icon.send { transform: scaleX(-1); }
+[dir="rtl"] .icon.send { transform: scaleX(-1); }
 .heard {
   position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%);
   white-space: nowrap;

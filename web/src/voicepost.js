@@ -205,7 +205,7 @@ class VoiceMessage extends Base {
     const own = Object.keys(this.#texts).length > 0;
     return {
       lang: own ? this.#language : languageOf(this.#language),
-      dir: own || this.dir ? this.dir : "ltr",
+      dir: own ? getComputedStyle(this).direction : this.dir || "ltr",
     };
   }
 
