@@ -5,6 +5,8 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
 use crate::access::{bearer, signed, with_tokens, write_unseen};
@@ -145,6 +147,38 @@ fn forged_and_wrong_tokens_are_refused() {
     gateway.send(&signed(form(), &us.token(&early))).receipt(201);
     let among_others = changed(|c| c["aud"] = json!(["somebody-else", AUDIENCE]));
     gateway.send(&signed(form(), &us.token(&among_others))).receipt(201);
+}
+
+/// The other signature that is as good: `(r, n - s)` for `(r, s)`, where n is the order of P-256
+/// (FIPS 186-5, D.1.2).
+fn signed_otherwise(token: &str) -> String {
+    const ORDER: [u8; 32] = [
+        0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xbc,
+        0xe6, 0xfa, 0xad, 0xa7, 0x17, 0x9e, 0x84, 0xf3, 0xb9, 0xca, 0xc2, 0xfc, 0x63, 0x25, 0x51,
+    ];
+    let (signed, signature) = token.rsplit_once('.').unwrap();
+    let mut signature = URL_SAFE_NO_PAD.decode(signature).unwrap();
+    let mut borrowed = 0;
+    for (byte, order) in signature[32..].iter_mut().zip(ORDER).rev() {
+        let difference = i16::from(order) - i16::from(*byte) - borrowed;
+        borrowed = i16::from(difference < 0);
+        *byte = difference.rem_euclid(256) as u8;
+    }
+    format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))
+}
+
+#[test]
+fn a_token_signed_otherwise_is_good_for_no_more_clips() {
+    let ec = Issuer::ec();
+    let gateway = with_key_set(&[&ec]).start();
+    let token = ec.token(&changed(|c| c["clips_max"] = json!(1)));
+    let other = signed_otherwise(&token);
+    assert_ne!(token, other);
+    gateway.send(&signed(form(), &token)).receipt(201);
+    for token in [&other, &token] {
+        let detail = gateway.send(&signed(form(), token)).problem(403, "forbidden");
+        assert!(detail.contains("1 clips"), "{detail}");
+    }
 }
 
 #[test]
