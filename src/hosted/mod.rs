@@ -20,7 +20,7 @@ pub use link::{LinkKey, MediaLink};
 use crate::domain::{MessageId, UnixMs};
 use crate::sealing::Sealer;
 use crate::spool::disk::DiskSpool;
-use crate::spool::{Spool, SpoolError};
+use crate::spool::{Part, Spool, SpoolError};
 
 /// Name of the key's file, beside the clips.
 const KEY_FILE: &str = "link.key";
@@ -35,8 +35,8 @@ pub struct Hosted {
 /// What an address leads to.
 #[derive(Debug)]
 pub enum Fetched {
-    /// The whole clip.
-    Clip(MediaLink, Bytes),
+    /// The clip, as far as it was asked for.
+    Clip(MediaLink, Part),
     /// It was there, and is gone: purged, or the address has ended.
     Gone,
     /// We never gave this address.
@@ -83,20 +83,39 @@ impl Hosted {
         self.files.remove(file).await
     }
 
-    /// What the last segment of an address leads to at `now`.
+    /// What the last segment of an address leads to at `now`: the beginning of a clip, `bytes_max`
+    /// at most.
     ///
     /// # Errors
-    /// As for [`Spool::read`].
-    pub async fn fetch(&self, segment: &str, now: UnixMs) -> Result<Fetched, SpoolError> {
+    /// As for [`Spool::read_part`].
+    pub async fn fetch(
+        &self,
+        segment: &str,
+        now: UnixMs,
+        bytes_max: usize,
+    ) -> Result<Fetched, SpoolError> {
         let Some(link) = self.key.read(segment) else { return Ok(Fetched::Unknown) };
         if link.expires_at <= now {
             return Ok(Fetched::Gone);
         }
-        match self.files.read(link.file).await {
-            Ok(clip) => Ok(Fetched::Clip(link, clip)),
+        match self.files.read_part(link.file, 0, bytes_max).await {
+            Ok(part) => Ok(Fetched::Clip(link, part)),
             Err(SpoolError::Missing(_)) => Ok(Fetched::Gone),
             Err(error) => Err(error),
         }
+    }
+
+    /// More of a file that was fetched.
+    ///
+    /// # Errors
+    /// As for [`Spool::read_part`]; the file may be gone by now.
+    pub async fn more(
+        &self,
+        file: MessageId,
+        first: u64,
+        bytes_max: usize,
+    ) -> Result<Bytes, SpoolError> {
+        Ok(self.files.read_part(file, first, bytes_max).await?.bytes)
     }
 }
 
