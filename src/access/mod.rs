@@ -36,6 +36,10 @@ pub use tokens::{Tokens, TokensError};
 pub use webhook_key::WebhookKey;
 
 use std::path::Path;
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
 
 use clips::ClipCounts;
 
@@ -152,6 +156,20 @@ impl Access {
                 let tokens = self.tokens.as_ref().ok_or(Denied::UnknownKey)?;
                 tokens.caller(token, now).await
             }
+        }
+    }
+
+    /// Resolves when this caller, known at `now`, is known no longer: the key is revoked, or the
+    /// token has ended.
+    pub fn ended(&self, caller: &Caller, now: UnixMs) -> BoxFuture<'static, ()> {
+        match (&caller.guest, &self.tokens, &self.keys) {
+            (Some(guest), Some(tokens), _) => {
+                let left_ms = tokens.ends_at(guest).0.saturating_sub(now.0);
+                let left = Duration::from_millis(u64::try_from(left_ms).unwrap_or(0));
+                tokio::time::sleep(left).boxed()
+            }
+            (None, _, Some(keys)) => keys.revoked(caller.principal.clone()).boxed(),
+            _ => std::future::pending().boxed(),
         }
     }
 

@@ -1,16 +1,20 @@
-//! Attacks by who reads nothing of what was asked for.
+//! Attacks by who reads: nothing of a clip, or a stream for longer than they are known.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
+use serde_json::json;
+use voicepost::access::KeyFileError;
 use voicepost::domain::{Deliverable, MessageId, RouteName, UnixMs};
 use voicepost::hosted::{LinkKey, MediaLink, read_or_make};
 
+use crate::access::{add_key, ask, bearer, signed, with_key, with_tokens};
 use crate::attacks_held::memory_kib;
+use crate::events::Events;
 use crate::process::World;
-use crate::support::issuer::now;
-use crate::support::{Request, TestGateway};
+use crate::support::issuer::{Issuer, SECRET, claims, now};
+use crate::support::{Form, Request, TestGateway};
 
 const CLIP_BYTES: usize = 64 * 1024 * 1024;
 
@@ -94,4 +98,55 @@ fn a_clip_of_many_pieces_comes_whole_and_in_ranges() {
         assert_eq!(part.status, 206, "{range}");
         assert!(part.bytes() == &clip[first..end], "{range}");
     }
+}
+
+/// Follows a message that is far from its end: its id, and the stream.
+fn followed(gateway: &TestGateway, form: Form, token: &str) -> (String, Events) {
+    let receipt = gateway.send(&signed(form, token)).receipt(201);
+    let id = receipt["id"].as_str().unwrap().to_owned();
+    let path = format!("/v1/voice-messages/{id}/events");
+    let request = Request::new("GET", &path).header("Authorization", &bearer(token));
+    let mut events = Events::of(&gateway.public, &request);
+    assert!(events.next().is_some());
+    (id, events)
+}
+
+fn until_over(mut events: Events) -> Duration {
+    let started = Instant::now();
+    while events.next().is_some() {}
+    started.elapsed()
+}
+
+#[test]
+fn a_stream_ends_with_the_token_that_opened_it() {
+    let gateway = with_tokens()
+        .settings(|s| s.purge.ttl_seconds = 60)
+        .settings(|s| s.auth.jwt_leeway_seconds = 0)
+        .start();
+    let mut short = claims("guest-1", "c-1");
+    short["exp"] = json!(now() + 4);
+    let token = Issuer::Shared(SECRET.into()).token(&short);
+    let form = Form::sample().without("conversation_id").without("sender_id");
+    let lasted = until_over(followed(&gateway, form, &token).1);
+    assert!(lasted < Duration::from_secs(6), "{lasted:?}");
+}
+
+#[test]
+fn a_stream_ends_when_its_key_is_revoked() {
+    let (builder, file, key) = with_key(TestGateway::builder());
+    let other = add_key(&file, 2, |_| {});
+    let gateway = builder.settings(|s| s.purge.ttl_seconds = 60).start();
+    let (_, events) = followed(&gateway, Form::sample(), &key);
+    let (id, mut others) = followed(&gateway, Form::sample(), &other);
+    file.change(|keys| {
+        keys[0].revoked_at = Some(UnixMs(1));
+        Ok::<(), KeyFileError>(())
+    })
+    .unwrap();
+    let lasted = until_over(events);
+    assert!(lasted < Duration::from_secs(4), "{lasted:?}");
+    // That of another key goes on, and tells what becomes of its message.
+    let withdrawn = ask(&gateway.public, "DELETE", &format!("/v1/voice-messages/{id}"), &other);
+    assert_eq!(withdrawn.status, 202);
+    assert!(others.next().is_some(), "another key's stream ended too");
 }
