@@ -15,11 +15,13 @@ use crate::clock::Clock;
 use crate::domain::{Finding, RouteName, Verdict};
 use crate::genesys::http::{HttpLimits, HttpTransport};
 use crate::genesys::oauth::{self, Exchange};
-use crate::genesys::open_messaging::CheckUp;
+use crate::genesys::open_messaging::{CheckUp, ExpectedWebhook};
 use crate::genesys::reach::Reach;
 use crate::genesys::{media_api, tls};
+use crate::hosted;
 use crate::settings::{AccessSecrets, Credentials, Environment, Secret, Settings};
 use crate::telemetry::Metrics;
+use crate::web::WEBHOOK_PATH;
 
 /// What Genesys signs its calls of the webhook with.
 const WEBHOOK_SECRET: &str = "VOICEPOST_WEBHOOK_SECRET";
@@ -85,14 +87,19 @@ async fn examine(
         (RouteName::OpenMessaging, Some((token, _))) => {
             let integration_id = &genesys.open_messaging.integration_id;
             let (base_url, token) = (api_url.as_str(), &token);
-            let check_up = CheckUp { transport: &transport, base_url, token, integration_id };
+            let webhook = webhook(settings, environment);
+            let webhook = webhook.as_ref();
+            let check_up =
+                CheckUp { transport: &transport, base_url, token, integration_id, webhook };
             findings.extend(check_up.findings().await);
         }
         (_, None) => {}
     }
     if route == RouteName::OpenMessaging {
         let base_url = settings.public.base_url.as_deref().unwrap_or_default();
-        findings.extend(reach.media_host(base_url).await);
+        // Where its user's files cannot be read, it is as if there were none.
+        let ended = hosted::ended_segment(&genesys.open_messaging.files_dir).unwrap_or_default();
+        findings.extend(reach.media_host(base_url, ended.as_deref()).await);
         findings.push(webhook_secret(environment));
     }
     Ok(findings)
@@ -131,15 +138,18 @@ fn sign_in(exchange: Exchange) -> (Finding, Option<Granted>) {
 fn webhook_secret(environment: &Environment) -> Finding {
     const SUBJECT: &str = "webhook secret";
     let fix = format!("set {WEBHOOK_SECRET} to the signature secret of the integration");
-    let sources = match Credentials::sources(environment) {
-        Ok(sources) => sources,
-        Err(error) => return Finding::failing(SUBJECT, error.to_string(), fix),
-    };
-    let source = sources.into_iter().find(|(name, _)| *name == WEBHOOK_SECRET);
-    match source.and_then(|(_, source)| source) {
-        Some(variable) => Finding::fine(SUBJECT, format!("set, by {variable}")),
-        None => Finding::failing(SUBJECT, "not set; agents' replies do not come back", fix),
+    match Credentials::webhook_secret(environment) {
+        Ok(Some((variable, _))) => Finding::fine(SUBJECT, format!("set, by {variable}")),
+        Ok(None) => Finding::failing(SUBJECT, "not set; agents' replies do not come back", fix),
+        Err(error) => Finding::failing(SUBJECT, error.to_string(), fix),
     }
+}
+
+/// The webhook as the gateway will have it; `None` without a secret.
+fn webhook(settings: &Settings, environment: &Environment) -> Option<ExpectedWebhook> {
+    let (_, secret) = Credentials::webhook_secret(environment).ok().flatten()?;
+    let base_url = settings.public.base_url.as_deref()?.trim_end_matches('/');
+    Some(ExpectedWebhook { url: format!("{base_url}{WEBHOOK_PATH}"), secret: secret.current() })
 }
 
 /// What Genesys may answer later that nothing shows now.

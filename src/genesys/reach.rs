@@ -54,36 +54,25 @@ impl Reach {
         findings
     }
 
-    /// Whether this gateway answers at the address under which clips are fetched. What is seen
-    /// from here need not be what Genesys sees.
-    pub async fn media_host(&self, base_url: &str) -> Vec<Finding> {
+    /// Whether this gateway answers at the address under which clips are fetched: it alone knows
+    /// that `ended`, the last segment of an address, has ended. Without one any gateway will do.
+    /// What is seen from here need not be what Genesys sees.
+    pub async fn media_host(&self, base_url: &str, ended: Option<&str>) -> Vec<Finding> {
         const KEY: &str = "public.base_url";
         let base_url = base_url.trim_end_matches('/');
         let address = look_up("media host", KEY, base_url);
         if address.fix.is_some() {
             return vec![address];
         }
-        let ours = Value::from(Code::RouteNotFound.as_str());
-        let media = match self.get(&format!("{base_url}/media/doctor")).await {
-            Ok(answered) if answered.status == 404 && answered.body["code"] == ours => {
-                let detail = format!("a gateway answers at {base_url}/media, seen from here");
-                Finding::fine("media host", detail)
-            }
-            Ok(Answered { status, .. }) => {
-                let detail = format!("{base_url}/media answers {status}, and it is no gateway");
-                let fix = "start the gateway and let the proxy pass /media on to it";
-                Finding::failing("media host", detail, fix)
-            }
-            Err(error) => {
-                let detail = format!("nobody answers at {base_url}: {error}");
-                let fix = "start the gateway, and let public.base_url lead to it from the internet";
-                Finding::failing("media host", detail, fix)
-            }
-        };
-        let mut findings = vec![address, media];
+        let answered = self.get(&format!("{base_url}/media/{}", ended.unwrap_or("doctor"))).await;
+        let mut findings = vec![address, media(base_url, ended.is_some(), answered)];
         if !base_url.starts_with("https://") {
+            let (subject, detail) = ("media host: TLS", "clips are fetched unencrypted");
             let fix = "give public.base_url an https:// address";
-            findings.push(Finding::note("media host: TLS", "clips are fetched unencrypted", fix));
+            findings.push(match is_loopback(base_url) {
+                true => Finding::note(subject, detail, fix),
+                false => Finding::failing(subject, detail, fix),
+            });
         }
         findings
     }
@@ -111,6 +100,55 @@ impl Reach {
         let detail = format!("{apart} s apart; {SKEW_SECONDS_MAX} s are borne");
         Finding::failing(subject, detail, "set this machine's clock, and keep it set (NTP)")
     }
+}
+
+/// What the media host's answer says; `is_proof`: it was asked for what only this gateway knows.
+fn media(base_url: &str, is_proof: bool, got: Result<Answered, SendRequestError>) -> Finding {
+    const SUBJECT: &str = "media host";
+    let Answered { status, body, .. } = match got {
+        Ok(answered) => answered,
+        Err(error) => {
+            let detail = format!("nobody answers at {base_url}: {error}");
+            let fix = "start the gateway, and let public.base_url lead to it from the internet";
+            return Finding::failing(SUBJECT, detail, fix);
+        }
+    };
+    let says = |code: Code| body["code"] == code.as_str();
+    match (is_proof, status) {
+        (true, 410) if says(Code::MediaGone) => {
+            let detail = format!("this gateway answers at {base_url}/media, seen from here");
+            Finding::fine(SUBJECT, detail)
+        }
+        (true, 404) if says(Code::RouteNotFound) => {
+            let detail = format!(
+                "a gateway answers at {base_url}/media, and does not know the addresses of this one"
+            );
+            let fix = "let public.base_url lead to the listener of this gateway that serves /media \
+                       (public.listen, else server.listen), with no path of its own";
+            Finding::failing(SUBJECT, detail, fix)
+        }
+        (false, 404) if says(Code::RouteNotFound) => {
+            let detail = format!(
+                "a gateway answers at {base_url}/media; whether it is this one cannot be told: \
+                 its genesys.open_messaging.files_dir has no key here"
+            );
+            let fix = "run doctor where the gateway runs, as its user, after its first start";
+            Finding::note(SUBJECT, detail, fix)
+        }
+        _ => {
+            let detail = format!("{base_url}/media answers {status}, and it is no gateway");
+            let fix = "start the gateway and let the proxy pass /media on to it";
+            Finding::failing(SUBJECT, detail, fix)
+        }
+    }
+}
+
+/// Whether an address stays on this machine, and needs no TLS.
+fn is_loopback(base_url: &str) -> bool {
+    let uri = base_url.parse::<Uri>().ok();
+    let host = uri.as_ref().and_then(Uri::host).unwrap_or_default();
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    bare == "localhost" || bare.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback())
 }
 
 fn look_up(name: &str, key: &str, base_url: &str) -> Finding {

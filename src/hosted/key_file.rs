@@ -14,6 +14,20 @@ use crate::durable_file;
 /// # Errors
 /// Those of the file system; a file of another length is refused, and left as it is.
 pub fn read_or_make(path: &Path) -> std::io::Result<[u8; 32]> {
+    if let Some(key) = read(path)? {
+        return Ok(key);
+    }
+    let mut key = [0; 32];
+    SysRng.try_fill_bytes(&mut key).map_err(Error::other)?;
+    durable_file::write(path, &key)?;
+    Ok(key)
+}
+
+/// Reads the key; `None` where there is none.
+///
+/// # Errors
+/// As for [`read_or_make`].
+pub fn read(path: &Path) -> std::io::Result<Option<[u8; 32]>> {
     let mut key = [0; 32];
     match File::open(path) {
         Ok(mut file) => {
@@ -23,13 +37,9 @@ pub fn read_or_make(path: &Path) -> std::io::Result<[u8; 32]> {
                 return Err(Error::new(ErrorKind::InvalidData, problem));
             }
             file.read_exact(&mut key)?;
-            Ok(key)
+            Ok(Some(key))
         }
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            SysRng.try_fill_bytes(&mut key).map_err(Error::other)?;
-            durable_file::write(path, &key)?;
-            Ok(key)
-        }
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }
 }

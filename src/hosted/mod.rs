@@ -17,7 +17,7 @@ use ring::digest;
 pub use key_file::read_or_make;
 pub use link::{LinkKey, MediaLink};
 
-use crate::domain::{MessageId, UnixMs};
+use crate::domain::{Deliverable, MessageId, UnixMs};
 use crate::sealing::Sealer;
 use crate::spool::disk::DiskSpool;
 use crate::spool::{Part, Spool, SpoolError};
@@ -117,6 +117,21 @@ impl Hosted {
     ) -> Result<Bytes, SpoolError> {
         Ok(self.files.read_part(file, first, bytes_max).await?.bytes)
     }
+}
+
+/// The last segment of an address that has ended, by the key that lies in `directory`: a gateway
+/// that has this key answers it with 410, anybody else does not. `None` where there is no key yet.
+///
+/// # Errors
+/// Those of the file system.
+pub fn ended_segment(directory: &Path) -> std::io::Result<Option<String>> {
+    let key = key_file::read(&directory.join(KEY_FILE))?;
+    let link = MediaLink {
+        file: MessageId::from_bytes([0; 16]),
+        container: Deliverable::Ogg,
+        expires_at: UnixMs(0),
+    };
+    Ok(key.map(|key| LinkKey::new(&key).segment(&link)))
 }
 
 /// The file of a message: the `number`th that was published for it, counted from 0.

@@ -95,6 +95,15 @@ impl Sandbox {
         }
     }
 
+    /// Refuses that too, and everything while the integration is not active.
+    pub(super) fn check_active(&self, id: &str) -> Result<(), Problem> {
+        self.check_integration(id)?;
+        match self.settings.integration_status.eq_ignore_ascii_case("active") {
+            true => Ok(()),
+            false => Err(Problem::not_found(format!("The integration {id} is not active."))),
+        }
+    }
+
     /// Whether the content profile lets a media type in.
     pub(super) fn admits(&self, mime: &str) -> bool {
         let essence = mime.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();

@@ -104,7 +104,7 @@ impl Sandbox {
     /// Takes a message in. Genesys goes on with the guest's open conversation, or begins one.
     pub(super) fn inbound_message(&mut self, call: &Call<'_>) -> Result<Reply, Problem> {
         let integration_id = segment_before(&call.request.path, INBOUND);
-        self.check_integration(integration_id)?;
+        self.check_active(integration_id)?;
         let body: Inbound = read(call)?;
         check(&body).map_err(Problem::bad_request)?;
         let guest = body.channel.from.id.clone();

@@ -87,7 +87,7 @@ pub(super) fn is_receipt(path: &str) -> bool {
 impl Sandbox {
     /// Records a receipt with the answer it is about.
     pub(super) fn inbound_receipt(&mut self, call: &Call<'_>) -> Result<Reply, Problem> {
-        self.check_integration(segment_before(&call.request.path, END))?;
+        self.check_active(segment_before(&call.request.path, END))?;
         let Inbound { id, channel, status, reasons, is_final_receipt } = read(call)?;
         let answer = self.answers.iter_mut().find(|answer| answer.id == id);
         let answer =
@@ -95,6 +95,8 @@ impl Sandbox {
         check(&channel, &status, &reasons, answer).map_err(Problem::bad_request)?;
         let mut sent = answer.message()["channel"].clone();
         sent["time"] = json!(channel.time);
+        // The description of this answer asks for it; that of the webhook's message does not.
+        sent["from"]["idType"] = json!("Opaque");
         let told = json!({
             "id": id,
             "channel": sent,

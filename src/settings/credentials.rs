@@ -93,6 +93,17 @@ impl Credentials {
         all.into_iter().filter_map(|(kind, secret)| Some((kind.name, secret?.look()))).collect()
     }
 
+    /// What Genesys signs its calls of the webhook with, and the variable it was read from; `None`
+    /// where there is none.
+    ///
+    /// # Errors
+    /// As for [`Credentials::load`], of that one alone.
+    pub fn webhook_secret(
+        environment: &Environment,
+    ) -> Result<Option<(String, LiveSecret)>, SettingsError> {
+        find(environment, &WEBHOOK_SECRET)
+    }
+
     /// For each of them: the variable's name, and the variable it was read from, if any.
     ///
     /// # Errors

@@ -43,6 +43,7 @@ pub use problem::{ROWS, Row};
 pub use server::{Listener, Listeners, ServerRules, Servers};
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use actix_web::HttpRequest;
@@ -112,12 +113,29 @@ pub struct Webhook {
     key: WebhookKey,
     replies: Arc<Replies>,
     bodies: Semaphore,
+    /// Whether the last signature was of another secret.
+    refusing: AtomicBool,
 }
 
 impl Webhook {
     /// One whose calls are signed with this key, and whose replies go there.
     pub fn new(key: WebhookKey, replies: Arc<Replies>) -> Webhook {
-        Webhook { key, replies, bodies: Semaphore::new(webhooks::BODIES_MAX) }
+        let (bodies, refusing) = (Semaphore::new(webhooks::BODIES_MAX), AtomicBool::new(false));
+        Webhook { key, replies, bodies, refusing }
+    }
+
+    /// Logs where signatures begin or cease to be wrong: most often the integration has another
+    /// secret than this gateway, and no agent's answer arrives.
+    fn heard(&self, signed: bool) {
+        if self.refusing.swap(!signed, Ordering::Relaxed) == signed {
+            match signed {
+                true => tracing::info!("webhook signatures are good again"),
+                false => tracing::warn!(
+                    secret = "VOICEPOST_WEBHOOK_SECRET",
+                    "webhook refused: its signature is of another secret"
+                ),
+            }
+        }
     }
 }
 

@@ -10,8 +10,7 @@ use std::time::Duration;
 use actix_web::http::StatusCode;
 use actix_web::web::{Bytes, Payload};
 use actix_web::{HttpRequest, HttpResponse};
-use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
 use super::linger::BodyRead;
@@ -28,43 +27,6 @@ const BODY_MAX: Duration = Duration::from_secs(5);
 /// Attachments of one reply that are told.
 const ATTACHMENTS_MAX: usize = 16;
 
-/// A normalized message, as far as it is of use here.
-#[derive(Deserialize)]
-struct Outbound {
-    id: String,
-    channel: Channel,
-    #[serde(default)]
-    r#type: String,
-    text: Option<String>,
-    #[serde(default)]
-    content: Vec<Content>,
-}
-
-#[derive(Deserialize)]
-struct Channel {
-    to: Party,
-    from: Option<Party>,
-}
-
-#[derive(Deserialize)]
-struct Party {
-    #[serde(default)]
-    id: String,
-    nickname: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Content {
-    attachment: Option<Attachment>,
-}
-
-#[derive(Deserialize)]
-struct Attachment {
-    url: Option<String>,
-    mime: Option<String>,
-    filename: Option<String>,
-}
-
 /// Takes one call of Genesys.
 pub(super) async fn open_messaging(request: HttpRequest, body: Payload) -> HttpResponse {
     let site = answers::site(&request);
@@ -79,7 +41,9 @@ pub(super) async fn open_messaging(request: HttpRequest, body: Payload) -> HttpR
         Ok(body) => body,
         Err(refusal) => return problem::respond(&request, refusal),
     };
-    let mut response = if webhook.key.is_signature_of(&body, shown) {
+    let signed = webhook.key.is_signature_of(&body, shown);
+    webhook.heard(signed);
+    let mut response = if signed {
         match take_in(&site, webhook, &body).await {
             Ok(entered) => answers::json(&request, StatusCode::OK, &json!({ "entered": entered })),
             Err(refusal) => problem::respond(&request, refusal),
@@ -94,8 +58,8 @@ pub(super) async fn open_messaging(request: HttpRequest, body: Payload) -> HttpR
 
 /// Whether it was a new reply.
 async fn take_in(site: &Site, webhook: &Webhook, body: &[u8]) -> Result<bool, Problem> {
-    let outbound: Outbound = match serde_json::from_slice(body) {
-        Ok(outbound) => outbound,
+    let message: Value = match serde_json::from_slice(body) {
+        Ok(message) => message,
         Err(error) => {
             // Its text may repeat what was sent.
             tracing::warn!(line = error.line(), column = error.column(), "webhook not understood");
@@ -103,13 +67,13 @@ async fn take_in(site: &Site, webhook: &Webhook, body: &[u8]) -> Result<bool, Pr
         }
     };
     // Events, such as an agent who types, and receipts are not shown to guests.
-    let is_message = matches!(outbound.r#type.as_str(), "Text" | "Structured" | "");
-    let plain = |id: &str| (1..=ID_BYTES_MAX).contains(&id.len());
-    if !is_message || !plain(&outbound.id) || !plain(&outbound.channel.to.id) {
-        return Ok(false);
-    }
-    let guest = outbound.channel.to.id.clone();
-    let reply = reply_of(outbound, site.pipeline.clock().now());
+    let is_message = matches!(text(&message["type"]), None | Some("Text" | "Structured" | ""));
+    let plain = |id: &Value| {
+        text(id).filter(|id| (1..=ID_BYTES_MAX).contains(&id.len())).map(str::to_owned)
+    };
+    let ids = (plain(&message["id"]), plain(&message["channel"]["to"]["id"]));
+    let (true, (Some(id), Some(guest))) = (is_message, ids) else { return Ok(false) };
+    let reply = reply_of(id, &message, site.pipeline.clock().now());
     let entered = webhook.replies.take_in(&guest, reply).await;
     entered.map_err(|error| Problem::new(Code::StorageFailed, error.to_string()))
 }
@@ -138,23 +102,27 @@ async fn read(body: Payload, bodies: &Semaphore) -> Result<Bytes, Problem> {
     }
 }
 
-fn reply_of(outbound: Outbound, came_at: UnixMs) -> Reply {
-    let attachment = |content: Content| {
-        let Attachment { url, mime, filename } = content.attachment?;
+/// What of a normalized message a guest is told. A field that is missing, null or of another type
+/// than is documented counts as not there: the rest is told all the same.
+fn reply_of(id: String, message: &Value, came_at: UnixMs) -> Reply {
+    let owned = |value: &Value| text(value).map(str::to_owned);
+    let attachment = |content: &Value| {
+        let attachment = &content["attachment"];
         let is_web = |url: &String| url.starts_with("https://") || url.starts_with("http://");
-        let url = url.filter(is_web)?;
-        Some(ReplyAttachment { url, media_type: mime, file_name: filename })
+        let url = owned(&attachment["url"]).filter(is_web)?;
+        let (media_type, file_name) = (owned(&attachment["mime"]), owned(&attachment["filename"]));
+        Some(ReplyAttachment { url, media_type, file_name })
     };
+    let content = message["content"].as_array().map(Vec::as_slice).unwrap_or_default();
     Reply {
-        id: outbound.id,
-        from: outbound.channel.from.and_then(|from| from.nickname),
-        text: outbound.text.filter(|text| !text.trim().is_empty()),
-        attachments: outbound
-            .content
-            .into_iter()
-            .filter_map(attachment)
-            .take(ATTACHMENTS_MAX)
-            .collect(),
+        id,
+        from: owned(&message["channel"]["from"]["nickname"]),
+        text: owned(&message["text"]).filter(|text| !text.trim().is_empty()),
+        attachments: content.iter().filter_map(attachment).take(ATTACHMENTS_MAX).collect(),
         came_at,
     }
+}
+
+fn text(value: &Value) -> Option<&str> {
+    value.as_str()
 }

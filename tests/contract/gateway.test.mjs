@@ -2,6 +2,7 @@
 // open-messaging is one that the public API's description knows, and so is every answer of the
 // sandbox.
 import assert from "node:assert/strict";
+import { createHmac } from "node:crypto";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -11,12 +12,14 @@ import { startGateway } from "../browser/gateway.mjs";
 import { startPrism } from "./prism.mjs";
 
 const INTEGRATION = "0be11e55-0000-4000-8000-000000000001";
+const SECRET = "a-webhook-secret-of-24-c";
 const CLIP = new URL("../fixtures/audio/hello.ogg", import.meta.url);
 
 let folder;
 let prism;
 let gateway;
 before(async () => {
+  process.env.VOICEPOST_WEBHOOK_SECRET = SECRET;
   folder = await mkdtemp(join(tmpdir(), "voicepost-contract-"));
   gateway = await startGateway(async (sandbox) => {
     prism = await startPrism(sandbox, folder);
@@ -58,6 +61,48 @@ async function purge({ id }) {
   }
   return Object.fromEntries(receipt.purge.copies.map(({ kind, state }) => [kind, state]));
 }
+
+const atSandbox = async (path, body) => (await fetch(`${gateway.sandbox}/sandbox/${path}`, {
+  method: body ? "POST" : "GET", body: body && JSON.stringify(body),
+})).text();
+
+/** What Genesys was told of the agents' answers, once it was told of so many. */
+async function receipts(count) {
+  for (let looks = 0; looks < 150; looks += 1) {
+    const told = JSON.parse(await atSandbox("answers")).flatMap((answer) => answer.receipts);
+    if (told.length >= count) return told.map(({ status }) => status);
+    await pause(200);
+  }
+  throw new Error(`not ${count} receipts: ${await atSandbox("answers")}`);
+}
+
+test("an agent's answer is told as delivered or failed, within the description", async () => {
+  const { conversation_id } = await send();
+  const url = `${gateway.url}/webhooks/open-messaging`;
+  await atSandbox("webhook", { url, secret: SECRET });
+  const stop = new AbortController();
+  const stream = await fetch(`${gateway.url}/v1/conversations/${conversation_id}/events`, {
+    signal: stop.signal,
+  });
+  assert.equal(stream.status, 200);
+  await atSandbox("answers", { conversation_id, text: "I have found it." });
+  assert.deepEqual(await receipts(1), ["Delivered"]);
+  stop.abort();
+
+  // One with nothing to show; its own call goes nowhere, and this test brings it, emptied.
+  await atSandbox("webhook", { url: "http://127.0.0.1:1/", secret: SECRET });
+  await atSandbox("answers", { conversation_id, text: "x" });
+  const { id } = JSON.parse(await atSandbox("answers")).at(-1);
+  const body = JSON.stringify({ id, type: "Text", text: " ", channel: { to: { id: "guest-1" } } });
+  const tag = createHmac("sha256", SECRET).update(body).digest("base64");
+  const headers = { "x-hub-signature-256": `sha256=${tag}` };
+  assert.equal((await fetch(url, { method: "POST", body, headers })).status, 200);
+  assert.deepEqual((await receipts(2)).sort(), ["Delivered", "Failed"]);
+
+  assert.deepEqual(await prism.settled(), []);
+  const told = prism.calls().filter((call) => call.endsWith("/inbound/open/receipt"));
+  assert.equal(told.length, 2, told.join("\n"));
+});
 
 test("a clip goes the whole way, its answer lost once, and out again, within the description",
   async () => {

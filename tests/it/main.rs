@@ -25,6 +25,7 @@ mod crash;
 mod demo;
 mod disconnects;
 mod doctor;
+mod doctor_organisation;
 mod erase;
 mod events;
 mod flac_hostile;

@@ -94,6 +94,25 @@ fn an_agents_answer_reaches_who_follows_the_message() {
     assert_eq!(next_reply(&mut events).1["id"], "r-2");
 }
 
+/// What is not as documented costs only itself: the agent's words are not lost with it.
+#[test]
+fn an_answer_with_odd_fields_is_told_as_far_as_it_can_be() {
+    let gateway = start();
+    let id = sent(&gateway);
+    let mut events = Events::open(&gateway.public, &id, None);
+    let mut odd = answer("r-1", SENDER, "Hello!");
+    odd["type"] = Value::Null;
+    odd["content"] = Value::Null;
+    odd["channel"]["from"]["nickname"] = json!(7);
+    assert_eq!(bring(&gateway, &odd), json!({ "entered": true }));
+    let (_, reply) = next_reply(&mut events);
+    assert_eq!((&reply["text"], &reply["from"]), (&json!("Hello!"), &Value::Null));
+    let mut empty = answer("r-2", SENDER, "and this");
+    empty["content"] = json!([null, 3, { "attachment": null }]);
+    assert_eq!(bring(&gateway, &empty), json!({ "entered": true }));
+    assert_eq!(next_reply(&mut events).1["attachments"], json!([]));
+}
+
 #[test]
 fn a_stream_resumes_after_the_last_reply_and_other_guests_get_none() {
     let gateway = start();

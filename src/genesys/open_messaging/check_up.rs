@@ -27,6 +27,16 @@ pub struct CheckUp<'a> {
     pub token: &'a Secret,
     /// The integration that is posted to.
     pub integration_id: &'a str,
+    /// Where agents' messages are to come, if anywhere.
+    pub webhook: Option<&'a ExpectedWebhook>,
+}
+
+/// What the integration has to say of its outbound notification webhook.
+pub struct ExpectedWebhook {
+    /// Where this gateway takes agents' messages.
+    pub url: String,
+    /// What it checks signatures with; several, each on a line of its own.
+    pub secret: Secret,
 }
 
 impl CheckUp<'_> {
@@ -54,6 +64,7 @@ impl CheckUp<'_> {
         match read(&self.call(Method::Get, &path, "").await) {
             Ok(integration) => {
                 findings.push(is_active(&integration));
+                findings.extend(self.webhook.map(|webhook| webhook.compare(&integration)));
                 findings.push(self.profile(&integration).await);
             }
             Err(Some(403)) if !unknown_integration => {
@@ -111,6 +122,40 @@ impl CheckUp<'_> {
         let body = Bytes::from_static(body.as_bytes());
         let name = CallName::LookUp;
         self.transport.call(Call { name, method, url, headers, due_at: None, body }).await
+    }
+}
+
+impl ExpectedWebhook {
+    fn compare(&self, integration: &Value) -> Finding {
+        const SUBJECT: &str = "webhook";
+        let told = |name| answers::text(integration, name);
+        let Some(url) = told("outboundNotificationWebhookUrl").filter(|url| !url.is_empty()) else {
+            let fix = format!("set its outbound notification webhook URL to {}", self.url);
+            let detail = "the integration names no address for agents' messages";
+            return Finding::failing(SUBJECT, detail, fix);
+        };
+        if url.trim_end_matches('/') != self.url {
+            let detail = format!("agents' messages go to {url}, not to {}", self.url);
+            let fix = format!("set its outbound notification webhook URL to {}", self.url);
+            return Finding::failing(SUBJECT, detail, fix);
+        }
+        // It may be left out of the answer, or be masked in it.
+        let secret = told("outboundNotificationWebhookSignatureSecretToken")
+            .filter(|secret| !secret.trim_matches('*').is_empty());
+        match secret {
+            Some(secret) if !self.secret.expose().lines().any(|line| line == secret) => {
+                let detail = "the integration signs with another secret than this gateway has";
+                let fix = "set VOICEPOST_WEBHOOK_SECRET to the integration's signature secret \
+                           token";
+                Finding::failing(SUBJECT, detail, fix)
+            }
+            Some(_) => Finding::fine(SUBJECT, format!("{url}, signed with this gateway's secret")),
+            None => {
+                let detail = format!("{url}; Genesys does not tell its signature secret");
+                let fix = "let an agent answer once; the log names a signature that is wrong";
+                Finding::note(SUBJECT, detail, fix)
+            }
+        }
     }
 }
 

@@ -15,7 +15,7 @@ mod receipts;
 mod survived;
 
 pub use calls::OpenMessagingRoute;
-pub use check_up::CheckUp;
+pub use check_up::{CheckUp, ExpectedWebhook};
 pub use planner::{OpenMessagingPlanner, OpenMessagingRules};
 
 use serde::{Deserialize, Serialize};

@@ -18,7 +18,7 @@ pub(super) async fn tell(
     let mut body = json!({
         "id": receipt.reply_id,
         "channel": {
-            "to": { "id": receipt.sender_id, "idType": "Opaque" },
+            "to": { "id": receipt.sender_id },
             "time": receipt.at,
         },
         "status": if receipt.delivered { "Delivered" } else { "Failed" },
