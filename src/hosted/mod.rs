@@ -17,10 +17,12 @@ use ring::digest;
 pub use key_file::read_or_make;
 pub use link::{LinkKey, MediaLink};
 
+pub use crate::spool::{Part, SpoolError};
+
 use crate::domain::{Deliverable, MessageId, UnixMs};
 use crate::sealing::Sealer;
+use crate::spool::Spool;
 use crate::spool::disk::DiskSpool;
-use crate::spool::{Part, Spool, SpoolError};
 
 /// Name of the key's file, beside the clips.
 const KEY_FILE: &str = "link.key";
@@ -51,8 +53,8 @@ impl Hosted {
     /// # Errors
     /// As for the spool.
     pub fn open(directory: &Path, sealer: Arc<Sealer>) -> Result<Hosted, SpoolError> {
-        let files = Arc::new(DiskSpool::open_sealed(directory, sealer)?);
-        let key = read_or_make(&directory.join(KEY_FILE))
+        let files = Arc::new(DiskSpool::open_sealed(directory, Arc::clone(&sealer))?);
+        let key = read_or_make(&directory.join(KEY_FILE), &sealer)
             .map_err(|error| SpoolError::Failed(format!("read or make its key: {error}")))?;
         Ok(Hosted::new(files, LinkKey::new(&key)))
     }
@@ -123,9 +125,10 @@ impl Hosted {
 /// that has this key answers it with 410, anybody else does not. `None` where there is no key yet.
 ///
 /// # Errors
-/// Those of the file system.
-pub fn ended_segment(directory: &Path) -> std::io::Result<Option<String>> {
-    let key = key_file::read(&directory.join(KEY_FILE))?;
+/// Those of the file system, or that this data key does not open the file.
+pub fn ended_segment(directory: &Path, data_key: Option<&str>) -> std::io::Result<Option<String>> {
+    let sealer = data_key.map_or_else(|| Ok(Sealer::plain()), Sealer::new);
+    let key = key_file::read(&directory.join(KEY_FILE), &sealer.map_err(std::io::Error::other)?)?;
     let link = MediaLink {
         file: MessageId::from_bytes([0; 16]),
         container: Deliverable::Ogg,

@@ -16,8 +16,7 @@ use futures_util::{Stream, stream};
 
 use super::{MediaHost, Site, answers, problem};
 use crate::domain::{Code, MessageId, Problem};
-use crate::hosted::{Fetched, MediaLink};
-use crate::spool::{Part, SpoolError};
+use crate::hosted::{Fetched, MediaLink, Part, SpoolError};
 
 /// Pieces read into memory at a time; more answers wait for their turn.
 pub(super) const READS_MAX: usize = 8;

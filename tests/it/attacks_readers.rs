@@ -8,6 +8,7 @@ use serde_json::json;
 use voicepost::access::KeyFileError;
 use voicepost::domain::{Deliverable, MessageId, RouteName, UnixMs};
 use voicepost::hosted::{LinkKey, MediaLink, read_or_make};
+use voicepost::sealing::Sealer;
 
 use crate::access::{add_key, ask, bearer, signed, with_key, with_tokens};
 use crate::attacks_held::memory_kib;
@@ -22,7 +23,7 @@ const CLIP_BYTES: usize = 64 * 1024 * 1024;
 fn host(directory: &std::path::Path, clip: &[u8]) -> String {
     let file = MessageId::from_bytes([5; 16]);
     std::fs::write(directory.join(format!("{file}.clip")), clip).unwrap();
-    let key = LinkKey::new(&read_or_make(&directory.join("link.key")).unwrap());
+    let key = LinkKey::new(&read_or_make(&directory.join("link.key"), &Sealer::plain()).unwrap());
     let expires_at = UnixMs((now() + 600) * 1000);
     format!("/media/{}", key.segment(&MediaLink { file, container: Deliverable::Wav, expires_at }))
 }
