@@ -292,3 +292,20 @@ fn with_authentication_other_hosts_may_come() {
     let refusal = open.try_start().err().expect("no start");
     assert!(refusal.contains("auth.keys_file"), "{refusal}");
 }
+
+#[test]
+fn a_key_set_is_not_fetched_with_a_password_that_would_be_logged() {
+    let mut settings = voicepost::settings::Settings::default();
+    settings.auth.jwt_audience = Some(AUDIENCE.to_owned());
+    for (place, sound) in [
+        ("https://user:planted-pw@issuer.example/jwks", false),
+        ("http://planted-pw@issuer.example", false),
+        ("https://issuer.example:8443/keys@v1", true),
+        ("/etc/keys@v1.json", true),
+    ] {
+        settings.auth.jwt_key_set = Some(place.to_owned());
+        let refusal = settings.check().err().map(|error| error.to_string());
+        assert_eq!(refusal.is_none(), sound, "{place}: {refusal:?}");
+        assert!(refusal.is_none_or(|told| !told.contains("planted-pw")), "{place}");
+    }
+}
