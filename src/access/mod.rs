@@ -173,11 +173,12 @@ impl Access {
         }
     }
 
-    /// The principals that a guest of this name has or had: without an issuer, and with the one
-    /// that is set now.
-    pub fn principals_of(&self, sender_id: &str) -> Vec<Principal> {
-        let issuer = self.tokens.as_ref().and_then(Tokens::issuer);
-        let issuers = std::iter::once("").chain(issuer);
+    /// The principals that a guest of this name has or had: without an issuer, with the one that is
+    /// set now, and with `issuer`. Where none is set any issuer was believed, and who it was cannot
+    /// be found out here.
+    pub fn principals_of(&self, sender_id: &str, issuer: Option<&str>) -> Vec<Principal> {
+        let set = self.tokens.as_ref().and_then(Tokens::issuer);
+        let issuers = std::iter::once("").chain(set).chain(issuer);
         issuers.map(|issuer| guest::principal(issuer, sender_id)).collect()
     }
 
