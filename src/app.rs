@@ -129,6 +129,7 @@ impl App {
         let shared: Arc<dyn Ledger> =
             Arc::new(WatchedLedger::new(ledger.clone(), Arc::clone(&watchers)));
         let doors = Doors::new(settings, &credentials.access, access, ledger.clone());
+        housekeeping::warn_of_open_files(settings, &credentials);
         housekeeping::follow_secrets(&credentials);
         let cast =
             cast(settings, &way, &origin, credentials, &shared, tls, &clock, &metrics, &fatal);

@@ -14,6 +14,9 @@ use ring::rand::{SecureRandom as _, SystemRandom};
 
 const PLAIN: u8 = 0;
 
+/// Bytes by which the sealed form of a value is longer, where values are encrypted.
+pub const SEAL_BYTES: usize = 1 + NONCE_LEN + 16;
+
 /// Why values cannot be sealed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SealError {

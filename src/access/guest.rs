@@ -15,7 +15,8 @@ pub struct Guest {
     pub conversation_id: Option<String>,
     /// Clips that may be sent with this one token (`clips_max`).
     pub clips_max: Option<u32>,
-    /// Tells this token from others; the digest of its text.
+    /// Tells this token from others; the digest of what is signed of it. A signature may have more
+    /// than one form that is good (ECDSA: of `s` and `n - s` either).
     pub token: [u8; 32],
     /// When it ends (`exp`).
     pub expires_at: UnixMs,
@@ -47,10 +48,11 @@ pub(super) struct Validity {
 }
 
 impl Claims {
-    /// The caller with these claims; signature, `aud` and `iss` are checked already.
+    /// The caller with these claims; the signature over `signed`, `aud` and `iss` are checked
+    /// already.
     pub(super) fn caller(
         self,
-        token: &str,
+        signed: &str,
         validity: Validity,
         now: UnixMs,
     ) -> Result<Caller, Denied> {
@@ -82,7 +84,7 @@ impl Claims {
                 sender_id,
                 conversation_id,
                 clips_max: self.clips_max,
-                token: sha256(&[token]),
+                token: sha256(&[signed]),
                 expires_at,
             }),
         })

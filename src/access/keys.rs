@@ -127,6 +127,15 @@ impl KeyTable {
     pub(super) fn caller(&self, key: &str) -> Option<Caller> {
         self.callers.borrow().get(&hex(&sha256(key))).cloned()
     }
+
+    /// Resolves when no key of this caller is in use, or none is looked at any more.
+    pub(super) fn revoked(&self, principal: Principal) -> impl Future<Output = ()> + use<> {
+        let mut callers = self.callers.clone();
+        async move {
+            let in_use = |callers: &Callers| callers.values().any(|c| c.principal == principal);
+            let _ = callers.wait_for(|callers| !in_use(callers)).await;
+        }
+    }
 }
 
 fn in_use(keys: &[ApiKey]) -> Callers {

@@ -36,6 +36,10 @@ pub use tokens::{Tokens, TokensError};
 pub use webhook_key::WebhookKey;
 
 use std::path::Path;
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
 
 use clips::ClipCounts;
 
@@ -155,11 +159,26 @@ impl Access {
         }
     }
 
-    /// The principals that a guest of this name has or had: without an issuer, and with the one
-    /// that is set now.
-    pub fn principals_of(&self, sender_id: &str) -> Vec<Principal> {
-        let issuer = self.tokens.as_ref().and_then(Tokens::issuer);
-        let issuers = std::iter::once("").chain(issuer);
+    /// Resolves when this caller, known at `now`, is known no longer: the key is revoked, or the
+    /// token has ended.
+    pub fn ended(&self, caller: &Caller, now: UnixMs) -> BoxFuture<'static, ()> {
+        match (&caller.guest, &self.tokens, &self.keys) {
+            (Some(guest), Some(tokens), _) => {
+                let left_ms = tokens.ends_at(guest).0.saturating_sub(now.0);
+                let left = Duration::from_millis(u64::try_from(left_ms).unwrap_or(0));
+                tokio::time::sleep(left).boxed()
+            }
+            (None, _, Some(keys)) => keys.revoked(caller.principal.clone()).boxed(),
+            _ => std::future::pending().boxed(),
+        }
+    }
+
+    /// The principals that a guest of this name has or had: without an issuer, with the one that is
+    /// set now, and with `issuer`. Where none is set any issuer was believed, and who it was cannot
+    /// be found out here.
+    pub fn principals_of(&self, sender_id: &str, issuer: Option<&str>) -> Vec<Principal> {
+        let set = self.tokens.as_ref().and_then(Tokens::issuer);
+        let issuers = std::iter::once("").chain(set).chain(issuer);
         issuers.map(|issuer| guest::principal(issuer, sender_id)).collect()
     }
 

@@ -7,7 +7,7 @@ use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
 use super::guest::{Claims, Validity};
 use super::key_set::VerifyingKey;
 use super::key_source::{KeySource, Place};
-use super::{Caller, Denied, ring_verifier};
+use super::{Caller, Denied, Guest, ring_verifier};
 use crate::domain::UnixMs;
 use crate::settings::{Auth, LiveSecret};
 
@@ -42,6 +42,11 @@ impl Tokens {
     /// The issuer that tokens have to name, where one is set.
     pub(super) fn issuer(&self) -> Option<&str> {
         self.issuer.as_deref()
+    }
+
+    /// From when the token of a guest is refused.
+    pub(super) fn ends_at(&self, guest: &Guest) -> UnixMs {
+        guest.expires_at.plus_ms(i64::from(self.validity.leeway_seconds) * 1000)
     }
 
     /// As the settings say, with the secret that backends share with this gateway (HS256; several,
@@ -113,7 +118,8 @@ impl Tokens {
         // Times are judged by our clock, which is an argument here.
         validation.validate_exp = false;
         let data = decode::<Claims>(token, &key.key, &validation).map_err(why)?;
-        data.claims.caller(token, self.validity, now)
+        let (signed, _) = token.rsplit_once('.').unwrap_or((token, ""));
+        data.claims.caller(signed, self.validity, now)
     }
 
     /// The key decides the algorithm; the token only says which one it means.

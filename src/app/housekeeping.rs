@@ -2,6 +2,8 @@
 //! secrets and certificates, sweeps of what is old, and erasures that go on.
 
 use std::collections::HashSet;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +18,8 @@ use crate::web::{Certificates, Renewal};
 const STORAGE_LOOK: Duration = Duration::from_secs(5);
 /// How often old rows are swept.
 const SWEEP: Duration = Duration::from_secs(600);
+/// A file's mode: others may read, others may write.
+const OTHERS: u32 = 0o006;
 /// How often files of secrets are read anew.
 const SECRETS_LOOK: Duration = Duration::from_secs(1);
 /// How often callers are forgotten whose whole quota is there again.
@@ -37,6 +41,19 @@ pub(super) fn watch_storage(pipeline: &Arc<Pipeline>, free_bytes_min: u64) {
             tokio::time::sleep(STORAGE_LOOK).await;
         }
     });
+}
+
+/// Warns of files of secrets that others on the machine may read or write.
+pub(super) fn warn_of_open_files(settings: &Settings, credentials: &Credentials) {
+    let tls_key = settings.tls.key_file.as_ref().map(|path| ("tls.key_file", PathBuf::from(path)));
+    for (name, path) in credentials.files().into_iter().chain(tls_key) {
+        // One that is not there any more is told of by who reads it.
+        let Ok(file) = std::fs::metadata(&path) else { continue };
+        if file.permissions().mode() & OTHERS != 0 {
+            let path = path.display();
+            tracing::warn!(name, %path, "others may read or write the file of this secret");
+        }
+    }
 }
 
 /// Takes secrets over as their files change, for as long as the system runs.

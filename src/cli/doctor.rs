@@ -97,12 +97,19 @@ async fn examine(
     }
     if route == RouteName::OpenMessaging {
         let base_url = settings.public.base_url.as_deref().unwrap_or_default();
-        // Where its user's files cannot be read, it is as if there were none.
-        let ended = hosted::ended_segment(&genesys.open_messaging.files_dir).unwrap_or_default();
+        let ended = ended_segment(settings, environment);
         findings.extend(reach.media_host(base_url, ended.as_deref()).await);
         findings.push(webhook_secret(environment));
     }
     Ok(findings)
+}
+
+/// An address that has ended. Where its user's files cannot be read, it is as if there were none.
+fn ended_segment(settings: &Settings, environment: &Environment) -> Option<String> {
+    let secrets = AccessSecrets::load_from(environment).unwrap_or_default();
+    let data_key = secrets.data_key.map(|key| key.current());
+    let files_dir = &settings.genesys.open_messaging.files_dir;
+    hosted::ended_segment(files_dir, data_key.as_ref().map(Secret::expose)).unwrap_or_default()
 }
 
 type Granted = (Secret, Option<String>);

@@ -23,6 +23,9 @@ pub struct EraseArgs {
     /// The guest, as their messages name the sender
     #[arg(long, value_name = "ID")]
     pub sender: String,
+    /// Who made the guest's tokens (`iss`), where `auth.jwt_issuer` is empty or was another
+    #[arg(long, value_name = "ISS")]
+    pub issuer: Option<String>,
     /// The operators' listener; else the settings' `admin.listen`
     #[arg(long, value_name = "URL")]
     pub at: Option<String>,
@@ -47,7 +50,8 @@ const ANSWER_BYTES_MAX: usize = 1024 * 1024;
 /// How often it is looked how far it has come.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// Has the guest erased and prints what came of it. Exit code 0: all is removed, and proven to be;
+/// Has the guest erased and prints what came of it. Exit code 0: all that was found is removed, and
+/// proven to be;
 /// 1: refused; 2: no answer; 3: promised, and some of it on its way or not to be proven.
 ///
 /// # Errors
@@ -119,7 +123,10 @@ impl Gateway<'_> {
 
 async fn erase(args: &EraseArgs, gateway: &Gateway<'_>) -> Answer {
     let deadline = Instant::now() + Duration::from_secs(args.wait);
-    let order = json!({"sender_id": args.sender});
+    let mut order = json!({"sender_id": args.sender});
+    if let Some(issuer) = &args.issuer {
+        order["issuer"] = json!(issuer);
+    }
     let (mut status, mut body) = gateway.ask(Method::POST, "/admin/erasures", Some(&order)).await?;
     let answer: Value = serde_json::from_slice(&body).unwrap_or_default();
     let Some(id) = answer["id"].as_str() else { return Ok((status, body)) };
@@ -182,4 +189,5 @@ fn table(answer: &Value) -> String {
 /// What no erasure reaches.
 const NOT_OURS: &str = "  not touched    what stands in the conversation at Genesys (texts), \
     backups of this disk, and records\n                 whose last purge was proven before: they \
-    say no longer whose they were\n";
+    say no longer whose they were. Those of tokens do,\n                 where auth.jwt_issuer or \
+    --issuer names who made them\n";

@@ -17,10 +17,12 @@ use ring::digest;
 pub use key_file::read_or_make;
 pub use link::{LinkKey, MediaLink};
 
+pub use crate::spool::{Part, SpoolError};
+
 use crate::domain::{Deliverable, MessageId, UnixMs};
 use crate::sealing::Sealer;
+use crate::spool::Spool;
 use crate::spool::disk::DiskSpool;
-use crate::spool::{Spool, SpoolError};
 
 /// Name of the key's file, beside the clips.
 const KEY_FILE: &str = "link.key";
@@ -35,8 +37,8 @@ pub struct Hosted {
 /// What an address leads to.
 #[derive(Debug)]
 pub enum Fetched {
-    /// The whole clip.
-    Clip(MediaLink, Bytes),
+    /// The clip, as far as it was asked for.
+    Clip(MediaLink, Part),
     /// It was there, and is gone: purged, or the address has ended.
     Gone,
     /// We never gave this address.
@@ -51,8 +53,8 @@ impl Hosted {
     /// # Errors
     /// As for the spool.
     pub fn open(directory: &Path, sealer: Arc<Sealer>) -> Result<Hosted, SpoolError> {
-        let files = Arc::new(DiskSpool::open_sealed(directory, sealer)?);
-        let key = read_or_make(&directory.join(KEY_FILE))
+        let files = Arc::new(DiskSpool::open_sealed(directory, Arc::clone(&sealer))?);
+        let key = read_or_make(&directory.join(KEY_FILE), &sealer)
             .map_err(|error| SpoolError::Failed(format!("read or make its key: {error}")))?;
         Ok(Hosted::new(files, LinkKey::new(&key)))
     }
@@ -83,20 +85,39 @@ impl Hosted {
         self.files.remove(file).await
     }
 
-    /// What the last segment of an address leads to at `now`.
+    /// What the last segment of an address leads to at `now`: the beginning of a clip, `bytes_max`
+    /// at most.
     ///
     /// # Errors
-    /// As for [`Spool::read`].
-    pub async fn fetch(&self, segment: &str, now: UnixMs) -> Result<Fetched, SpoolError> {
+    /// As for [`Spool::read_part`].
+    pub async fn fetch(
+        &self,
+        segment: &str,
+        now: UnixMs,
+        bytes_max: usize,
+    ) -> Result<Fetched, SpoolError> {
         let Some(link) = self.key.read(segment) else { return Ok(Fetched::Unknown) };
         if link.expires_at <= now {
             return Ok(Fetched::Gone);
         }
-        match self.files.read(link.file).await {
-            Ok(clip) => Ok(Fetched::Clip(link, clip)),
+        match self.files.read_part(link.file, 0, bytes_max).await {
+            Ok(part) => Ok(Fetched::Clip(link, part)),
             Err(SpoolError::Missing(_)) => Ok(Fetched::Gone),
             Err(error) => Err(error),
         }
+    }
+
+    /// More of a file that was fetched.
+    ///
+    /// # Errors
+    /// As for [`Spool::read_part`]; the file may be gone by now.
+    pub async fn more(
+        &self,
+        file: MessageId,
+        first: u64,
+        bytes_max: usize,
+    ) -> Result<Bytes, SpoolError> {
+        Ok(self.files.read_part(file, first, bytes_max).await?.bytes)
     }
 }
 
@@ -104,9 +125,10 @@ impl Hosted {
 /// that has this key answers it with 410, anybody else does not. `None` where there is no key yet.
 ///
 /// # Errors
-/// Those of the file system.
-pub fn ended_segment(directory: &Path) -> std::io::Result<Option<String>> {
-    let key = key_file::read(&directory.join(KEY_FILE))?;
+/// Those of the file system, or that this data key does not open the file.
+pub fn ended_segment(directory: &Path, data_key: Option<&str>) -> std::io::Result<Option<String>> {
+    let sealer = data_key.map_or_else(|| Ok(Sealer::plain()), Sealer::new);
+    let key = key_file::read(&directory.join(KEY_FILE), &sealer.map_err(std::io::Error::other)?)?;
     let link = MediaLink {
         file: MessageId::from_bytes([0; 16]),
         container: Deliverable::Ogg,

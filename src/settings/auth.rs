@@ -50,6 +50,12 @@ impl Auth {
         if self.jwt_audience.is_none() && self.jwt_key_set.is_some() {
             check.problem("auth.jwt_key_set", "is set, but auth.jwt_audience is not");
         }
+        if self.jwt_key_set.as_deref().is_some_and(has_user_information) {
+            // Not shown: it may be a password.
+            let what = "has a user or a password before its host, which would be logged; a public \
+                        key set needs none";
+            check.problem("auth.jwt_key_set", what);
+        }
         if let Some(url) = self.jwt_key_set.as_deref().filter(|place| place.starts_with("http://"))
         {
             let what = format!("is {url}: whoever can change what it answers can make tokens");
@@ -62,4 +68,11 @@ impl Auth {
             check.problem("VOICEPOST_JWT_SECRET", "is set, but auth.jwt_audience is not");
         }
     }
+}
+
+/// Whether this is a URL whose authority names more than a host (RFC 3986 §3.2.1).
+fn has_user_information(place: &str) -> bool {
+    let rest = place.strip_prefix("https://").or_else(|| place.strip_prefix("http://"));
+    let authority = rest.and_then(|rest| rest.split(['/', '?', '#']).next());
+    authority.is_some_and(|authority| authority.contains('@'))
 }

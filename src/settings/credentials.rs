@@ -81,16 +81,28 @@ impl Credentials {
         Ok(Credentials { client_id, client_secret, access })
     }
 
+    /// Those that have a file: for each its name, and the file.
+    pub fn files(&self) -> Vec<(&'static str, PathBuf)> {
+        let data_key = self.access.data_key.as_ref().map(|secret| (&DATA_KEY, secret));
+        let all = self.live().into_iter().chain(data_key);
+        all.filter_map(|(kind, secret)| Some((kind.name, secret.path()?.to_owned()))).collect()
+    }
+
     /// Reads those that have a file anew: for each its name, and what came of it.
     pub fn look(&self) -> Vec<(&'static str, Looked)> {
+        self.live().into_iter().map(|(kind, secret)| (kind.name, secret.look())).collect()
+    }
+
+    /// Those that are replaced while the gateway runs.
+    fn live(&self) -> Vec<(&'static SecretKind, &LiveSecret)> {
         let AccessSecrets { jwt_secret, admin_key, data_key: _, webhook_secret } = &self.access;
-        let all = [
+        let all: [(&'static SecretKind, _); 4] = [
             (&CLIENT_SECRET, Some(&self.client_secret)),
             (&JWT_SECRET, jwt_secret.as_ref()),
             (&ADMIN_KEY, admin_key.as_ref()),
             (&WEBHOOK_SECRET, webhook_secret.as_ref()),
         ];
-        all.into_iter().filter_map(|(kind, secret)| Some((kind.name, secret?.look()))).collect()
+        all.into_iter().filter_map(|(kind, secret)| Some((kind, secret?))).collect()
     }
 
     /// What Genesys signs its calls of the webhook with, and the variable it was read from; `None`

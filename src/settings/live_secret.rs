@@ -1,7 +1,7 @@
 //! A secret that may be replaced while the gateway runs: its file is read again and again.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -48,6 +48,11 @@ impl LiveSecret {
     fn new(source: Option<Source>, first: Secret) -> LiveSecret {
         let current = watch::Sender::new(first);
         LiveSecret(Arc::new(Inner { source, current, unusable: AtomicBool::new(false) }))
+    }
+
+    /// The file it is read from, where there is one.
+    pub(super) fn path(&self) -> Option<&Path> {
+        self.0.source.as_ref().map(|source| source.path.as_path())
     }
 
     /// The secret as it is now. Must not be kept.

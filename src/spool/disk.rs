@@ -18,7 +18,7 @@ use futures_util::future::BoxFuture;
 use tokio::runtime::{Builder, Runtime};
 
 use super::unfinished::{DiskWriter, Unfinished, length};
-use super::{Spool, SpoolError, SpoolWriter, sealed};
+use super::{Part, Spool, SpoolError, SpoolWriter, sealed};
 use crate::domain::MessageId;
 use crate::sealing::Sealer;
 
@@ -27,6 +27,9 @@ const UNFINISHED_SUFFIX: &str = ".unfinished";
 /// Threads for file work; more work waits for its turn. Enough that one sync of the disk serves
 /// several clips, and few, because each keeps some memory for itself.
 const THREADS_MAX: usize = 8;
+
+/// Bytes of a kept clip that are written, and sealed, at a time.
+const PIECE_BYTES: usize = 64 * 1024;
 
 /// A [`Spool`] in one directory, used by one process at a time: it is locked as long as it is open.
 pub struct DiskSpool {
@@ -97,7 +100,8 @@ impl Spool for DiskSpool {
     fn keep(&self, id: MessageId, clip: Bytes) -> BoxFuture<'static, Result<(), SpoolError>> {
         self.place.run(move |place| {
             let mut unfinished = Unfinished::create(place, id)?;
-            unfinished.write(&clip)?;
+            // Where they are sealed each piece can be read by itself.
+            clip.chunks(PIECE_BYTES).try_for_each(|piece| unfinished.write(piece))?;
             unfinished.name(place)
         })
     }
@@ -123,6 +127,18 @@ impl Spool for DiskSpool {
             place.run(read).await
         }
         .boxed()
+    }
+
+    fn read_part(
+        &self,
+        id: MessageId,
+        first: u64,
+        bytes_max: usize,
+    ) -> BoxFuture<'static, Result<Part, SpoolError>> {
+        self.place.run(move |place| {
+            let (file, _) = place.open_clip(id)?;
+            sealed::part(&place.sealer, id, &file, first, bytes_max)
+        })
     }
 
     fn remove(&self, id: MessageId) -> BoxFuture<'static, Result<(), SpoolError>> {

@@ -12,6 +12,7 @@ mod sealed;
 mod unfinished;
 
 use bytes::Bytes;
+use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
 use crate::domain::MessageId;
@@ -41,6 +42,18 @@ pub trait Spool: Send + Sync {
     /// Reads a clip back whole.
     fn read(&self, id: MessageId) -> BoxFuture<'static, Result<Bytes, SpoolError>>;
 
+    /// Reads what stands from `first` on, `bytes_max` at most. What is read is a copy: the clip does
+    /// not stay in memory for it.
+    fn read_part(
+        &self,
+        id: MessageId,
+        first: u64,
+        bytes_max: usize,
+    ) -> BoxFuture<'static, Result<Part, SpoolError>> {
+        let clip = self.read(id);
+        async move { Ok(Part::of(&clip.await?, first, bytes_max)) }.boxed()
+    }
+
     /// Deletes a clip.
     fn remove(&self, id: MessageId) -> BoxFuture<'static, Result<(), SpoolError>>;
 
@@ -52,6 +65,23 @@ pub trait Spool: Send + Sync {
 
     /// Bytes that are free where the clips lie; `None` where that means nothing or is not known.
     fn free_bytes(&self) -> Option<u64>;
+}
+
+/// Some of a clip.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// What was asked for, as far as it is there.
+    pub bytes: Bytes,
+    /// Bytes of the whole clip.
+    pub clip_bytes: u64,
+}
+
+impl Part {
+    fn of(clip: &[u8], first: u64, bytes_max: usize) -> Part {
+        let first = usize::try_from(first).unwrap_or(usize::MAX).min(clip.len());
+        let last = first.saturating_add(bytes_max).min(clip.len());
+        Part { bytes: Bytes::copy_from_slice(&clip[first..last]), clip_bytes: clip.len() as u64 }
+    }
 }
 
 /// A clip that is being written in pieces. Dropped unfinished, it leaves nothing.

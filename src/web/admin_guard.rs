@@ -11,7 +11,7 @@ use actix_web::http::header::{AUTHORIZATION, HeaderValue, WWW_AUTHENTICATE};
 use actix_web::middleware::Next;
 use actix_web::{HttpRequest, HttpResponse};
 
-use super::{PROBE_PATHS, Site, answers, cors, headers, linger, problem};
+use super::{PROBE_PATHS, Site, answers, cors, headers, linger, problem, quota};
 use crate::domain::{Code, Problem};
 use crate::ledger::Order;
 
@@ -46,8 +46,15 @@ fn refusal(request: &HttpRequest, site: &Site) -> Option<HttpResponse> {
         return None;
     }
     if let Some(key) = &site.operator_key {
+        let from = request.peer_addr().map(|peer| peer.ip());
+        // Not even looked at: who guesses must not learn that one was right.
+        if let Some(standing) = from.and_then(|address| site.quotas.shut(address)) {
+            return Some(quota::refusal(request, standing));
+        }
         let shown = request.headers().get_all(AUTHORIZATION).map(|value| value.to_str().ok());
         if !key.is_shown(shown) {
+            // Beyond the quota nothing is refused here, and so nothing is logged.
+            from.inspect(|address| site.quotas.unproven(*address));
             tracing::warn!(event = "operator-refused", address = %address(request));
             let detail = "the request needs an Authorization header with the operators' key";
             let mut refusal = problem::respond(request, Problem::new(Code::Unauthorized, detail));

@@ -1,5 +1,6 @@
 //! Where a request comes from, when proxies stand before the gateway.
 
+use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
 
 use actix_web::HttpRequest;
@@ -13,15 +14,13 @@ pub(super) fn client_address(request: &HttpRequest, hops: usize) -> Option<IpAdd
     if hops == 0 {
         return peer;
     }
-    let headers: Vec<&str> = request
-        .headers()
-        .get_all("x-forwarded-for")
-        .filter_map(|value| value.to_str().ok())
-        .collect();
-    forwarded(&headers, hops).or(peer)
+    let headers = request.headers().get_all("x-forwarded-for");
+    // What is no text counts too, or the entries left of it would move into its place.
+    let headers = headers.map(|value| String::from_utf8_lossy(value.as_bytes()));
+    forwarded(&headers.collect::<Vec<_>>(), hops).or(peer)
 }
 
-fn forwarded(headers: &[&str], hops: usize) -> Option<IpAddr> {
+fn forwarded(headers: &[Cow<'_, str>], hops: usize) -> Option<IpAddr> {
     let entries = headers.iter().rev().flat_map(|header| header.rsplit(','));
     address(entries.map(str::trim).nth(hops - 1)?)
 }
@@ -34,11 +33,32 @@ fn address(entry: &str) -> Option<IpAddr> {
 
 #[cfg(test)]
 mod tests {
+    use actix_web::http::header::HeaderValue;
+    use actix_web::test::TestRequest;
+
     use super::*;
 
     #[test]
+    fn a_line_that_is_no_text_does_not_move_the_others() {
+        let found = |last: &[u8]| {
+            let request = TestRequest::default()
+                .peer_addr("192.0.2.9:1".parse().expect("an address"))
+                .append_header(("x-forwarded-for", "203.0.113.7, 203.0.113.8"))
+                .append_header(("x-forwarded-for", HeaderValue::from_bytes(last).expect("a value")))
+                .to_http_request();
+            client_address(&request, 1).map(|ip| ip.to_string())
+        };
+        assert_eq!(found(b"198.51.100.1").as_deref(), Some("198.51.100.1"));
+        assert_eq!(found(b"198.51.100.1\xff").as_deref(), Some("192.0.2.9"));
+        assert_eq!(found(b"x\xff, 198.51.100.1").as_deref(), Some("198.51.100.1"));
+    }
+
+    #[test]
     fn hops_are_counted_from_the_right() {
-        let found = |headers: &[&str], hops| forwarded(headers, hops).map(|ip| ip.to_string());
+        let found = |headers: &[&str], hops| {
+            let headers: Vec<_> = headers.iter().copied().map(Cow::Borrowed).collect();
+            forwarded(&headers, hops).map(|ip| ip.to_string())
+        };
         let spoofed = ["203.0.113.7, 198.51.100.1", "192.0.2.1"];
         assert_eq!(found(&spoofed, 1).as_deref(), Some("192.0.2.1"));
         assert_eq!(found(&spoofed, 2).as_deref(), Some("198.51.100.1"));

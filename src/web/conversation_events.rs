@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use actix_web::web::{Bytes, Path};
 use actix_web::{HttpRequest, HttpResponse};
+use futures_util::future::BoxFuture;
 use futures_util::{Stream, stream};
 use tokio::time::Instant;
 
@@ -24,6 +25,8 @@ struct Follower {
     site: Arc<Site>,
     replies: ReplyEvents,
     ends_at: Instant,
+    /// Resolves when the client is no longer who it was.
+    ended: BoxFuture<'static, ()>,
 }
 
 /// `GET /v1/conversations/{conversation_id}/events`.
@@ -51,15 +54,16 @@ async fn begin(
     };
     // Without a webhook there are no replies, whatever the route.
     let webhook = site.webhook.as_ref().ok_or_else(unknown)?;
-    let principal = guard::caller(request).principal;
-    let found = webhook.replies.conversation(&principal, id).await.map_err(unreadable)?;
+    let caller = guard::caller(request);
+    let found = webhook.replies.conversation(&caller.principal, id).await.map_err(unreadable)?;
     let (lane, since) = found.ok_or_else(unknown)?;
     let last = request.headers().get("last-event-id").and_then(|value| value.to_str().ok());
     let seen_seq = last.and_then(|text| text.trim().parse().ok()).unwrap_or(0);
     let replies = ReplyEvents::begin(webhook, lane, since, seen_seq);
     let mut replies = replies.ok_or_else(|| too_many(site.watchers.watches_max()))?;
     let first = replies.news(event_id).await.map_err(unreadable)?;
-    let follower = Follower { site, replies, ends_at: Instant::now() + STREAM_MAX };
+    let ended = site.access.ended(&caller, site.pipeline.clock().now());
+    let follower = Follower { site, replies, ends_at: Instant::now() + STREAM_MAX, ended };
     Ok((follower, format!("retry: {RETRY_MS}\n\n{first}")))
 }
 
@@ -84,10 +88,12 @@ impl Follower {
         self.replies.note_given().await;
         loop {
             tokio::select! {
-                () = self.replies.came() => {}
-                () = tokio::time::sleep(COMMENT_AFTER) => return Some(": \n\n".to_owned()),
+                biased;
+                () = &mut self.ended => return None,
                 () = tokio::time::sleep_until(self.ends_at) => return None,
                 () = site.pipeline.admission().drain().begun() => return None,
+                () = self.replies.came() => {}
+                () = tokio::time::sleep(COMMENT_AFTER) => return Some(": \n\n".to_owned()),
             }
             match self.replies.news(event_id).await {
                 Ok(events) if events.is_empty() => {}

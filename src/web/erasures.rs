@@ -18,6 +18,9 @@ use crate::pipeline::erasure;
 #[serde(deny_unknown_fields)]
 struct Order {
     sender_id: String,
+    /// Who made the guest's tokens (`iss`), where no setting says so.
+    #[serde(default)]
+    issuer: Option<String>,
 }
 
 /// An erasure as it is told.
@@ -50,8 +53,9 @@ pub(super) async fn begin(
 ) -> HttpResponse {
     let site = answers::site(&request);
     let erased = async {
-        let sender_id = sender_id(&body.map_err(unreadable)?)?;
-        let principals = site.access.principals_of(&sender_id).into_iter().collect();
+        let Order { sender_id, issuer } = read(&body.map_err(unreadable)?)?;
+        let principals = site.access.principals_of(&sender_id, issuer.as_deref());
+        let principals = principals.into_iter().collect();
         let subject = Subject { sender_id, principals, ..Subject::default() };
         site.pipeline.erase(&*site.erasures, subject).await
     };
@@ -81,18 +85,18 @@ pub(super) async fn show(request: HttpRequest, id: Path<String>) -> HttpResponse
 }
 
 /// What is wrong is told without the sender.
-fn sender_id(body: &[u8]) -> Result<String, Problem> {
-    let Order { sender_id } = serde_json::from_slice(body).map_err(|error| {
+fn read(body: &[u8]) -> Result<Order, Problem> {
+    let order: Order = serde_json::from_slice(body).map_err(|error| {
         let place = format!("line {}, column {}", error.line(), error.column());
         let detail = format!("the body is no {{\"sender_id\": \"…\"}}: {place}");
         Problem::new(Code::MalformedRequest, detail)
     })?;
-    let bytes = sender_id.len();
-    if sender_id.trim().is_empty() || bytes > ID_BYTES_MAX {
+    let bytes = order.sender_id.len();
+    if order.sender_id.trim().is_empty() || bytes > ID_BYTES_MAX {
         let detail = format!("the sender id has {bytes} bytes, not 1 to {ID_BYTES_MAX}");
         return Err(Problem::new(Code::InvalidField, detail)
             .with("limit", ID_BYTES_MAX)
             .with("actual", bytes));
     }
-    Ok(sender_id)
+    Ok(order)
 }

@@ -17,6 +17,7 @@ use std::time::Duration;
 use actix_web::http::StatusCode;
 use actix_web::web::{Bytes, Path};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
+use futures_util::future::BoxFuture;
 use futures_util::{Stream, stream};
 use serde::Serialize;
 use tokio::time::Instant;
@@ -88,6 +89,8 @@ struct Follower {
     /// Replies to the guest of the message.
     replies: Option<ReplyEvents>,
     ends_at: Instant,
+    /// Resolves when the client is no longer who it was.
+    ended: BoxFuture<'static, ()>,
     /// The last event that can come was sent.
     done: bool,
     greeted: bool,
@@ -113,8 +116,9 @@ pub(super) async fn follow(request: HttpRequest, id: Path<String>) -> HttpRespon
         return problem::respond(&request, too_many(site.watchers.watches_max()));
     };
     let ends_at = Instant::now() + STREAM_MAX;
-    let mut follower =
-        Follower { site, id, seen, watch, replies, ends_at, done: false, greeted: false };
+    let ended = site.access.ended(&caller, site.pipeline.clock().now());
+    let (done, greeted) = (false, false);
+    let mut follower = Follower { site, id, seen, watch, replies, ends_at, ended, done, greeted };
     match follower.news().await {
         // An EventSource comes back for ever, unless it is told that nothing comes any more.
         Ok(None) if follower.done => {
@@ -184,11 +188,13 @@ impl Follower {
                 return None;
             }
             tokio::select! {
+                biased;
+                () = &mut self.ended => return None,
+                () = tokio::time::sleep_until(self.ends_at) => return None,
+                () = site.pipeline.admission().drain().begun() => return None,
                 () = self.watch.changed() => {}
                 () = reply_came(&mut self.replies) => {}
                 () = tokio::time::sleep(COMMENT_AFTER) => return Some(": \n\n".to_owned()),
-                () = tokio::time::sleep_until(self.ends_at) => return None,
-                () = site.pipeline.admission().drain().begun() => return None,
             }
             match self.news().await {
                 Ok(Some(events)) => return Some(events),

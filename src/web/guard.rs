@@ -27,11 +27,20 @@ pub(super) async fn admit(
     let site = answers::site(request.request());
     let origin = site.cors.allowed(request.request());
     let mut response = match site.cors.preflight(request.request()) {
-        Some(preflight) => request.into_response(preflight),
+        Some(preflight) => {
+            let beyond = beyond_quota(request.request(), &site);
+            request.into_response(beyond.unwrap_or(preflight))
+        }
         None => pass(request, next, &site).await?,
     };
     finish(&mut response, origin, &site);
     Ok(response)
+}
+
+/// Counts a request that shows nothing by its address; its refusal, where that is beyond the quota.
+fn beyond_quota(request: &HttpRequest, site: &Site) -> Option<HttpResponse> {
+    let standing = site.quotas.address(client_address(request, site.proxy_hops)?)?;
+    standing.used_up.then(|| quota::refusal(request, standing))
 }
 
 /// Stands before the listener that has nothing but signed addresses: nobody is asked who they are.
@@ -57,9 +66,7 @@ async fn pass_signed(
         return next.call(request).await;
     };
     if let Some(standing) = site.quotas.shut(address) {
-        let problem = quota::beyond(&standing);
-        let mut refusal = problem::respond(request.request(), problem);
-        quota::tell(standing, refusal.headers_mut());
+        let refusal = quota::refusal(request.request(), standing);
         return Ok(request.into_response(refusal));
     }
     let response = next.call(request).await?;

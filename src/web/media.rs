@@ -4,18 +4,24 @@
 //! the audio they are named as. `HEAD` and one `Range` (RFC 9110 §14) are answered, 410 once a clip
 //! is purged, 404 for what we never gave.
 
-use actix_web::http::StatusCode;
+use std::sync::Arc;
+
+use actix_web::body::SizedStream;
 use actix_web::http::header::{self, Header, Range};
+use actix_web::http::{Method, StatusCode};
 use actix_web::web::Path;
 use actix_web::{HttpRequest, HttpResponse};
 use bytes::Bytes;
+use futures_util::{Stream, stream};
 
-use super::{answers, problem};
-use crate::domain::{Code, Problem};
-use crate::hosted::{Fetched, MediaLink};
+use super::{MediaHost, Site, answers, problem};
+use crate::domain::{Code, MessageId, Problem};
+use crate::hosted::{Fetched, MediaLink, Part, SpoolError};
 
-/// Clips read into memory at a time; more requests wait for their turn.
+/// Pieces read into memory at a time; more answers wait for their turn.
 pub(super) const READS_MAX: usize = 8;
+/// Bytes of a clip that an answer holds: whoever is slow to take it holds no more.
+const PIECE_BYTES: usize = 64 * 1024;
 
 /// Answers a hosted clip, whole or one range of it.
 pub(super) async fn serve(request: HttpRequest, segment: Path<String>) -> HttpResponse {
@@ -26,11 +32,15 @@ pub(super) async fn serve(request: HttpRequest, segment: Path<String>) -> HttpRe
         return answers::route_not_found(request).await;
     }
     // Never closed.
-    let Ok(_turn) = media.reads.acquire().await else {
+    let Ok(turn) = media.reads.acquire().await else {
         return answers::route_not_found(request).await;
     };
-    match media.hosted.fetch(&segment, site.pipeline.clock().now()).await {
-        Ok(Fetched::Clip(link, clip)) => clip_answer(&request, &link, clip),
+    let bytes_max = if request.method() == Method::HEAD { 0 } else { PIECE_BYTES };
+    let now = site.pipeline.clock().now();
+    let fetched = media.hosted.fetch(&segment, now, bytes_max).await;
+    drop(turn);
+    match fetched {
+        Ok(Fetched::Clip(link, part)) => clip_answer(&request, &site, &link, part),
         Ok(Fetched::Gone) => {
             let detail = "the audio that was here is deleted";
             problem::respond(&request, Problem::new(Code::MediaGone, detail))
@@ -44,10 +54,15 @@ pub(super) async fn serve(request: HttpRequest, segment: Path<String>) -> HttpRe
     }
 }
 
-fn clip_answer(request: &HttpRequest, link: &MediaLink, clip: Bytes) -> HttpResponse {
-    let length = clip.len() as u64;
-    let part = match asked_range(request, length) {
-        Ok(part) => part,
+fn clip_answer(
+    request: &HttpRequest,
+    site: &Arc<Site>,
+    link: &MediaLink,
+    part: Part,
+) -> HttpResponse {
+    let length = part.clip_bytes;
+    let range = match asked_range(request, length) {
+        Ok(range) => range,
         Err(()) => {
             let detail = format!("the range asked for is not within the {length} bytes there are");
             let problem = Problem::new(Code::RangeNotSatisfiable, detail).with("actual", length);
@@ -57,7 +72,7 @@ fn clip_answer(request: &HttpRequest, link: &MediaLink, clip: Bytes) -> HttpResp
         }
     };
     let media_type = link.container.container().media_type();
-    let status = if part.is_some() { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK };
+    let status = if range.is_some() { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK };
     let mut response = HttpResponse::build(status);
     response
         .content_type(media_type)
@@ -70,15 +85,55 @@ fn clip_answer(request: &HttpRequest, link: &MediaLink, clip: Bytes) -> HttpResp
         .insert_header((header::CACHE_CONTROL, "private, no-store"))
         .insert_header((header::CONTENT_SECURITY_POLICY, "default-src 'none'; sandbox"))
         .insert_header(("cross-origin-resource-policy", "cross-origin"));
-    let body = match part {
-        Some((first, last)) => {
-            let range = format!("bytes {first}-{last}/{length}");
-            response.insert_header((header::CONTENT_RANGE, range));
-            within(&clip, first, last)
-        }
-        None => clip,
-    };
-    response.body(body)
+    if let Some((first, last)) = range {
+        let range = format!("bytes {first}-{last}/{length}");
+        response.insert_header((header::CONTENT_RANGE, range));
+    }
+    let (first, end) = range.map_or((0, length), |(first, last)| (first, last + 1));
+    let size = end - first;
+    if request.method() == Method::HEAD {
+        return response.body(SizedStream::new(size, stream::empty::<Result<_, SpoolError>>()));
+    }
+    let ahead = if first == 0 { part.bytes } else { Bytes::new() };
+    let rest = Rest { site: Arc::clone(site), file: link.file, next: first, end, ahead };
+    response.body(SizedStream::new(size, rest.pieces()))
+}
+
+/// What is still to be sent of a clip. It is read when it can be sent, so that an answer that
+/// nobody takes holds one piece; where the clip is purged meanwhile, the answer breaks off.
+struct Rest {
+    site: Arc<Site>,
+    file: MessageId,
+    next: u64,
+    end: u64,
+    /// Has been read already.
+    ahead: Bytes,
+}
+
+impl Rest {
+    fn pieces(self) -> impl Stream<Item = Result<Bytes, SpoolError>> {
+        stream::try_unfold(self, |mut rest| async move {
+            let left = usize::try_from(rest.end - rest.next).unwrap_or(usize::MAX);
+            if left == 0 {
+                return Ok(None);
+            }
+            let mut piece = std::mem::take(&mut rest.ahead);
+            if piece.is_empty() {
+                piece = rest.read(left.min(PIECE_BYTES)).await?;
+            }
+            piece.truncate(left);
+            rest.next += piece.len() as u64;
+            Ok(Some((piece, rest)))
+        })
+    }
+
+    async fn read(&self, bytes_max: usize) -> Result<Bytes, SpoolError> {
+        let missing = SpoolError::Missing(self.file);
+        let Some(MediaHost { hosted, reads }) = &self.site.media else { return Err(missing) };
+        let _turn = reads.acquire().await;
+        let piece = hosted.more(self.file, self.next, bytes_max).await?;
+        if piece.is_empty() { Err(missing) } else { Ok(piece) }
+    }
 }
 
 /// The one range that is asked for, both ends included. Several ranges, other units and what cannot
@@ -92,11 +147,6 @@ fn asked_range(request: &HttpRequest, length: u64) -> Result<Option<(u64, u64)>,
         [one] => one.to_satisfiable_range(length).map(Some).ok_or(()),
         _ => Ok(None),
     }
-}
-
-fn within(clip: &Bytes, first: u64, last: u64) -> Bytes {
-    let at = |place: u64| usize::try_from(place).unwrap_or(usize::MAX);
-    clip.slice(at(first)..at(last.saturating_add(1)).min(clip.len()))
 }
 
 fn insert(response: &mut HttpResponse, name: header::HeaderName, value: &str) {

@@ -2,7 +2,9 @@
 //! (draft-ietf-httpapi-ratelimit-headers-10), and `Retry-After` where it is used up.
 
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
+use actix_web::{HttpRequest, HttpResponse};
 
+use super::problem;
 use crate::access::Standing;
 use crate::domain::{Code, Problem};
 
@@ -15,6 +17,13 @@ pub(super) fn beyond(standing: &Standing) -> Problem {
     let detail = format!("the quota of this {policy} is {per_minute} requests a minute");
     let problem = Problem::new(Code::QuotaExceeded, detail).with("limit", per_minute);
     problem.retry_after(again_in_seconds)
+}
+
+/// The answer to a request beyond this quota.
+pub(super) fn refusal(request: &HttpRequest, standing: Standing) -> HttpResponse {
+    let mut refusal = problem::respond(request, beyond(&standing));
+    tell(standing, refusal.headers_mut());
+    refusal
 }
 
 /// Tells it in the headers of the answer.

@@ -24,8 +24,10 @@ use super::linger::Cut;
 enum Turn {
     /// The client's, with its first head, which actix-http times.
     First,
-    /// Ours: a request is read, worked on, or answered.
+    /// Ours: a request is read or worked on, or the next piece of its answer is made.
     Ours,
+    /// The client's, with taking a piece of its answer. Since the last of it was taken.
+    Taking(Instant),
     /// The client's, with another head, or with reading what it was answered; nothing of the former
     /// came yet. Since its last sign of life.
     Theirs(Instant),
@@ -41,7 +43,7 @@ pub(super) struct Turns(Cell<Turn>);
 pub(super) struct TurnRules {
     /// From its last sign of life to the first byte of the next head.
     pub(super) idle_max: Duration,
-    /// From there to the head's end.
+    /// From there to the head's end; also without taking anything of an answer.
     pub(super) head_max: Duration,
 }
 
@@ -59,8 +61,10 @@ impl Turns {
 
     /// Something went to the client.
     pub(super) fn went(&self) {
-        if let Turn::Theirs(_) = self.0.get() {
-            self.0.set(Turn::Theirs(Instant::now()));
+        match self.0.get() {
+            Turn::Theirs(_) => self.0.set(Turn::Theirs(Instant::now())),
+            Turn::Taking(_) => self.0.set(Turn::Taking(Instant::now())),
+            Turn::First | Turn::Ours | Turn::Asking(_) => {}
         }
     }
 
@@ -68,7 +72,7 @@ impl Turns {
         match self.0.get() {
             Turn::First | Turn::Ours => false,
             Turn::Theirs(since) => since.elapsed() >= rules.idle_max,
-            Turn::Asking(since) => since.elapsed() >= rules.head_max,
+            Turn::Taking(since) | Turn::Asking(since) => since.elapsed() >= rules.head_max,
         }
     }
 }
@@ -88,14 +92,14 @@ pub(super) fn watch(turns: &Rc<Turns>, cut: Cut, rules: TurnRules) {
 }
 
 /// Stands outermost before every handler: from a request's head to the last of its answer it is our
-/// turn.
+/// turn, but for the time that the client takes for what there is of the answer.
 pub(super) async fn answer(
     request: ServiceRequest,
     next: Next<BoxBody>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
     let turn = request.conn_data::<Rc<Turns>>().cloned().map(OurTurn::begin);
     let response = next.call(request).await?;
-    Ok(response.map_body(|_, body| BoxBody::new(Answer { body, _turn: turn })))
+    Ok(response.map_body(|_, body| BoxBody::new(Answer { body, turn })))
 }
 
 struct OurTurn(Rc<Turns>);
@@ -116,7 +120,7 @@ impl Drop for OurTurn {
 /// The body of an answer; dropped when all of it was taken to be sent.
 struct Answer {
     body: BoxBody,
-    _turn: Option<OurTurn>,
+    turn: Option<OurTurn>,
 }
 
 impl MessageBody for Answer {
@@ -130,6 +134,13 @@ impl MessageBody for Answer {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Bytes, Self::Error>>> {
-        Pin::new(&mut self.body).poll_next(context)
+        let piece = Pin::new(&mut self.body).poll_next(context);
+        if let Some(turn) = &self.turn {
+            turn.0.0.set(match &piece {
+                Poll::Pending => Turn::Ours,
+                Poll::Ready(_) => Turn::Taking(Instant::now()),
+            });
+        }
+        piece
     }
 }

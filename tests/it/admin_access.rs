@@ -146,3 +146,31 @@ fn nothing_of_the_operators_is_reachable_from_the_senders_listener() {
     }
     assert_eq!(audit(&gateway, &[("Authorization", key.as_str())]).len(), 0);
 }
+
+#[test]
+fn who_guesses_at_the_key_is_held_to_a_quota_and_fills_no_log() {
+    let gateway = TestGateway::builder()
+        .access(|secrets| secrets.admin_key = Some(Secret::new(KEY).into()))
+        .settings(|s| s.quota.address_per_minute = 30)
+        .start();
+    let sound = format!("Bearer {KEY}");
+    let ask = |shown: &str| ask(&gateway, "GET", STATE, &[("Authorization", shown)]);
+    for _ in 0..100 {
+        ask(&sound).receipt(200);
+    }
+    let guesses: Vec<Reply> = (0..60).map(|_| ask("Bearer a-guess-at-the-key-of-22")).collect();
+    let refused = guesses.iter().filter(|reply| reply.status == 401).count();
+    assert!((30..40).contains(&refused), "{refused} of 60 guesses were looked at");
+    guesses[59].problem(429, "quota-exceeded");
+    // Nor does the answer tell a right one from a wrong one now.
+    ask(&sound).problem(429, "quota-exceeded");
+    let seconds = guesses[59].header("retry-after").unwrap().parse().unwrap();
+    assert!((1..=2).contains(&seconds), "{seconds}");
+    assert_eq!(ask_probe(&gateway), 200);
+    crate::support::pause(std::time::Duration::from_secs(seconds));
+    ask(&sound).receipt(200);
+}
+
+fn ask_probe(gateway: &TestGateway) -> u16 {
+    ask(gateway, "GET", "/livez", &[]).status
+}

@@ -305,7 +305,7 @@ fn held_by_senders(gateway: &Gateway) -> usize {
 }
 
 /// Resident memory.
-fn memory_kib(pid: u32) -> usize {
+pub fn memory_kib(pid: u32) -> usize {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(0)

@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use voicepost::domain::{Deliverable, MessageId, UnixMs};
 use voicepost::hosted::{LinkKey, MediaLink, read_or_make};
+use voicepost::sealing::Sealer;
 
 use crate::access::{bearer, signed, with_tokens};
 use crate::support::issuer::guest;
@@ -31,7 +32,45 @@ fn publish(gateway: &TestGateway) -> String {
 
 /// The gateway's own key: what it signs with it is genuine.
 fn key(gateway: &TestGateway) -> LinkKey {
-    LinkKey::new(&read_or_make(&gateway.data.path().join("hosted/link.key")).unwrap())
+    let file = gateway.data.path().join("hosted/link.key");
+    LinkKey::new(&read_or_make(&file, &Sealer::plain()).unwrap())
+}
+
+const DATA_KEY: &str = "a-key-of-the-operator-0123456789";
+
+/// Whoever has the key can fetch every clip: it must not lie beside them.
+#[test]
+fn a_copy_of_the_disk_does_not_have_the_key_of_the_addresses() {
+    let builder = hosting().access(|secrets| {
+        secrets.data_key = Some(voicepost::settings::Secret::new(DATA_KEY).into());
+    });
+    let gateway = builder.start();
+    let good = publish(&gateway);
+    let file = gateway.data.path().join("hosted/link.key");
+    let stolen = read_or_make(&file, &Sealer::plain()).unwrap_err().to_string();
+    assert!(stolen.contains("VOICEPOST_DATA_KEY"), "{stolen}");
+    let key = read_or_make(&file, &Sealer::new(DATA_KEY).unwrap()).unwrap();
+    assert!(LinkKey::new(&key).read(&good["/media/".len()..]).is_some());
+    assert!(!std::fs::read(&file).unwrap().windows(32).any(|bytes| bytes == key));
+    assert_eq!(Client::new(gateway.public.address(), None).get(&good).status, 200);
+}
+
+#[test]
+fn the_key_of_the_addresses_outlives_each_change_of_the_data_key() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("link.key");
+    let kept = |data_key: &str| read_or_make(&file, &Sealer::new(data_key).unwrap());
+    let key = read_or_make(&file, &Sealer::plain()).unwrap();
+    assert_eq!(std::fs::read(&file).unwrap(), key);
+    let new = "another-key-of-the-operator-01234";
+    let both = format!("{new}\n{DATA_KEY}");
+    for data_key in [DATA_KEY, &both, new] {
+        assert_eq!(kept(data_key).unwrap(), key);
+        assert!(!std::fs::read(&file).unwrap().windows(32).any(|bytes| bytes == key));
+    }
+    let sealed = std::fs::read(&file).unwrap();
+    assert!(kept(DATA_KEY).is_err() && read_or_make(&file, &Sealer::plain()).is_err());
+    assert_eq!(std::fs::read(&file).unwrap(), sealed, "it is left as it was");
 }
 
 fn outside(gateway: &TestGateway) -> &Client {

@@ -5,6 +5,8 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
 use crate::access::{bearer, signed, with_tokens, write_unseen};
@@ -147,6 +149,38 @@ fn forged_and_wrong_tokens_are_refused() {
     gateway.send(&signed(form(), &us.token(&among_others))).receipt(201);
 }
 
+/// The other signature that is as good: `(r, n - s)` for `(r, s)`, where n is the order of P-256
+/// (FIPS 186-5, D.1.2).
+fn signed_otherwise(token: &str) -> String {
+    const ORDER: [u8; 32] = [
+        0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xbc,
+        0xe6, 0xfa, 0xad, 0xa7, 0x17, 0x9e, 0x84, 0xf3, 0xb9, 0xca, 0xc2, 0xfc, 0x63, 0x25, 0x51,
+    ];
+    let (signed, signature) = token.rsplit_once('.').unwrap();
+    let mut signature = URL_SAFE_NO_PAD.decode(signature).unwrap();
+    let mut borrowed = 0;
+    for (byte, order) in signature[32..].iter_mut().zip(ORDER).rev() {
+        let difference = i16::from(order) - i16::from(*byte) - borrowed;
+        borrowed = i16::from(difference < 0);
+        *byte = difference.rem_euclid(256) as u8;
+    }
+    format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))
+}
+
+#[test]
+fn a_token_signed_otherwise_is_good_for_no_more_clips() {
+    let ec = Issuer::ec();
+    let gateway = with_key_set(&[&ec]).start();
+    let token = ec.token(&changed(|c| c["clips_max"] = json!(1)));
+    let other = signed_otherwise(&token);
+    assert_ne!(token, other);
+    gateway.send(&signed(form(), &token)).receipt(201);
+    for token in [&other, &token] {
+        let detail = gateway.send(&signed(form(), token)).problem(403, "forbidden");
+        assert!(detail.contains("1 clips"), "{detail}");
+    }
+}
+
 #[test]
 fn a_secret_in_the_public_set_is_no_key() {
     let planted = Issuer::Shared(b"planted-in-the-public-key-set-00000".to_vec());
@@ -257,4 +291,21 @@ fn with_authentication_other_hosts_may_come() {
         .settings(|s| s.server.listen = std::net::SocketAddr::from(([0, 0, 0, 0], 0)));
     let refusal = open.try_start().err().expect("no start");
     assert!(refusal.contains("auth.keys_file"), "{refusal}");
+}
+
+#[test]
+fn a_key_set_is_not_fetched_with_a_password_that_would_be_logged() {
+    let mut settings = voicepost::settings::Settings::default();
+    settings.auth.jwt_audience = Some(AUDIENCE.to_owned());
+    for (place, sound) in [
+        ("https://user:planted-pw@issuer.example/jwks", false),
+        ("http://planted-pw@issuer.example", false),
+        ("https://issuer.example:8443/keys@v1", true),
+        ("/etc/keys@v1.json", true),
+    ] {
+        settings.auth.jwt_key_set = Some(place.to_owned());
+        let refusal = settings.check().err().map(|error| error.to_string());
+        assert_eq!(refusal.is_none(), sound, "{place}: {refusal:?}");
+        assert!(refusal.is_none_or(|told| !told.contains("planted-pw")), "{place}");
+    }
 }

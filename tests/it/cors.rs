@@ -124,3 +124,15 @@ fn what_is_no_origin_keeps_the_gateway_from_starting() {
         assert!(refusal.contains("cors.origins"), "{refusal}");
     }
 }
+
+#[test]
+fn preflights_count_against_the_quota_of_their_address() {
+    let gateway = opened(with_tokens()).settings(|s| s.quota.address_per_minute = 2).start();
+    for _ in 0..2 {
+        assert_eq!(preflight(&gateway, SHOP).status, 204);
+    }
+    let beyond = preflight(&gateway, SHOP);
+    beyond.problem(429, "quota-exceeded");
+    assert!(beyond.header("retry-after").is_some());
+    assert_eq!(beyond.header("access-control-allow-origin"), Some(SHOP));
+}

@@ -10,7 +10,7 @@ use voicepost::settings::Secret;
 
 use crate::access::{signed, with_tokens};
 use crate::process::{PATIENCE, Send, World, wait_until};
-use crate::support::issuer::guest;
+use crate::support::issuer::{Issuer, SECRET, claims, guest};
 use crate::support::{Form, Request, TestGateway, eventually, fixture, logged};
 
 /// Not to be found in a log, an audit row, or a refusal.
@@ -133,6 +133,26 @@ fn a_guest_is_known_by_their_token_when_their_name_has_left_the_ledger() {
     let told = done(&gateway, &order(&gateway, GUEST));
     assert_eq!(told["messages_removed"], 2);
     assert_eq!(gateway.records().len(), 1);
+}
+
+/// Whose tokens named an issuer while any was believed is found by that issuer only.
+#[test]
+fn a_guest_of_an_issuer_that_no_setting_names_is_found_by_its_name() {
+    let gateway = with_tokens().settings(|s| s.purge.ttl_seconds = 1).start();
+    let mut theirs = claims(GUEST, "c-1");
+    theirs["iss"] = json!("the-shop");
+    let token = Issuer::Shared(SECRET.into()).token(&theirs);
+    let form = Form::empty().file("a.ogg", fixture("hello.ogg"));
+    gateway.send(&signed(form, &token)).receipt(201);
+    eventually("the name is gone", || {
+        gateway.records().iter().all(|record| record.envelope.is_none()).then_some(())
+    });
+    assert_eq!(order(&gateway, GUEST)["messages_found"], 0);
+    let order = json!({"sender_id": GUEST, "issuer": "the-shop"});
+    let told = gateway.admin_post("/admin/erasures", &order).json();
+    assert_eq!(told["messages_found"], 1);
+    done(&gateway, &told);
+    assert_eq!(gateway.records().len(), 0);
 }
 
 #[test]

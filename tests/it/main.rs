@@ -9,6 +9,7 @@ mod admin_access;
 mod attacks;
 mod attacks_held;
 mod attacks_media;
+mod attacks_readers;
 mod attacks_tokens;
 mod audio;
 mod audio_hostile;

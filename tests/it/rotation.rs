@@ -126,3 +126,21 @@ fn systemd_hands_secrets_over_in_a_directory() {
     let state = |key: &str| as_operator(&gateway, "GET", "/admin/state", key).status;
     assert_eq!((state("operators-key-of-systemd"), state("x")), (200, 401));
 }
+
+#[test]
+fn a_start_warns_of_files_of_secrets_that_others_may_read() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let world = World::new(&[("AUTH__JWT_AUDIENCE", AUDIENCE)]);
+    let (open, closed) = (world.write("open", OLD), world.write("closed", NEW));
+    for (path, mode) in [(&open, 0o644), (&closed, 0o640)] {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    }
+    let world = world
+        .variable("VOICEPOST_JWT_SECRET_FILE", Some(&open))
+        .variable("VOICEPOST_ADMIN_KEY_FILE", Some(&closed));
+    let said = world.start().said();
+    let warned: Vec<&str> = said.lines().filter(|line| line.contains("others may read")).collect();
+    assert_eq!(warned.len(), 1, "{said}");
+    assert!(warned[0].contains("WARN") && warned[0].contains("VOICEPOST_JWT_SECRET"), "{warned:?}");
+    assert!(warned[0].contains(&open) && !warned[0].contains(OLD), "{warned:?}");
+}

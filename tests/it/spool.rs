@@ -1,10 +1,12 @@
 //! Clips survive what they must survive, and the spool touches nothing that is not its own.
 
 use std::os::unix::fs::PermissionsExt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use voicepost::domain::{MessageId, UnixMs};
+use voicepost::sealing::Sealer;
 use voicepost::spool::disk::DiskSpool;
 use voicepost::spool::memory::MemorySpool;
 use voicepost::spool::{Spool, SpoolError};
@@ -146,4 +148,73 @@ async fn a_disk_that_fails_says_what_it_was_doing() {
     std::fs::remove_dir(&path).unwrap();
     let error = spool.keep(id(1), Bytes::from_static(b"x")).await.unwrap_err();
     assert!(error.to_string().starts_with("the spool failed to write a clip"), "{error}");
+}
+
+/// Whatever is asked for of a clip is what stands there in the whole, however the file is made.
+#[tokio::test]
+async fn a_part_of_a_clip_is_what_the_whole_has_there() {
+    let clip: Vec<u8> = (0..200_000_u32).map(|place| (place / 253) as u8).collect();
+    let sealer = || Arc::new(Sealer::new("a-key-of-the-operator-0123456789").unwrap());
+    let (plain, kept, sealed) =
+        (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let memory = MemorySpool::new(1 << 20);
+    let kept_plain = DiskSpool::open_sealed(kept.path(), Arc::new(Sealer::plain())).unwrap();
+    kept_plain.keep(id(1), clip.clone().into()).await.unwrap();
+    kept_plain.keep(id(2), Bytes::from_static(b"short")).await.unwrap();
+    drop(kept_plain);
+    let spools: [Box<dyn Spool>; 4] = [
+        Box::new(memory),
+        Box::new(DiskSpool::open(plain.path()).unwrap()),
+        Box::new(DiskSpool::open_sealed(sealed.path(), sealer()).unwrap()),
+        // What was kept before there was a key.
+        Box::new(DiskSpool::open_sealed(kept.path(), sealer()).unwrap()),
+    ];
+    for (number, spool) in spools.iter().enumerate() {
+        assert_eq!(spool.read_part(id(3), 0, 9).await, Err(SpoolError::Missing(id(3))));
+        if number < 3 {
+            spool.keep(id(1), clip.clone().into()).await.unwrap();
+            spool.keep(id(2), Bytes::from_static(b"short")).await.unwrap();
+        }
+        let short = spool.read_part(id(2), 2, 9).await.unwrap();
+        assert_eq!((short.bytes.as_ref(), short.clip_bytes), (b"ort".as_slice(), 5));
+        for (first, bytes_max) in [
+            (0, 0),
+            (0, 65_536),
+            (65_535, 3),
+            (65_536, 65_536),
+            (70_000, 130_000),
+            (199_999, 10),
+            (200_000, 10),
+            (u64::MAX, usize::MAX),
+        ] {
+            let part = spool.read_part(id(1), first, bytes_max).await.unwrap();
+            let begin = usize::try_from(first).unwrap().min(clip.len());
+            let end = begin.saturating_add(bytes_max).min(clip.len());
+            assert!(part.bytes == clip[begin..end], "spool {number}, {bytes_max} from {first}");
+            assert_eq!(part.clip_bytes, 200_000);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_sealed_clip_that_is_cut_off_is_not_read_to_its_end() {
+    let directory = tempfile::tempdir().unwrap();
+    let sealer = Arc::new(Sealer::new("a-key-of-the-operator-0123456789").unwrap());
+    let spool = DiskSpool::open_sealed(directory.path(), sealer).unwrap();
+    spool.keep(id(1), vec![7; 200_000].into()).await.unwrap();
+    let path = directory.path().join(format!("{}.clip", id(1)));
+    let file = std::fs::read(&path).unwrap();
+    // At the end of a frame, within one, within a length.
+    for kept in [file.len() - 33, file.len() - 34, file.len() - 30, 8 + 4 + 65_536 + 29, 10] {
+        std::fs::write(&path, &file[..kept]).unwrap();
+        let mut first = 0;
+        let cut = loop {
+            match spool.read_part(id(1), first, 65_536).await {
+                Ok(part) if part.bytes.is_empty() => break false,
+                Ok(part) => first += part.bytes.len() as u64,
+                Err(_) => break true,
+            }
+        };
+        assert!(cut, "{kept} bytes of it were taken for the whole");
+    }
 }
