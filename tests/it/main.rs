@@ -39,6 +39,7 @@ mod lifecycle;
 mod limits;
 mod load;
 mod minting;
+mod mp4_hostile;
 mod ogg_writer;
 mod open_messaging;
 mod operators;
