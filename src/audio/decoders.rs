@@ -81,7 +81,8 @@ pub(super) fn vorbis(clip: &[u8], take: Taker<'_>) -> Option<()> {
     loop {
         let mut headers = Vec::new();
         for number in 0..3 {
-            let packet = packets.next()?;
+            // What was drawn counts where no whole stream follows.
+            let Some(packet) = packets.next() else { return Some(()) };
             if number != 1 {
                 headers.extend_from_slice(packet);
             }
@@ -92,9 +93,7 @@ pub(super) fn vorbis(clip: &[u8], take: Taker<'_>) -> Option<()> {
         while let Some(packet) = packets.next() {
             pieces.decode(&mut decoder, packet);
         }
-        if !packets.next_link() {
-            return Some(());
-        }
+        packets.next_link();
     }
 }
 
@@ -102,7 +101,7 @@ pub(super) fn opus(clip: &[u8], take: Taker<'_>) -> Option<()> {
     let mut packets = OggPackets::new(clip);
     let (mut pcm, mut floats) = (Vec::new(), Vec::new());
     loop {
-        let head = packets.next()?;
+        let Some(head) = packets.next() else { return Some(()) };
         let StreamLayout { streams, coupled } = opus::stream_layout(head)?;
         // Each channel of each stream as it comes: which loudspeaker it is for makes no picture.
         let channels = streams + coupled;
@@ -110,7 +109,7 @@ pub(super) fn opus(clip: &[u8], take: Taker<'_>) -> Option<()> {
         let [channels, streams, coupled] = [channels, streams, coupled].map(i32::from);
         let rate_hz = OPUS_RATE_HZ as i32;
         let mut decoder = OpusMSDecoder::new(rate_hz, channels, streams, coupled, &order).ok()?;
-        packets.next()?;
+        packets.next();
         pcm.resize(OPUS_PACKET_SAMPLES * order.len(), 0);
         while let Some(packet) = packets.next() {
             let (bytes, room) = (packet.len() as i32, OPUS_PACKET_SAMPLES as i32);
@@ -122,9 +121,7 @@ pub(super) fn opus(clip: &[u8], take: Taker<'_>) -> Option<()> {
                 take(&floats, u64::from(OPUS_RATE_HZ) * order.len() as u64);
             }
         }
-        if !packets.next_link() {
-            return Some(());
-        }
+        packets.next_link();
     }
 }
 

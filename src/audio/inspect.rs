@@ -17,6 +17,7 @@ use super::mpeg::{FrameHeader, HeaderBytes};
 use super::ogg_packets::OggPackets;
 use super::opus;
 use super::sniff::{self, Sniffed};
+use super::wav_format;
 
 /// Packets tried at the beginning and again in the middle.
 const PACKETS_DECODED: usize = 8;
@@ -30,8 +31,8 @@ const TYPE_BYTES: usize = 4 * 1024;
 /// Takes a bounded second look at a clip that has passed the gate as `media`.
 ///
 /// Refuses what is positively another kind of file, and what does not decode. MP3 and Vorbis are
-/// decoded, a few packets of them; of Opus, for which there is no decoder here, only the structure
-/// of packets is checked (RFC 6716 §3.4); PCM, G.711 and ADPCM have nothing that could fail.
+/// decoded, a few packets of them; of Opus only the structure of packets is checked (RFC 6716
+/// §3.4), of ADPCM the heads of blocks; PCM and G.711 have nothing that could fail.
 ///
 /// CPU-bound, well under a millisecond. A crash inside a decoder is caught and refuses the clip.
 pub fn inspect(clip: &[u8], media: &Media) -> Result<(), ClipRefusal> {
@@ -42,9 +43,8 @@ pub fn inspect(clip: &[u8], media: &Media) -> Result<(), ClipRefusal> {
         Codec::Opus => try_opus(clip),
         // Those are decoded to the end where they are converted.
         Codec::Aac | Codec::Flac => Tally { good: 1, bad: 0 },
-        Codec::Pcm | Codec::PcmFloat | Codec::Alaw | Codec::Mulaw | Codec::Adpcm => {
-            Tally { good: 1, bad: 0 }
-        }
+        Codec::Pcm | Codec::PcmFloat | Codec::Alaw | Codec::Mulaw => Tally { good: 1, bad: 0 },
+        Codec::Adpcm => try_adpcm(clip),
     }));
     match tally {
         Ok(Tally { good, bad }) if good > 0 && good >= bad => Ok(()),
@@ -171,6 +171,22 @@ fn decode_vorbis(packets: &mut OggPackets<'_>, decoder: &mut VorbisDecoder, tall
         let Some(packet) = packets.next() else { return };
         tally.count(decodes(decoder, packet));
     }
+}
+
+fn try_adpcm(clip: &[u8]) -> Tally {
+    let mut tally = Tally::default();
+    let Some((format, audio)) = wav_format::locate(clip) else { return tally };
+    let block_bytes = format.block_bytes() as usize;
+    let middle = audio.len() / block_bytes / 2 * block_bytes;
+    for part in [audio, &audio[middle..]] {
+        // A last block that is cut off has its head all the same, or plays nothing.
+        let blocks =
+            part.chunks(block_bytes).filter(|block| format.samples(block.len() as u64) > 0);
+        for block in blocks.take(PACKETS_DECODED) {
+            tally.count(format.has_valid_head(block));
+        }
+    }
+    tally
 }
 
 fn try_opus(clip: &[u8]) -> Tally {

@@ -20,17 +20,19 @@
 //! - **Between and behind**: bytes that belong to no frame, chunk or page are stepped over as
 //!   players do. Up to 2 % of the clip is noted `junk-bytes`, more is `audio-corrupted`. Tags that
 //!   players know (ID3, APE and Lyrics3 in MP3, ID3v1 behind FLAC, whole chunks in WAV) are no
-//!   junk. Behind junk the next frame, page or cluster counts again, what is left of a cluster
-//!   does not; in MP4 all the rest is junk.
+//!   junk. Behind junk the next frame, page or cluster counts again, what is left of a cluster does
+//!   not; in MP4 all the rest is junk. Two headers of MPEG layer I or II that follow each other
+//!   between or behind MP3 frames are a stream that players play: `unsupported-audio-format`, in a
+//!   tag too.
 //! - **Beside the audio**: tags, comments and whole RIFF chunks of any name and content are neither
 //!   read nor held against the clip. A clip that is delivered as it is keeps them, byte for byte,
 //!   so that its SHA-256 stays the sender's. They decide nothing: media type and name are ours, and
 //!   what we host is served with `nosniff`, so a page in a chunk is shown to nobody as a page. What
 //!   is converted carries nothing of them along.
 //! - **One behind the other**: streams or files of one kind are added up, as players play them on,
-//!   noted `chained`. In FLAC and WebM they have to be of the same rate and channels, else
-//!   `unsupported-audio-format`. In MP3 a second file begins like any frame and is not noted; an
-//!   MP4 whose packets are all told of in front plays no second one.
+//!   noted `chained`. In FLAC and WebM they have to be of the same rate and channels, in Ogg of the
+//!   same codec, else `unsupported-audio-format`. In MP3 a second file begins like any frame and is
+//!   not noted; an MP4 whose packets are all told of in front plays no second one.
 //! - **Cut off**: what is whole is played, noted `truncated`; so is a clip of which only the end
 //!   behind the audio is missing, in WAV a chunk that the size of the file has room for. Without
 //!   one whole frame, sample or packet of audio it is `audio-corrupted`; without a byte
@@ -38,16 +40,21 @@
 //! - **What encoders add** at both ends is not played where the clip says how much it is: pre-skip
 //!   and the last granule of Opus, the header of an MP3, the edit list of an MP4. ffmpeg plays the
 //!   last AAC packet to its end, and in fragments the first one too: it is up to a packet longer at
-//!   each, 128 ms at 8 kHz. What was recorded is what the edit list says, to the sample.
+//!   each, 128 ms at 8 kHz. What was recorded is what the edit list says, to the sample. A list of
+//!   more parts than one is `unsupported-audio-format`: between them lies what the speaker cut out.
 //! - **Headers that lie**: what is there counts, noted `header-duration-wrong` from a second on.
 //!   Sizes that live encoders leave open (0, all ones, about 2^31) reach to the end, noted
 //!   `unknown-size`.
 //! - **Granules that lie**: the longer of their span and the packets counts. Only the last one may
-//!   cut off, at most a second and at most its own page.
-//! - **Two readings** that players do not share (a second data chunk in a WAV, Ogg streams side by
-//!   side, an Ogg page or FLAC frame with a wrong checksum): refused.
+//!   cut off, at most a second and at most its own page. What the streams of a chain behind the
+//!   first leave out, pre-skip and end, is counted where it is more than a second in all.
+//! - **Two readings** that players do not share (a second format or data chunk in a WAV, one that
+//!   is found behind data of an odd size without its padding byte, two sizes in an RF64, valid bits
+//!   that take fewer bytes than there are, Ogg streams side by side, an Ogg page or FLAC frame with
+//!   a wrong checksum): refused.
 //! - **Limits**: `audio-too-short`, and `audio-too-long` at the byte that makes it certain.
-//! - **Nothing to hear**: well-formed packets that do not decode are `audio-undecodable`.
+//! - **Nothing to hear**: well-formed packets that do not decode are `audio-undecodable`; ADPCM
+//!   whose blocks begin as no decoder takes them, too.
 
 mod aac;
 mod bits;
@@ -60,12 +67,15 @@ mod flac_frame;
 mod gate;
 mod inspect;
 mod mp3;
+mod mp3_other_layer;
 mod mp3_tags;
 mod mp4;
 mod mp4_boxes;
+mod mp4_edit;
 mod mp4_fragment;
 mod mp4_table;
 mod mp4_track;
+mod mp4_whole;
 mod mpeg;
 mod ogg;
 mod ogg_crc;
@@ -80,6 +90,7 @@ mod vorbis;
 mod vorbis_setup;
 mod wav;
 mod wav_format;
+mod wav_unpadded;
 mod waveform;
 mod webm;
 mod webm_element;

@@ -2,13 +2,15 @@
 //! play. No frame is decoded and none is kept.
 //!
 //! Tags that may stand between or behind the frames (ID3v1, ID3v2, APE, Lyrics3) are searched for
-//! frames like anything else, because players do. They are only not held against the clip as junk,
-//! each as far as its own size reaches.
+//! frames like anything else, because players do, and so is all junk; a stream of layer I or II in
+//! there is refused. Tags are only not held against the clip as junk, each as far as its own size
+//! reaches.
 
 use crate::domain::{ClipRefusal, Codec, Note};
 
+use super::mp3_other_layer::OtherLayerSearch;
 use super::mp3_tags::Mp3Tags;
-use super::mpeg::{FrameHeader, HeaderBytes};
+use super::mpeg::{FrameHeader, HeaderBytes, OTHER_FRAME_BYTES_MAX};
 use super::playtime::{Found, PlaytimeLimit, check_junk, corrupted, microseconds, unsupported};
 use super::xing::{self, EncoderHeader};
 
@@ -48,6 +50,7 @@ pub(super) struct Mp3Walk {
     ticks_refused: u64,
     junk_bytes: u64,
     tags: Mp3Tags,
+    other_layer: Option<OtherLayerSearch>,
 }
 
 impl Mp3Walk {
@@ -74,6 +77,7 @@ impl Mp3Walk {
             ticks_refused: limit.samples_refused(TICKS_HZ),
             junk_bytes: 0,
             tags: Mp3Tags::default(),
+            other_layer: None,
         }
     }
 
@@ -86,6 +90,7 @@ impl Mp3Walk {
                 && let Some((head, rest)) = bytes.split_first_chunk::<4>()
                 && let HeaderBytes::Layer3(header) = HeaderBytes::parse(*head)
             {
+                self.search_other_layer(head)?;
                 self.frame_begins(header, *head)?;
                 rest
             } else {
@@ -100,6 +105,8 @@ impl Mp3Walk {
     fn in_frame<'a>(&mut self, bytes: &'a [u8]) -> Result<&'a [u8], ClipRefusal> {
         let count = bytes.len().min(self.frame_bytes_left as usize);
         let (part, rest) = bytes.split_at(count);
+        // What only looks like a frame may cover a frame of another layer.
+        self.search_other_layer(part)?;
         if self.format.is_none() {
             let room = &mut self.first_frame[self.first_frame_bytes..];
             let kept = room.len().min(part.len());
@@ -114,6 +121,7 @@ impl Mp3Walk {
     }
 
     fn between_frames(&mut self, byte: u8) -> Result<(), ClipRefusal> {
+        self.search_other_layer(&[byte])?;
         self.window = self.window << 8 | u32::from(byte);
         self.window_bytes += 1;
         if self.window_bytes < 4 {
@@ -124,6 +132,10 @@ impl Mp3Walk {
             return self.frame_begins(header, head);
         }
         self.chain_breaks()?;
+        if self.other_layer.is_none() {
+            self.other_layer = Some(OtherLayerSearch::new());
+            self.search_other_layer(&head)?;
+        }
         self.tags.see(head);
         self.window_bytes = 3;
         self.add_junk(1)
@@ -188,6 +200,23 @@ impl Mp3Walk {
         self.headers_wanted = HEADERS_TO_RESUME;
         let waiting = std::mem::take(&mut self.waiting_bytes);
         self.add_junk(waiting)
+    }
+
+    /// While no frame is due, and in the frames behind as far as one of another layer could reach.
+    fn search_other_layer(&mut self, bytes: &[u8]) -> Result<(), ClipRefusal> {
+        let Some(search) = &mut self.other_layer else { return Ok(()) };
+        if search.finds_stream(bytes) {
+            return Err(unsupported("MP3 with MPEG audio of layer I or II between or behind"));
+        }
+        if self.headers_wanted == 0 {
+            search.bytes_since_junk += bytes.len();
+        } else {
+            search.bytes_since_junk = 0;
+        }
+        if search.bytes_since_junk > OTHER_FRAME_BYTES_MAX {
+            self.other_layer = None;
+        }
+        Ok(())
     }
 
     fn add_junk(&mut self, count: u64) -> Result<(), ClipRefusal> {

@@ -14,12 +14,10 @@ use super::mp4_boxes::{self, BoxHeader, HEADER_BYTES_MAX};
 use super::mp4_fragment::{self, PACKETS_MAX, Place};
 use super::mp4_table;
 use super::mp4_track::{self, Mp4Track, rescale};
+use super::mp4_whole::WholeBox;
 use super::opus;
-use super::packets::{PacketClock, PacketSink};
+use super::packets::{Coding, PacketClock, PacketSink};
 use super::playtime::{Found, check_junk, corrupted};
-
-/// The longest `moov` or `moof` box: more than the tables for a minute of 2.5 ms packets.
-const WHOLE_BYTES_MAX: u64 = 512 * 1024;
 
 /// The state between two pieces of an MP4 file. Besides, it takes memory for the box that describes
 /// the packets, and for what is read from it: at most four times as much as the sender sent for it.
@@ -29,7 +27,7 @@ pub(super) struct Mp4Walk<S> {
     at: At,
     head: [u8; HEADER_BYTES_MAX],
     head_bytes: usize,
-    whole: Vec<u8>,
+    whole: WholeBox,
     /// Bytes of the file so far; where the box under way begins.
     offset: u64,
     box_at: u64,
@@ -70,7 +68,7 @@ impl<S: PacketSink> Mp4Walk<S> {
             at: At::Header,
             head: [0; HEADER_BYTES_MAX],
             head_bytes: 0,
-            whole: Vec::new(),
+            whole: WholeBox::default(),
             offset: 0,
             box_at: 0,
             track: None,
@@ -116,7 +114,7 @@ impl<S: PacketSink> Mp4Walk<S> {
                 return self.header(part);
             }
             At::Whole { kind, bytes_left } => {
-                self.whole.extend_from_slice(part);
+                self.whole.take(part)?;
                 self.at = At::Whole { kind, bytes_left: bytes_left - count };
             }
             At::Media { bytes_left } => {
@@ -158,11 +156,10 @@ impl<S: PacketSink> Mp4Walk<S> {
         let BoxHeader { kind, body_bytes, .. } = header;
         self.at = match &kind {
             b"moov" | b"moof" => {
-                let bytes_left = body_bytes.filter(|bytes| *bytes <= WHOLE_BYTES_MAX);
-                let Some(bytes_left) = bytes_left else {
+                let Some(bytes_left) = body_bytes else {
                     let name = String::from_utf8_lossy(&kind);
                     return Err(corrupted(format!(
-                        "the MP4 box {name} has more than {WHOLE_BYTES_MAX} bytes"
+                        "the MP4 box {name} does not say where it ends"
                     )));
                 };
                 At::Whole { kind, bytes_left }
@@ -185,7 +182,7 @@ impl<S: PacketSink> Mp4Walk<S> {
         match self.at {
             At::Media { bytes_left: Some(0) } | At::Skip { bytes_left: Some(0) } => {}
             At::Whole { kind, bytes_left: 0 } => {
-                let whole = std::mem::take(&mut self.whole);
+                let whole = std::mem::take(&mut self.whole).finish();
                 if &kind == b"moov" { self.moov(&whole)? } else { self.moof(&whole)? }
             }
             _ => return Ok(()),
@@ -203,10 +200,26 @@ impl<S: PacketSink> Mp4Walk<S> {
         self.sink.track(&track.audio)?;
         self.track = Some(track);
         let tables = mp4_track::tables(moov).unwrap_or_default();
-        self.places = mp4_table::places(tables)?.into();
         self.claimed_ticks = mp4_table::ticks(tables);
+        let places = mp4_table::places(tables).or_else(|refusal| {
+            // An honest recording of that many packets is just too long.
+            self.sink.check_claimed(self.claimed_samples())?;
+            Err(refusal)
+        });
+        self.places = places?.into();
         self.is_late = self.has_media && !self.places.is_empty();
         Ok(())
+    }
+
+    /// As many samples as all packets are said to have.
+    fn claimed_samples(&self) -> u64 {
+        let rate_hz = |track: &Mp4Track| match &track.audio.coding {
+            Coding::Opus { .. } => opus::RATE_HZ,
+            Coding::Aac(config) => config.sample_rate_hz,
+        };
+        self.track.as_ref().map_or(0, |track| {
+            rescale(self.claimed_ticks, rate_hz(track), track.timescale).unwrap_or(u64::MAX)
+        })
     }
 
     fn moof(&mut self, moof: &[u8]) -> Result<(), ClipRefusal> {
@@ -311,12 +324,9 @@ impl Mp4Walk<PacketClock> {
             return self.sink.finish(notes, true);
         }
         let places = std::mem::take(&mut self.places);
-        let samples = match (self.sink.packet_samples(), &self.track) {
-            (Some(samples), _) => places.len() as u64 * u64::from(samples),
-            (None, Some(track)) => {
-                rescale(self.claimed_ticks, opus::RATE_HZ, track.timescale).unwrap_or(u64::MAX)
-            }
-            (None, None) => 0,
+        let samples = match self.sink.packet_samples() {
+            Some(samples) => places.len() as u64 * u64::from(samples),
+            None => self.claimed_samples(),
         };
         self.sink.claim(samples);
         let notes = self.notes()?;

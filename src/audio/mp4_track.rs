@@ -4,7 +4,8 @@
 use crate::domain::ClipRefusal;
 
 use super::aac;
-use super::mp4_boxes::{child, children, descend, number_32, number_64, versioned};
+use super::mp4_boxes::{child, children, descend, number_32, versioned};
+use super::mp4_edit;
 use super::opus;
 use super::packets::{AudioTrack, Coding};
 use super::playtime::{corrupted, unsupported};
@@ -49,7 +50,12 @@ pub(super) fn parse(moov: &[u8]) -> Result<Mp4Track, ClipRefusal> {
         return Err(corrupted("the MP4 track has no id or no timescale"));
     };
     let coding = coding(trak)?;
-    let (start_samples, played_samples) = edit(moov, trak, timescale, &coding);
+    let edit = mp4_edit::read(moov, trak)?;
+    let (start_samples, played_samples) = match &coding {
+        // Opus has its own word for what is not played, the pre-skip.
+        Coding::Opus { .. } => (0, None),
+        Coding::Aac(config) => edit.samples(config.sample_rate_hz, timescale),
+    };
     let trex = descend(moov, &[b"mvex"]).and_then(|mvex| {
         let mut boxes = children(mvex).filter(|(kind, _)| kind == b"trex");
         boxes.find(|(_, trex)| number_32(trex, 4) == Some(id)).map(|(_, trex)| trex)
@@ -142,37 +148,6 @@ fn descriptor(bytes: &[u8]) -> Option<(u8, &[u8])> {
         }
     }
     Some((tag, rest.get(..size).unwrap_or(rest)))
-}
-
-/// What the edit list (ISO/IEC 14496-12 §8.6.6) leaves out, in samples of the coding. Only a list
-/// of one part is followed. Opus has its own word for it, the pre-skip.
-fn edit(moov: &[u8], trak: &[u8], timescale: u32, coding: &Coding) -> (u64, Option<u64>) {
-    let rate_hz = match coding {
-        Coding::Opus { .. } => return (0, None),
-        Coding::Aac(config) => config.sample_rate_hz,
-    };
-    let Some(elst) = descend(trak, &[b"edts", b"elst"]) else { return (0, None) };
-    let entry = || {
-        let version = *elst.first()?;
-        if version == 0 {
-            let start = i64::from(number_32(elst, 12)? as i32);
-            Some((u64::from(number_32(elst, 8)?), start))
-        } else {
-            Some((number_64(elst, 8)?, number_64(elst, 16)? as i64))
-        }
-    };
-    let movie_scale = child(moov, b"mvhd").and_then(|mvhd| {
-        let (_, at) = versioned(mvhd, 4)?;
-        let (_, at) = versioned(mvhd, at)?;
-        number_32(mvhd, at)
-    });
-    let Some((duration, start)) = entry().filter(|_| number_32(elst, 4) == Some(1)) else {
-        return (0, None);
-    };
-    let Ok(start) = u64::try_from(start) else { return (0, None) };
-    let played =
-        movie_scale.filter(|_| duration > 0).and_then(|scale| rescale(duration, rate_hz, scale));
-    (rescale(start, rate_hz, timescale).unwrap_or(0), played)
 }
 
 /// `ticks` of a clock of `from_hz` in ticks of one of `to_hz`, rounded to the nearest.

@@ -22,16 +22,32 @@ pub(super) enum HeaderBytes {
     /// A layer III frame whose bit rate is not told ("free format").
     FreeFormat,
     /// A frame of layer I or II.
-    OtherLayer,
+    OtherLayer(OtherFrame),
     /// AAC in ADTS frames, which share the sync word.
     Adts,
     /// Not a frame header.
     Other,
 }
 
+/// A frame of layer I or II, as far as it takes to find the next one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct OtherFrame {
+    /// Length of the frame with its header, at most `OTHER_FRAME_BYTES_MAX`; 0: it is not told.
+    pub(super) frame_bytes: u32,
+    /// Version, layer and sample rate, which stay the same through a stream: a number below 64.
+    pub(super) kin: u8,
+}
+
+/// A layer II frame of 160 kbit/s at 8 kHz, and its padding.
+pub(super) const OTHER_FRAME_BYTES_MAX: usize = 2_881;
+
 const KILOBITS_MPEG1: [u32; 15] =
     [0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320];
 const KILOBITS_MPEG2: [u32; 15] = [0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160];
+const KILOBITS_LAYER2: [u32; 15] =
+    [0, 32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384];
+const KILOBITS_LAYER1_MPEG2: [u32; 15] =
+    [0, 32, 48, 56, 64, 80, 96, 112, 128, 144, 160, 176, 192, 224, 256];
 
 impl HeaderBytes {
     pub(super) fn parse(bytes: [u8; 4]) -> HeaderBytes {
@@ -57,18 +73,17 @@ impl HeaderBytes {
         let mpeg1 = version == 3;
         let table = if mpeg1 { &KILOBITS_MPEG1 } else { &KILOBITS_MPEG2 };
         let Some(kilobits) = table.get(bit_rate) else { return HeaderBytes::Other };
-        if bytes[3] & 3 == 2 {
-            return HeaderBytes::Other;
-        }
+        let sample_rate_hz = rate >> rate_halvings;
+        let padding = u32::from(bytes[2] >> 1 & 1);
         if layer != 1 {
-            return HeaderBytes::OtherLayer;
+            let frame_bytes = other_frame_bytes(layer, mpeg1, bit_rate, sample_rate_hz, padding);
+            let kin = version << 4 | layer << 2 | bytes[2] >> 2 & 3;
+            return HeaderBytes::OtherLayer(OtherFrame { frame_bytes, kin });
         }
         if *kilobits == 0 {
             return HeaderBytes::FreeFormat;
         }
-        let sample_rate_hz = rate >> rate_halvings;
         let samples = if mpeg1 { 1_152 } else { 576 };
-        let padding = u32::from(bytes[2] >> 1 & 1);
         HeaderBytes::Layer3(FrameHeader {
             frame_bytes: samples / 8 * kilobits * 1_000 / sample_rate_hz + padding,
             samples,
@@ -77,6 +92,21 @@ impl HeaderBytes {
             has_crc: bytes[1] & 1 == 0,
             mpeg1,
         })
+    }
+}
+
+/// Layer I has slots of four bytes and 384 samples, layer II 1,152 samples and slots of one.
+fn other_frame_bytes(layer: u8, mpeg1: bool, bit_rate: usize, rate_hz: u32, padding: u32) -> u32 {
+    let kilobits = match (layer, mpeg1) {
+        (3, true) => 32 * bit_rate as u32,
+        (3, false) => KILOBITS_LAYER1_MPEG2[bit_rate],
+        (_, true) => KILOBITS_LAYER2[bit_rate],
+        (_, false) => KILOBITS_MPEG2[bit_rate],
+    };
+    match (kilobits, layer) {
+        (0, _) => 0,
+        (_, 3) => (12 * kilobits * 1_000 / rate_hz + padding) * 4,
+        _ => 144 * kilobits * 1_000 / rate_hz + padding,
     }
 }
 

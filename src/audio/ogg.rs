@@ -19,6 +19,10 @@ const HEADER_BYTES: usize = 27;
 /// A page header with the longest segment table.
 const HEADER_BYTES_MAX: usize = HEADER_BYTES + 255;
 
+/// So much may all streams behind the first leave out together. Some players know pre-skip and last
+/// granule at the ends of the file only, and play every packet between.
+const LEFT_OUT_US_MAX: u64 = 1_000_000;
+
 /// The state between two pieces of an Ogg bitstream.
 #[derive(Debug)]
 pub(super) struct OggWalk {
@@ -47,6 +51,8 @@ pub(super) struct OggWalk {
     /// The streams before the one under way.
     links_before: u32,
     played_before_us: u64,
+    /// What those behind the first have that is not played.
+    left_out_us: u64,
     has_audio: bool,
     is_wrong: bool,
     is_cut: bool,
@@ -77,6 +83,7 @@ impl OggWalk {
             link_pages: 0,
             links_before: 0,
             played_before_us: 0,
+            left_out_us: 0,
             has_audio: false,
             is_wrong: false,
             is_cut: false,
@@ -167,12 +174,27 @@ impl OggWalk {
     /// Adds the stream that has ended to those before.
     fn close_link(&mut self) {
         let Some(link) = self.link.take() else { return };
+        self.left_out_us = self.left_out_us.saturating_add(self.left_out_by(&link));
         self.links_before += 1;
         self.played_before_us = self.played_before_us.saturating_add(link.played_us());
         self.has_audio |= link.has_audio();
         self.is_wrong |= link.granules_are_wrong();
         self.is_cut |= link.is_in_packet();
         self.format = self.format.or(link.format());
+    }
+
+    fn left_out_by(&self, link: &Link) -> u64 {
+        if self.links_before == 0 { 0 } else { link.left_out_us() }
+    }
+
+    /// All streams up to here, with what they leave out if it is more than there is a reason for.
+    fn played_us(&self) -> u64 {
+        let (mut played_us, mut left_out_us) = (self.played_before_us, self.left_out_us);
+        if let Some(link) = &self.link {
+            played_us = played_us.saturating_add(link.played_us());
+            left_out_us = left_out_us.saturating_add(self.left_out_by(link));
+        }
+        played_us.saturating_add(if left_out_us > LEFT_OUT_US_MAX { left_out_us } else { 0 })
     }
 
     fn in_body<'a>(&mut self, bytes: &'a [u8]) -> Result<&'a [u8], ClipRefusal> {
@@ -282,7 +304,12 @@ impl OggWalk {
         self.in_body = false;
         let Some(link) = self.link.as_mut() else { return Ok(()) };
         link.page_ends(granule, is_last);
-        self.limit.check_long(self.played_before_us.saturating_add(link.played_us()))
+        if let (Some((first, ..)), Some((codec, ..))) = (self.format, link.format())
+            && codec != first
+        {
+            return Err(unsupported("Ogg with streams of two codecs, one behind the other"));
+        }
+        self.limit.check_long(self.played_us())
     }
 
     pub(super) fn finish(mut self) -> Result<Found, ClipRefusal> {
@@ -300,7 +327,7 @@ impl OggWalk {
         if is_cut || self.is_cut {
             notes.push(Note::Truncated);
         }
-        if self.is_wrong {
+        if self.is_wrong || self.left_out_us > LEFT_OUT_US_MAX {
             notes.push(Note::HeaderDurationWrong);
         }
         if self.links_before > 1 {
@@ -311,7 +338,7 @@ impl OggWalk {
         }
         Ok(Found {
             codec,
-            played_us: self.played_before_us,
+            played_us: self.played_us(),
             sample_rate_hz,
             channels,
             notes,

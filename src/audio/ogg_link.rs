@@ -2,7 +2,8 @@
 //!
 //! Two clocks are kept: the packets themselves, which every decoder plays, and the granule
 //! positions on the pages, which may tell of gaps, of a recording that begins late, and of a few
-//! samples to drop at the end. A granule can not make packets disappear.
+//! samples to drop at the end. A granule can not make packets disappear; what streams of a chain
+//! leave out one by one is held against the whole of it, by `ogg`.
 
 use crate::domain::{ClipRefusal, Codec};
 
@@ -144,6 +145,13 @@ impl Link {
         microseconds(self.clock.played_samples(), self.clock.rate_hz)
     }
 
+    /// What is there and not played, by the pre-skip and the last granule.
+    pub(super) fn left_out_us(&self) -> u64 {
+        let there = self.clock.samples.max(self.clock.granule_span().unwrap_or(0));
+        let left_out = there.saturating_sub(self.clock.played_samples());
+        microseconds(left_out, self.clock.rate_hz)
+    }
+
     /// Whether the granules tell of more than a second more or less than the packets play.
     pub(super) fn granules_are_wrong(&self) -> bool {
         let span = self.clock.granule_span();
@@ -257,7 +265,7 @@ impl Clock {
     /// The longer of both clocks, less the pre-skip. The granule of the last page may cut the end
     /// off (RFC 7845 §4.4), but only samples of that page, and not more than a second.
     fn played_samples(&self) -> u64 {
-        let span = self.granule_span().unwrap_or(0);
+        let span = self.granule_span().unwrap_or(self.samples);
         let cut = self.samples.saturating_sub(span);
         let cut_max = self.end_page_samples.unwrap_or(0).min(u64::from(self.rate_hz));
         let end = if cut <= cut_max { span } else { span.max(self.samples) };

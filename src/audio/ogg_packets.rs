@@ -1,5 +1,7 @@
 //! Whole packets out of an Ogg clip that lies in memory and has passed the gate.
 
+const MAGIC: &[u8] = b"OggS\0";
+
 /// As much of a packet as is kept. Comment headers with a picture are longer, audio packets not.
 const PACKET_BYTES_MAX: usize = 64 * 1024;
 
@@ -32,7 +34,7 @@ impl<'a> OggPackets<'a> {
     /// before it is left out.
     pub(super) fn jump(&mut self, clip: &'a [u8], offset: usize) {
         let tail = clip.get(offset..).unwrap_or_default();
-        let page = tail.windows(5).position(|five| five == b"OggS\0");
+        let page = tail.windows(MAGIC.len()).position(|bytes| bytes == MAGIC);
         self.rest = page.and_then(|at| tail.get(at..)).unwrap_or_default();
         (self.lacing, self.body) = (&[], &[]);
         self.packet.clear();
@@ -57,16 +59,20 @@ impl<'a> OggPackets<'a> {
         }
     }
 
-    /// Goes on with the stream that follows the one that has ended; whether there is one.
-    pub(super) fn next_link(&mut self) -> bool {
+    /// Goes on with the stream that follows the one that has ended, if there is one.
+    pub(super) fn next_link(&mut self) {
         self.serial = None;
-        !self.rest.is_empty()
     }
 
+    /// Steps over what belongs to no page, as players do.
     fn next_page(&mut self) -> Option<()> {
+        let at = self.rest.windows(MAGIC.len()).position(|bytes| bytes == MAGIC)?;
+        self.rest = &self.rest[at..];
         let (header, rest) = self.rest.split_first_chunk::<27>()?;
         let serial = [header[14], header[15], header[16], header[17]];
-        if &header[..4] != b"OggS" || *self.serial.get_or_insert(serial) != serial {
+        // A stream that begins ends the one before, whether it has the same number or not.
+        let begins_another = header[5] & 2 != 0 && self.serial.is_some();
+        if begins_another || *self.serial.get_or_insert(serial) != serial {
             return None;
         }
         let (lacing, rest) = rest.split_at_checked(usize::from(header[26]))?;

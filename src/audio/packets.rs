@@ -32,6 +32,10 @@ pub(super) struct AudioTrack {
 pub(super) trait PacketSink {
     /// The track that all packets belong to; before any of them, once.
     fn track(&mut self, track: &AudioTrack) -> Result<(), ClipRefusal>;
+    /// So many samples are told of, and the packets can not be looked at: refuses what is too long.
+    fn check_claimed(&self, _samples: u64) -> Result<(), ClipRefusal> {
+        Ok(())
+    }
     /// The next bytes of the packet under way.
     fn part(&mut self, bytes: &[u8]);
     /// The packet under way is whole.
@@ -149,6 +153,10 @@ impl PacketSink for PacketClock {
     fn track(&mut self, track: &AudioTrack) -> Result<(), ClipRefusal> {
         self.track = Some(Track::of(track)?);
         Ok(())
+    }
+
+    fn check_claimed(&self, samples: u64) -> Result<(), ClipRefusal> {
+        self.track.map_or(Ok(()), |track| self.limit.check_long(track.played_us(samples)))
     }
 
     fn part(&mut self, bytes: &[u8]) {

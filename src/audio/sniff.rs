@@ -66,7 +66,7 @@ fn recognise(head: &[u8]) -> Result<Option<Sniffed>, ClipRefusal> {
     match HeaderBytes::parse(*header) {
         HeaderBytes::Layer3(_) => Ok(Some(Sniffed::Mp3)),
         HeaderBytes::FreeFormat => Err(unsupported("MP3 with a free-format bit rate")),
-        HeaderBytes::OtherLayer => Err(unsupported("MPEG audio of layer I or II")),
+        HeaderBytes::OtherLayer(_) => Err(unsupported("MPEG audio of layer I or II")),
         HeaderBytes::Adts | HeaderBytes::Other => Ok(None),
     }
 }

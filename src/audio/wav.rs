@@ -8,6 +8,7 @@ use crate::domain::{ClipRefusal, Note};
 
 use super::playtime::{Found, PlaytimeLimit, check_junk, corrupted, microseconds};
 use super::wav_format::{self, FORMAT_BYTES, WavFormat};
+use super::wav_unpadded::UnpaddedWalk;
 
 /// Sizes from here on are placeholders.
 const UNKNOWN_SIZE_MIN: u32 = 0x7FFF_0000;
@@ -20,11 +21,13 @@ pub(super) struct WavWalk {
     at: At,
     head: [u8; FORMAT_BYTES],
     head_bytes: usize,
-    /// The size that a `ds64` chunk gives for the data of an RF64 file.
+    /// The size that the `ds64` chunk of an RF64 file gives for its data.
     long_data_bytes: Option<u64>,
     format: Option<WavFormat>,
     is_rf64: bool,
     has_data: bool,
+    /// Behind data of an odd size.
+    unpadded: Option<UnpaddedWalk>,
     data_bytes: u64,
     /// Data bytes that make the clip too long.
     data_bytes_refused: u64,
@@ -73,6 +76,7 @@ impl WavWalk {
             format: None,
             is_rf64: false,
             has_data: false,
+            unpadded: None,
             data_bytes: 0,
             data_bytes_refused: u64::MAX,
             size_is_unknown: false,
@@ -85,7 +89,7 @@ impl WavWalk {
 
     pub(super) fn feed(&mut self, mut bytes: &[u8]) -> Result<(), ClipRefusal> {
         while !bytes.is_empty() {
-            let before = bytes.len();
+            let (piece, is_behind_odd) = (bytes, self.unpadded.is_some());
             bytes = match self.at {
                 At::FileHeader => self.gather(bytes, 12, |walk| {
                     walk.file_begins();
@@ -107,7 +111,11 @@ impl WavWalk {
                 }
                 At::Junk => &[],
             };
-            self.bytes += (before - bytes.len()) as u64;
+            let taken = &piece[..piece.len() - bytes.len()];
+            self.bytes += taken.len() as u64;
+            if is_behind_odd && self.unpadded.as_mut().is_some_and(|walk| walk.meets_data(taken)) {
+                return Err(second_data());
+            }
             if matches!(self.at, At::ChunkHeader) && self.head_bytes == 0 {
                 self.chunk_at = self.bytes;
             }
@@ -146,7 +154,10 @@ impl WavWalk {
         let padded = u64::from(chunk_bytes) + u64::from(chunk_bytes & 1);
         self.chunk_end = self.chunk_at + CHUNK_HEADER_BYTES + u64::from(chunk_bytes);
         self.at = match &id {
-            b"fmt " if self.format.is_none() => {
+            b"fmt " if self.format.is_some() => {
+                return Err(corrupted("the WAV file has a second format chunk"));
+            }
+            b"fmt " => {
                 if chunk_bytes < 16 {
                     return Err(corrupted(format!(
                         "the WAV format chunk has {chunk_bytes} bytes, less than 16"
@@ -154,7 +165,11 @@ impl WavWalk {
                 }
                 At::Format { chunk_bytes }
             }
-            b"ds64" if chunk_bytes >= 16 => At::LongSizes { chunk_bytes },
+            b"ds64" if self.long_data_bytes.is_some() => {
+                return Err(corrupted("the RF64 file has a second ds64 chunk"));
+            }
+            // In a RIFF file it is a chunk like any other, as players have it.
+            b"ds64" if self.is_rf64 && chunk_bytes >= 16 => At::LongSizes { chunk_bytes },
             b"data" => self.data_begins(chunk_bytes)?,
             _ if !id.iter().all(|byte| (0x20..0x7F).contains(byte)) => At::Junk,
             _ => At::Skip { bytes_left: padded },
@@ -186,16 +201,10 @@ impl WavWalk {
             return Err(corrupted("the WAV data comes before its format"));
         }
         if self.has_data {
-            return Err(corrupted("the WAV file has a second data chunk"));
-        }
-        if self.is_rf64 && self.long_data_bytes.is_none() {
-            return Err(corrupted("the RF64 file has no ds64 chunk before its data"));
+            return Err(second_data());
         }
         self.has_data = true;
-        let size = match (chunk_bytes, self.long_data_bytes) {
-            (u32::MAX, Some(size)) => size,
-            _ => u64::from(chunk_bytes),
-        };
+        let size = self.data_size(chunk_bytes)?;
         let is_placeholder =
             size == 0 || (UNKNOWN_SIZE_MIN.into()..=u32::MAX.into()).contains(&size);
         if is_placeholder {
@@ -203,6 +212,23 @@ impl WavWalk {
             return Ok(At::DataToEnd);
         }
         Ok(At::Data { bytes_left: size, is_odd: size & 1 == 1 })
+    }
+
+    /// In RF64 the chunk's own size is there for show: all ones, or the same as in `ds64`.
+    fn data_size(&self, chunk_bytes: u32) -> Result<u64, ClipRefusal> {
+        let own_bytes = u64::from(chunk_bytes);
+        if !self.is_rf64 {
+            return Ok(own_bytes);
+        }
+        let Some(long_bytes) = self.long_data_bytes else {
+            return Err(corrupted("the RF64 file has no ds64 chunk before its data"));
+        };
+        if chunk_bytes != u32::MAX && own_bytes != long_bytes {
+            return Err(corrupted(format!(
+                "the data of the RF64 file has {own_bytes} bytes by its chunk, {long_bytes} by ds64"
+            )));
+        }
+        Ok(long_bytes)
     }
 
     fn skip<'a>(&mut self, bytes: &'a [u8], bytes_left: u64) -> &'a [u8] {
@@ -222,7 +248,10 @@ impl WavWalk {
         self.add_data(count)?;
         let bytes_left = bytes_left - count;
         self.at = match (bytes_left, is_odd) {
-            (0, true) => At::Skip { bytes_left: 1 },
+            (0, true) => {
+                self.unpadded = Some(UnpaddedWalk::default());
+                At::Skip { bytes_left: 1 }
+            }
             (0, false) => At::ChunkHeader,
             _ => At::Data { bytes_left, is_odd },
         };
@@ -295,4 +324,8 @@ impl WavWalk {
             is_certain: true,
         })
     }
+}
+
+fn second_data() -> ClipRefusal {
+    corrupted("the WAV file has a second data chunk")
 }

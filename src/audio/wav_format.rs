@@ -7,6 +7,11 @@ use super::playtime::{corrupted, unsupported};
 
 /// As much of the chunk as is read: up to the end of `WAVEFORMATEXTENSIBLE`.
 pub(super) const FORMAT_BYTES: usize = 40;
+/// What `WAVEFORMATEXTENSIBLE` has behind its own size.
+const EXTENSION_BYTES: u16 = 22;
+
+/// The tag of `WAVEFORMATEXTENSIBLE`, which has the real one further on.
+const EXTENSIBLE: u16 = 0xFFFE;
 
 /// What follows the format tag in the subformat GUID of every tag that has been registered.
 const GUID_TAIL: [u8; 14] =
@@ -62,6 +67,17 @@ impl WavFormat {
         self.block_header_samples == 2
     }
 
+    /// Whether a block of ADPCM begins as decoders want it: with a step index up to 88 for each
+    /// channel, or with one of Microsoft's seven predictors.
+    pub(super) fn has_valid_head(&self, block: &[u8]) -> bool {
+        let channels = usize::from(self.channels);
+        let Some(head) = block.get(..self.block_header_bytes as usize) else { return false };
+        if self.is_microsoft() {
+            return head[..channels].iter().all(|predictor| *predictor < 7);
+        }
+        head.as_chunks::<4>().0.iter().all(|[_, _, step_index, _]| *step_index <= 88)
+    }
+
     /// Whether so many bytes end within a block.
     pub(super) fn is_cut(&self, bytes: u64) -> bool {
         !bytes.is_multiple_of(u64::from(self.block_bytes))
@@ -86,7 +102,7 @@ pub(super) fn parse(chunk: &[u8]) -> Result<WavFormat, ClipRefusal> {
     let mut tag = short(0);
     let (channels, block_bytes, bits) = (short(2), short(12), short(14));
     let sample_rate_hz = u32::from_le_bytes([base[4], base[5], base[6], base[7]]);
-    if tag == 0xFFFE {
+    if tag == EXTENSIBLE {
         let Some(guid) = chunk.get(24..40).filter(|guid| guid[2..] == GUID_TAIL) else {
             return Err(unsupported("WAV with an unknown extensible coding"));
         };
@@ -101,12 +117,11 @@ pub(super) fn parse(chunk: &[u8]) -> Result<WavFormat, ClipRefusal> {
             "the WAV header has a rate of {sample_rate_hz} Hz, not 4,000 to 192,000"
         )));
     }
-    let lengths = block_lengths(tag, channels, block_bytes, bits).ok_or_else(|| {
-        corrupted(format!(
-            "the WAV header has blocks of {block_bytes} bytes for {channels} channels of {bits} \
-             bits with format tag {tag:#06x}"
-        ))
-    })?;
+    let lengths = block_lengths(tag, channels, block_bytes, bits)
+        .ok_or_else(|| refuse_block(tag, channels, block_bytes, bits))?;
+    if short(0) == EXTENSIBLE {
+        check_extension(&chunk[16..20], bits)?;
+    }
     let (block_samples, block_header_bytes, block_header_samples) = lengths;
     Ok(WavFormat {
         codec,
@@ -117,6 +132,38 @@ pub(super) fn parse(chunk: &[u8]) -> Result<WavFormat, ClipRefusal> {
         block_header_bytes,
         block_header_samples,
     })
+}
+
+/// Where an extensible header holds more than one reading: players go by the valid bits, and only
+/// where the extension says that it is there.
+fn check_extension(extension: &[u8], bits: u16) -> Result<(), ClipRefusal> {
+    let extension_bytes = u16::from_le_bytes([extension[0], extension[1]]);
+    let valid_bits = u16::from_le_bytes([extension[2], extension[3]]);
+    if extension_bytes < EXTENSION_BYTES {
+        return Err(corrupted(format!(
+            "the extension of the WAV header has {extension_bytes} bytes, less than \
+             {EXTENSION_BYTES}"
+        )));
+    }
+    if valid_bits != 0 && valid_bits.div_ceil(8) != bits.div_ceil(8) {
+        return Err(unsupported(format!("WAV with {valid_bits} valid bits in {bits}")));
+    }
+    Ok(())
+}
+
+/// Samples of an odd width, or in more bytes than theirs, are well-formed. Where 8 bits are said to
+/// take more than one, it is the header that is wrong.
+fn refuse_block(tag: u16, channels: u16, block_bytes: u16, bits: u16) -> ClipRefusal {
+    let sample_bytes = block_bytes / channels;
+    let is_whole = block_bytes.is_multiple_of(channels) && sample_bytes <= 8;
+    let fits = bits > 8 && bits.div_ceil(8) <= sample_bytes;
+    if matches!(tag, 0x0001 | 0x0003) && is_whole && fits {
+        return unsupported(format!("WAV with samples of {bits} bits in {sample_bytes} bytes"));
+    }
+    corrupted(format!(
+        "the WAV header has blocks of {block_bytes} bytes for {channels} channels of {bits} \
+         bits with format tag {tag:#06x}"
+    ))
 }
 
 /// Format and audio of a whole WAV clip that has passed the gate, however its sizes are written.
@@ -160,7 +207,10 @@ fn block_lengths(tag: u16, channels: u16, block_bytes: u16, bits: u16) -> Option
         (0x0001, 8 | 16 | 24 | 32) | (0x0003, 32 | 64) => u32::from(bits / 8),
         (0x0006 | 0x0007, 8) => 1,
         (0x0002, 4) => return adpcm_lengths(channels, block_bytes, 7 * channels, 2),
-        (0x0011, 4) => return adpcm_lengths(channels, block_bytes, 4 * channels, 1),
+        // Words of four bytes, the channels in turn.
+        (0x0011, 4) if block_bytes.is_multiple_of(4 * channels) => {
+            return adpcm_lengths(channels, block_bytes, 4 * channels, 1);
+        }
         _ => return None,
     };
     (block_bytes == channels * sample_bytes).then_some((1, 0, 0))

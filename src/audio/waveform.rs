@@ -5,11 +5,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use crate::domain::{Codec, Deliverable, Media, PEAKS, Waveform};
 
 use super::decoders;
+use super::wav_format::{self, WavFormat};
 
 /// Peaks are gathered so many milliseconds at a time before they are made into a picture.
 const STEP_MS: u64 = 10;
-/// Below this part of full scale, about -50 dB, nothing is to be heard.
+/// Swings of less than this part of full scale, about -50 dB, are not to be heard.
 const SILENCE: f32 = 0.003;
+/// The same of samples of 8 bits, a step of which is 1/128: the last bit is noise.
+const SILENCE_8_BIT: f32 = 0.008;
 /// One step in so many may be louder in a silent clip: switching a microphone clicks.
 const CLICKS: usize = 100;
 
@@ -31,14 +34,44 @@ pub fn waveform(clip: &[u8], media: &Media<Deliverable>) -> Option<Waveform> {
         }
     }));
     drawn.ok().flatten()?;
-    peaks.finish()
+    peaks.finish(if has_8_bits(clip, media) { SILENCE_8_BIT } else { SILENCE })
 }
 
-/// The largest deflection of each step.
+fn has_8_bits(clip: &[u8], media: &Media<Deliverable>) -> bool {
+    let format = || wav_format::locate(clip).map(|(format, _)| format);
+    let is_8_bit = |format: WavFormat| format.block_bytes() == u32::from(format.channels);
+    media.codec == Codec::Pcm && format().is_some_and(is_8_bit)
+}
+
+/// The lowest and the highest sample of a few milliseconds.
+#[derive(Clone, Copy, Debug)]
+struct Step {
+    low: f32,
+    high: f32,
+}
+
+impl Default for Step {
+    fn default() -> Step {
+        Step { low: f32::INFINITY, high: f32::NEG_INFINITY }
+    }
+}
+
+impl Step {
+    fn peak(&self) -> f32 {
+        self.high.max(-self.low).max(0.0)
+    }
+
+    /// What is to be heard: a constant, as some microphones add one, is not.
+    fn swing(&self) -> f32 {
+        (self.high - self.low) / 2.0
+    }
+}
+
+/// All steps of a clip.
 #[derive(Debug, Default)]
 struct Peaks {
-    steps: Vec<f32>,
-    peak: f32,
+    steps: Vec<Step>,
+    step: Step,
     /// Samples of the step under way, in units of a sample times 1,000.
     taken: u64,
 }
@@ -48,18 +81,18 @@ impl Peaks {
     fn push(&mut self, samples: &[f32], per_second: u64) {
         let per_step = per_second * STEP_MS;
         for sample in samples {
-            self.peak = self.peak.max(sample.abs());
+            self.step = Step { low: self.step.low.min(*sample), high: self.step.high.max(*sample) };
             self.taken += 1_000;
             if self.taken >= per_step {
                 self.taken -= per_step;
-                self.steps.push(std::mem::take(&mut self.peak));
+                self.steps.push(std::mem::take(&mut self.step));
             }
         }
     }
 
-    fn finish(mut self) -> Option<Waveform> {
+    fn finish(mut self, silence: f32) -> Option<Waveform> {
         if self.taken > 0 {
-            self.steps.push(self.peak);
+            self.steps.push(self.step);
         }
         let count = self.steps.len();
         if count == 0 {
@@ -68,18 +101,18 @@ impl Peaks {
         let peaks = (0..PEAKS).map(|part| {
             let from = part * count / PEAKS;
             let to = ((part + 1) * count / PEAKS).max(from + 1);
-            let peak = self.steps[from..to].iter().fold(0.0, |a: f32, b| a.max(*b));
+            let peak = self.steps[from..to].iter().map(Step::peak).fold(0.0, f32::max);
             (peak.min(1.0) * 255.0).round() as u8
         });
         let peaks = peaks.collect();
-        let loud = self.steps.iter().filter(|peak| **peak > SILENCE).count();
+        let loud = self.steps.iter().filter(|step| step.swing() > silence).count();
         Some(Waveform { peaks, silent: loud <= count / CLICKS })
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Peaks;
+    use super::{Peaks, SILENCE, SILENCE_8_BIT};
 
     #[test]
     fn a_click_is_no_speech_and_parts_are_equal() {
@@ -87,13 +120,30 @@ mod tests {
         let mut samples = vec![0.0; 16_000];
         samples[8_000] = 0.5;
         peaks.push(&samples, 16_000);
-        let drawn = peaks.finish().unwrap();
+        let drawn = peaks.finish(SILENCE).unwrap();
         assert!(drawn.silent);
         assert_eq!((drawn.peaks.len(), drawn.peaks[32], drawn.peaks[0]), (64, 128, 0));
         let mut peaks = Peaks::default();
         samples[4_000..5_000].fill(-0.25);
         peaks.push(&samples, 16_000);
-        assert!(!peaks.finish().unwrap().silent);
-        assert_eq!(Peaks::default().finish(), None);
+        assert!(!peaks.finish(SILENCE).unwrap().silent);
+        assert_eq!(Peaks::default().finish(SILENCE), None);
+    }
+
+    #[test]
+    fn a_muted_microphone_may_have_an_offset_or_noise_of_one_step() {
+        let is_silent = |samples: &[f32], silence| {
+            let mut peaks = Peaks::default();
+            peaks.push(samples, 16_000);
+            peaks.finish(silence).unwrap().silent
+        };
+        let offset = vec![600.0 / 32_768.0; 16_000];
+        assert!(is_silent(&offset, SILENCE));
+        let steps: Vec<f32> = (0..16_000).map(|n| (n % 100 / 50) as f32 * offset[0]).collect();
+        assert!(!is_silent(&steps, SILENCE));
+        let noise: Vec<f32> =
+            [127.0, 128.0, 128.0, 129.0].map(|byte| byte / 128.0 - 1.0).repeat(4_000);
+        assert!(is_silent(&noise, SILENCE_8_BIT) && !is_silent(&noise, SILENCE));
+        assert!(!is_silent(&noise.iter().map(|one| one * 2.0).collect::<Vec<_>>(), SILENCE_8_BIT));
     }
 }

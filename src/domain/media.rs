@@ -217,7 +217,11 @@ pub enum ClipRefusal {
     #[error("the file part is empty: 0 bytes, where a clip has at least one audio frame")]
     Empty,
     /// Not one of the accepted formats; `detected` says what the bytes look like.
-    #[error("Unsupported audio format: {detected}. Allowed: audio/mp3, audio/ogg, audio/wav")]
+    /// The second sentence is ours: what is converted passes too.
+    #[error(
+        "Unsupported audio format: {detected}. Allowed: audio/mp3, audio/ogg, audio/wav. \
+         Converted, unless that is off: Opus in WebM or MP4, AAC-LC in MP4, FLAC"
+    )]
     UnsupportedFormat {
         /// A media type or a few plain words, never bytes of the clip.
         detected: String,

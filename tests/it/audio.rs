@@ -101,6 +101,26 @@ fn the_manifest_holds_the_verdicts_that_were_written() {
     assert!(lines.eq(expected), "run scripts/label-clips");
 }
 
+/// What can be delivered can be drawn, cut off or not, junk in it or not.
+#[test]
+fn every_accepted_clip_is_drawn() {
+    let labels = labels();
+    let (accepted, threads) = (labels.iter().filter(|label| label.verdict() == "accept"), 4);
+    let accepted: Vec<_> = accepted.collect();
+    assert!(accepted.len() > 180, "{}", accepted.len());
+    std::thread::scope(|scope| {
+        for part in accepted.chunks(accepted.len().div_ceil(threads)) {
+            scope.spawn(move || {
+                for label in part {
+                    let clip = clip(&label.file);
+                    let media = judge(&clip).unwrap().deliverable().unwrap();
+                    assert!(audio::waveform(&clip, &media).is_some(), "{}", label.file);
+                }
+            });
+        }
+    });
+}
+
 /// The labels themselves: nothing that plays longer than the limit is to be accepted, nothing
 /// shorter is to be called too long.
 #[test]

@@ -146,10 +146,12 @@ fn first_serial(clip: &[u8]) -> u32 {
 
 #[test]
 fn ogg_streams_may_follow_each_other_but_not_run_side_by_side() {
-    let (a, b) = (opus(OPUS_20_MS, 960, 2, 50, |end| end), clip("hello.vorbis.ogg"));
+    let (a, b) = (opus(OPUS_20_MS, 960, 2, 50, |end| end), clip("hello.ogg"));
     let media = judge(&[a.clone(), b, a.clone()].concat()).unwrap();
     assert_eq!((media.codec, media.notes), (Codec::Opus, vec![Note::Chained]));
     assert_eq!(media.duration_ms, 3_987 + 5_000);
+    let two_codecs = [a.clone(), clip("hello.vorbis.ogg")].concat();
+    assert_eq!(detected(&two_codecs), "Ogg with streams of two codecs, one behind the other");
 
     let mut side_by_side = ogg::pages(&a)[0].to_vec();
     side_by_side.extend(ogg::opus_headers(2, 1, 312));

@@ -32,7 +32,7 @@ fn a_document_named_mp3_is_no_audio() {
         let reply = gateway.send(&form);
         let detail = reply.problem(415, "unsupported-audio-format");
         assert!(detail.starts_with("Unsupported audio format: "), "{detail}");
-        assert!(detail.ends_with(". Allowed: audio/mp3, audio/ogg, audio/wav"), "{detail}");
+        assert!(detail.contains(". Allowed: audio/mp3, audio/ogg, audio/wav"), "{detail}");
         assert_eq!(reply.json()["allowed"], json!(["audio/mpeg", "audio/wav", "audio/ogg"]));
         assert!(reply.json()["detected"].is_string());
     }

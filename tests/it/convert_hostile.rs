@@ -188,7 +188,7 @@ fn bombs_go_off_at_their_first_bytes() {
     assert!(at * 64 < flood.len() - 9_900 * fragment.len(), "{at}");
 }
 
-fn mp4_box(kind: &[u8; 4], body: &[u8]) -> Vec<u8> {
+pub(crate) fn mp4_box(kind: &[u8; 4], body: &[u8]) -> Vec<u8> {
     [&(body.len() as u32 + 8).to_be_bytes()[..], kind, body].concat()
 }
 

@@ -42,6 +42,7 @@ mod limits;
 mod load;
 mod look_ups;
 mod minting;
+mod mp4_hostile;
 mod ogg_writer;
 mod open_messaging;
 mod operators;

@@ -1,0 +1,71 @@
+//! A search for MPEG audio of layer I or II where no layer III frame is: players take two headers
+//! that are as far apart as the first says for the beginning of a stream, and play it.
+
+use super::mpeg::{HeaderBytes, OTHER_FRAME_BYTES_MAX};
+
+/// Places ahead at which a header may be expected.
+const PLACES: usize = (OTHER_FRAME_BYTES_MAX + 1).next_power_of_two();
+
+/// The headers that are expected, each at its place. Every header counts, so that none hides
+/// another.
+#[derive(Debug)]
+pub(super) struct OtherLayerSearch {
+    window: u32,
+    /// The place of the last byte taken.
+    place: usize,
+    /// For each place the kins of headers that would continue one seen before, a bit for each.
+    expected: Box<[u64]>,
+    /// Bytes of frames that were taken since.
+    pub(super) bytes_since_junk: usize,
+}
+
+impl OtherLayerSearch {
+    pub(super) fn new() -> OtherLayerSearch {
+        let expected = vec![0; PLACES].into();
+        OtherLayerSearch { window: 0, place: 0, expected, bytes_since_junk: 0 }
+    }
+
+    /// Takes the next bytes; whether the second header of a stream ends in them.
+    pub(super) fn finds_stream(&mut self, bytes: &[u8]) -> bool {
+        bytes.iter().any(|byte| self.take(*byte))
+    }
+
+    fn take(&mut self, byte: u8) -> bool {
+        self.window = self.window << 8 | u32::from(byte);
+        self.place = (self.place + 1) % PLACES;
+        let expected = std::mem::take(&mut self.expected[self.place]);
+        let HeaderBytes::OtherLayer(frame) = HeaderBytes::parse(self.window.to_be_bytes()) else {
+            return false;
+        };
+        let kin = 1 << frame.kin;
+        if frame.frame_bytes > 0 {
+            self.expected[(self.place + frame.frame_bytes as usize) % PLACES] |= kin;
+        }
+        expected & kin != 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::OtherLayerSearch;
+
+    #[test]
+    fn two_headers_at_the_right_distance_are_a_stream() {
+        // Layer II, 44.1 kHz, 32 kbit/s: 104 bytes.
+        let header = [0xFF, 0xFD, 0x10, 0xC0];
+        let finds = |between: usize| {
+            let clip = [&[0; 9][..], &header, &vec![0; between - 4], &header].concat();
+            OtherLayerSearch::new().finds_stream(&clip)
+        };
+        assert!(finds(104));
+        assert!(!finds(103));
+        // Another header in between, which expects one at the same place or elsewhere.
+        let mut covered = [&header[..], &[0; 100], &header].concat();
+        for other in [[0xFF, 0xFF, 0x18, 0xC0], [0xFF, 0xFD, 0xA0, 0xC0]] {
+            covered[40..44].copy_from_slice(&other);
+            assert!(OtherLayerSearch::new().finds_stream(&covered));
+        }
+        let two_rates = [&header[..], &[0; 100], &[0xFF, 0xFD, 0x14, 0xC0]].concat();
+        assert!(!OtherLayerSearch::new().finds_stream(&two_rates));
+    }
+}
