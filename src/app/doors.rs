@@ -72,6 +72,7 @@ impl Doors {
             access: self.access,
             quotas: self.quotas,
             proxy_hops: server.proxy_hops,
+            outside_hops: settings.public.proxy_hops,
             cors: CorsRules {
                 origins: settings.cors.origins(),
                 max_age_seconds: settings.cors.max_age_seconds,

@@ -69,6 +69,8 @@ pub struct Site {
     pub quotas: Arc<Quotas>,
     /// Proxies between clients and here.
     pub proxy_hops: usize,
+    /// The same, before the listener that has nothing but signed addresses.
+    pub outside_hops: usize,
     /// Pages of which origins may ask.
     pub cors: CorsRules,
     /// What operators have to show.
