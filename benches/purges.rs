@@ -115,7 +115,7 @@ impl Route for Stub {
         future::pending().boxed_local()
     }
 
-    fn look_up(&self, _: Arc<Record>) -> LocalBoxFuture<'_, Found> {
+    fn look_up(&self, _: Arc<Record>, _: Option<String>) -> LocalBoxFuture<'_, Found> {
         future::pending().boxed_local()
     }
 

@@ -7,6 +7,7 @@ declare const show: (receipt: Receipt) => void;
 const found: VoiceMessage | null = document.querySelector("voice-message");
 found?.record();
 recorder.gateway = "https://voice.example";
+recorder.senderId = null;
 recorder.texts = { record: "Tell us" };
 // @ts-expect-error there is no such text
 recorder.texts = { recrod: "Tell us" };

@@ -96,12 +96,15 @@ export type TextName =
 
 export class VoiceMessage extends HTMLElement {
   /** Base address of the gateway; where the script came from, unless the attribute says otherwise. */
-  gateway: string;
-  conversationId: string | undefined;
-  senderId: string | undefined;
+  get gateway(): string;
+  set gateway(url: string | null | undefined);
+  get conversationId(): string | undefined;
+  set conversationId(id: string | null | undefined);
+  get senderId(): string | undefined;
+  set senderId(id: string | null | undefined);
   /** The guest's token from now on. A message that waits for one goes out. */
   set token(token: string | undefined);
-  /** Asked for a token before each request; `renew`: the last one was refused. */
+  /** Asked where there is no token yet, and (`renew`) where the gateway refused the last one. */
   tokenProvider: ((why: { renew: boolean }) => Promise<string | undefined> | string | undefined)
     | undefined;
   texts: Partial<Record<TextName, string>>;

@@ -28,6 +28,9 @@ use crate::telemetry::Metrics;
 
 /// The timer is set no further ahead than this, so that a stepped clock is noticed.
 const TIMER_MS_MAX: i64 = 30_000;
+/// The longest pause after a call that met a closed gate. Copies that need no call, our own hosted
+/// files, are due behind it all the same; those that do need one are only sent back once more.
+const CLOSED_PAUSE_MS_MAX: u64 = 5_000;
 /// Pause after a ledger that could not be read.
 const REFILL_PAUSE: Duration = Duration::from_secs(1);
 
@@ -250,7 +253,7 @@ impl JanitorActor {
             Settled::Deferred { .. } => self.observed.deferred += 1,
             Settled::Closed { due_at, opens_at } => {
                 self.backlog.not_yet(id, ordinal, due_at);
-                self.pause(opens_at.ms_since(self.clock.now()));
+                self.pause(opens_at.ms_since(self.clock.now()).min(CLOSED_PAUSE_MS_MAX));
             }
             Settled::NotYet { due_at, .. } => {
                 self.observed.deferred += 1;

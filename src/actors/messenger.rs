@@ -59,6 +59,8 @@ pub struct PostMessages {
 pub struct LookUpPost {
     /// The message in doubt.
     pub record: Arc<Record>,
+    /// Where the guest's messages went last, as Genesys told, if it is known.
+    pub conversation_id: Option<String>,
 }
 
 /// Tells Genesys what became of an agent's reply.
@@ -124,8 +126,8 @@ impl Handler<Order<LookUpPost>> for MessengerActor {
         let route = Rc::clone(&self.route);
         self.observed.borrow_mut().look_ups += 1;
         async move {
-            let Order { work: LookUpPost { record }, permit: _permit } = order;
-            contained(route.look_up(record), || Found::CannotTell).await
+            let Order { work: LookUpPost { record, conversation_id }, permit: _permit } = order;
+            contained(route.look_up(record, conversation_id), || Found::CannotTell).await
         }
         .boxed_local()
     }

@@ -59,6 +59,9 @@ use crate::ledger::Ledger;
 use crate::settings::Credentials;
 use crate::telemetry::Metrics;
 
+/// Look-ups at once. Each makes up to nine calls.
+const LOOK_UPS_MAX: usize = 2;
+
 /// Handles to all actors. Cheap to clone, and usable from any thread.
 #[derive(Clone)]
 pub struct Actors {
@@ -78,6 +81,9 @@ pub struct Actors {
     pub uploader: Handle<UploaderActor>,
     /// Owner of the posts.
     pub messenger: Handle<MessengerActor>,
+    /// The same, for look-ups alone: they take nobody's place among the posts, and are so few at a
+    /// time that each comes to its end within one window of a rate limit.
+    pub look_ups: Handle<MessengerActor>,
     /// Owner of the purges.
     pub janitor: Handle<JanitorActor>,
 }
@@ -152,6 +158,7 @@ pub fn start(cast: Cast) -> Actors {
         late_since,
         vigil: vigil("JanitorActor"),
     });
+    let messenger = messenger.start();
     Actors {
         token,
         token_view,
@@ -163,7 +170,8 @@ pub fn start(cast: Cast) -> Actors {
             INSPECTIONS_MAX,
         ),
         uploader: Handle::new(uploader.start(), cast.uploads_max),
-        messenger: Handle::new(messenger.start(), cast.posts_max),
+        look_ups: Handle::new(messenger.clone(), LOOK_UPS_MAX),
+        messenger: Handle::new(messenger, cast.posts_max),
         janitor: Handle::new(janitor.start(), 1),
     }
 }

@@ -106,6 +106,8 @@ codes! {
     Interrupted = "interrupted",
     /// An operator has asked for it to be held.
     OnHold = "on-hold",
+    /// It was accepted on another route than the gateway now runs.
+    OtherRoute = "other-route",
     /// The gateway crashed again and again while this message was under way.
     CrashLoop = "crash-loop",
     /// A bug in the gateway.

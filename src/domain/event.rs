@@ -207,6 +207,8 @@ impl Record {
             Event::Deferred { code, next_attempt_at } => {
                 // The process outlived the call: this message is not what ends it.
                 self.crashes = 0;
+                // With a post in doubt it was a look-up, which has no intent that would count it.
+                self.attempts = self.attempts.saturating_add(u32::from(self.post_in_doubt));
                 self.defer(*code, *next_attempt_at);
             }
             Event::PostLost { code, next_attempt_at } => {

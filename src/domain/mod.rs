@@ -42,7 +42,7 @@ pub use finding::{Finding, Verdict};
 pub use hex::hex;
 pub use ids::{Lane, MessageId, Principal, RouteName};
 pub use media::{AudioLimits, ClipRefusal, Codec, Container, Conversion, Deliverable, Media, Note};
-pub use next::{Keeping, NextStep, interrupted, next_step, recover, withdrawal};
+pub use next::{Keeping, NextStep, interrupted, next_step, recover, recover_elsewhere, withdrawal};
 pub use pace::{CallClass, Pace, RateHeaders, Turn, Waiting};
 pub use problem::Problem;
 pub use receipt::{PurgeState, Receipt};

@@ -1,7 +1,7 @@
 //! What happens next to a message, and when its audio must go. The same rules answer in the first
 //! second and after a restart: there is no second code path.
 
-use super::{ClipPlace, Code, Ending, Event, NewCopy, Record, Stage, Step, UnixMs};
+use super::{ClipPlace, Code, Ending, Event, NewCopy, Record, RouteName, Stage, Step, UnixMs};
 
 /// What a drive does next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,6 +128,24 @@ pub fn recover(record: &Record, lost: &[NewCopy], keeping: &Keeping, now: UnixMs
         push(Event::Held { ending: Ending { code: Code::CrashLoop, detail } }, &mut after);
     }
     events
+}
+
+/// What the start of a process makes of a record of another route than it runs: nothing of it can
+/// be called for, so it is held, whatever it was about to do. An upload that was on the wire stays
+/// written down for the start that has its route again.
+pub fn recover_elsewhere(record: &Record, running: RouteName, now: UnixMs) -> Vec<Event> {
+    if !record.stage.is_open() {
+        return Vec::new();
+    }
+    let detail = format!("accepted on the route {}, and this gateway runs {running}", record.route);
+    let held = Event::Held { ending: Ending { code: Code::OtherRoute, detail } };
+    match record.intent.as_ref().map(|intent| intent.step) {
+        Some(Step::Post) => {
+            let lost = Event::PostLost { code: Code::GenesysAnswerLost, next_attempt_at: now };
+            vec![lost, held]
+        }
+        Some(Step::Upload) | None => vec![held],
+    }
 }
 
 /// The end of a message whose clip went with the process that held it.

@@ -13,6 +13,8 @@ use serde::Serialize;
 pub enum CallClass {
     /// A message into a conversation.
     Post,
+    /// A question whether a post has happened.
+    LookUp,
     /// A clip.
     Upload,
     /// The deletion of a clip.
@@ -23,15 +25,21 @@ pub enum CallClass {
 
 impl CallClass {
     /// In the order in which they are served when all wait.
-    pub const ALL: [CallClass; 4] =
-        [CallClass::Post, CallClass::Upload, CallClass::Delete, CallClass::Retention];
+    pub const ALL: [CallClass; 5] = [
+        CallClass::Post,
+        CallClass::LookUp,
+        CallClass::Upload,
+        CallClass::Delete,
+        CallClass::Retention,
+    ];
 
     fn index(self) -> usize {
         match self {
             CallClass::Post => 0,
-            CallClass::Upload => 1,
-            CallClass::Delete => 2,
-            CallClass::Retention => 3,
+            CallClass::LookUp => 1,
+            CallClass::Upload => 2,
+            CallClass::Delete => 3,
+            CallClass::Retention => 4,
         }
     }
 }
@@ -40,7 +48,7 @@ impl CallClass {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Waiting {
     /// Whether a call of each class waits, by the order of [`CallClass::ALL`].
-    pub classes: [bool; 4],
+    pub classes: [bool; 5],
     /// Whether the oldest waiting delete is so late that deletes get the larger share.
     pub delete_is_late: bool,
 }
@@ -77,6 +85,8 @@ const UNTOLD_WINDOW_MS: u64 = 5_000;
 const DELETE_SHARE: u32 = 4;
 /// The same while one is late.
 const DELETE_SHARE_LATE: u32 = 2;
+/// A look-up gets every so many slots while one waits: behind it waits a whole lane.
+const LOOK_UP_SHARE: u32 = 4;
 
 /// The budget of one window as far as it is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -90,7 +100,7 @@ struct Window {
 /// The gate's state.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Pace {
-    closed_until_ms: [u64; 4],
+    closed_until_ms: [u64; 5],
     host_closed_until_ms: u64,
     window: Option<Window>,
     in_flight: u32,
@@ -119,6 +129,9 @@ impl Pace {
         let share = if waiting.delete_is_late { DELETE_SHARE_LATE } else { DELETE_SHARE };
         if ready(CallClass::Delete) && self.slots % share == share - 1 {
             return Turn::Go(CallClass::Delete);
+        }
+        if ready(CallClass::LookUp) && self.slots % LOOK_UP_SHARE == LOOK_UP_SHARE / 2 {
+            return Turn::Go(CallClass::LookUp);
         }
         if let Some(class) = CallClass::ALL.into_iter().find(|class| ready(*class)) {
             return Turn::Go(class);

@@ -37,7 +37,7 @@ pub struct Gate {
 #[derive(Default)]
 struct State {
     pace: Pace,
-    queues: [VecDeque<Waiter>; 4],
+    queues: [VecDeque<Waiter>; 5],
     timer_at: Option<u64>,
 }
 
@@ -224,8 +224,8 @@ fn means_client(answer: &Answer) -> bool {
 
 fn class(name: CallName) -> Option<CallClass> {
     match name {
-        // A look-up settles a post, and nothing can be posted in its place before that.
-        CallName::Post | CallName::LookUp => Some(CallClass::Post),
+        CallName::Post => Some(CallClass::Post),
+        CallName::LookUp => Some(CallClass::LookUp),
         CallName::Upload => Some(CallClass::Upload),
         CallName::Delete | CallName::CachedMedia => Some(CallClass::Delete),
         // Neither makes anybody wait.

@@ -79,8 +79,13 @@ pub trait Route {
     /// the same order.
     fn post(&self, batch: Vec<Arc<Record>>) -> LocalBoxFuture<'_, Outcome<Vec<Posted>>>;
 
-    /// Says whether a post whose answer was lost has happened.
-    fn look_up(&self, record: Arc<Record>) -> LocalBoxFuture<'_, Found>;
+    /// Says whether a post whose answer was lost has happened. `conversation_id`: where Genesys put
+    /// the lane's newest message that arrived, if that is known.
+    fn look_up(
+        &self,
+        record: Arc<Record>,
+        conversation_id: Option<String>,
+    ) -> LocalBoxFuture<'_, Found>;
 
     /// Asks Genesys to keep a copy for `ttl_seconds` only.
     fn retain(&self, copy: Copy, ttl_seconds: u64) -> LocalBoxFuture<'_, Result<(), Failure>>;

@@ -30,7 +30,7 @@ use std::path::PathBuf;
 
 use futures_util::future::BoxFuture;
 
-use crate::domain::{MessageId, Principal, Record, UnixMs};
+use crate::domain::{Lane, MessageId, Principal, Record, UnixMs};
 
 /// One record's change inside a commit.
 #[derive(Clone, Debug)]
@@ -204,6 +204,13 @@ pub trait Ledger: Send + Sync {
         key: String,
     ) -> BoxFuture<'static, Result<Option<KeyHolder>, ReadError>>;
 
+    /// The conversation of the newest message of this lane that arrived, on a route whose lanes
+    /// are guests'.
+    fn last_conversation(
+        &self,
+        lane: Lane,
+    ) -> BoxFuture<'static, Result<Option<String>, ReadError>>;
+
     /// Records that the pipeline still has to work on: those on their way, ended ones whose clip
     /// is still in the spool, and ended or held ones whose upload may still be on the wire. In
     /// order of acceptance, after `after_seq`, at most `limit`.
@@ -222,6 +229,15 @@ pub trait Ledger: Send + Sync {
         after: AfterDue,
         limit: u32,
     ) -> BoxFuture<'static, Result<Vec<DueCopy>, ReadError>>;
+
+    /// Messages that say they were posted after `now`, and have a copy for which something is owed
+    /// later than `due_after`, at most `limit`. Looks at all such copies in one pass.
+    fn posted_ahead(
+        &self,
+        now: UnixMs,
+        due_after: UnixMs,
+        limit: u32,
+    ) -> BoxFuture<'static, Result<Vec<MessageId>, ReadError>>;
 
     /// History rows after `after_seq`, of one message or of all, at most `limit`.
     fn history_after(

@@ -17,7 +17,7 @@ use super::{
     AfterDue, CommitError, Committed, DueCopy, HistoryRow, KeyHolder, Ledger, ReadError, Totals,
     Transition,
 };
-use crate::domain::{MessageId, Principal, Record, UnixMs};
+use crate::domain::{Lane, MessageId, Principal, Record, UnixMs};
 
 /// The messages, or lanes, that somebody watches. At most `watches_max` watches at a time; one more
 /// is refused.
@@ -141,6 +141,13 @@ impl Ledger for WatchedLedger {
         self.ledger.by_key(principal, key)
     }
 
+    fn last_conversation(
+        &self,
+        lane: Lane,
+    ) -> BoxFuture<'static, Result<Option<String>, ReadError>> {
+        self.ledger.last_conversation(lane)
+    }
+
     fn unfinished(
         &self,
         after_seq: u64,
@@ -159,6 +166,15 @@ impl Ledger for WatchedLedger {
         limit: u32,
     ) -> BoxFuture<'static, Result<Vec<DueCopy>, ReadError>> {
         self.ledger.due_copies(after, limit)
+    }
+
+    fn posted_ahead(
+        &self,
+        now: UnixMs,
+        due_after: UnixMs,
+        limit: u32,
+    ) -> BoxFuture<'static, Result<Vec<MessageId>, ReadError>> {
+        self.ledger.posted_ahead(now, due_after, limit)
     }
 
     fn history_after(

@@ -145,12 +145,25 @@ impl Pipeline {
             let detail = format!("message {id} is {}, not held", record.stage.as_str());
             return Err(Problem::new(Code::WrongState, detail).about(id));
         }
+        self.check_route(&record)?;
         let seconds = self.parts.rules.expires_after_seconds;
         let expires_at = self.parts.clock.now().plus_seconds(seconds);
         self.change(&mut record, Event::Released { expires_at }).await.map_err(refused)?;
         tracing::warn!(message.id = %id, "held message released by an operator");
         self.wake(&record);
         Ok(self.receipt(&record))
+    }
+
+    /// Refuses to send on what another route accepted.
+    fn check_route(&self, record: &Record) -> Result<(), Problem> {
+        let Record { id, route, .. } = record;
+        let running = self.parts.planner.name();
+        if *route == running {
+            return Ok(());
+        }
+        let detail =
+            format!("message {id} is of the route {route}, and this gateway runs {running}");
+        Err(Problem::new(Code::OtherRoute, detail).about(*id))
     }
 
     /// Holds a message on its way until it is released, by an operator's decision. Its sender must
@@ -187,6 +200,7 @@ impl Pipeline {
             };
             return Err(Problem::new(Code::WrongState, detail).about(id));
         }
+        self.check_route(&record)?;
         let expires_at = now.plus_seconds(self.parts.rules.expires_after_seconds);
         self.change(&mut record, Event::Replayed { expires_at }).await.map_err(refused)?;
         tracing::warn!(message.id = %id, "failed message replayed by an operator");

@@ -6,8 +6,10 @@ use std::sync::Arc;
 use super::Pipeline;
 use super::lanes::Seat;
 use super::parking::Until;
-use crate::domain::{ClipPlace, Event, MessageId, Record, UnixMs, recover};
-use crate::ledger::{ChangeError, DueCopy, change};
+use crate::domain::{
+    ClipPlace, Event, MessageId, Record, Stage, UnixMs, recover, recover_elsewhere,
+};
+use crate::ledger::{ChangeError, change};
 use crate::spool::SpoolError;
 
 /// Records read from the ledger at once.
@@ -48,9 +50,14 @@ impl Pipeline {
             after_seq = last.accepted_seq;
             for mut record in page {
                 let now = self.parts.clock.now();
-                let keeping = &self.parts.rules.keeping;
-                let lost = self.parts.planner.lost(&record);
-                let events = recover(&record, &lost, keeping, now);
+                let running = self.parts.planner.name();
+                let is_of_another_route = record.route != running;
+                let events = if is_of_another_route {
+                    recover_elsewhere(&record, running, now)
+                } else {
+                    let lost = self.parts.planner.lost(&record);
+                    recover(&record, &lost, &self.parts.rules.keeping, now)
+                };
                 if !events.is_empty() {
                     change(&*self.parts.ledger, &mut record, &events, now).await?;
                     events.iter().for_each(|event| self.parts.metrics.happened(event));
@@ -60,6 +67,11 @@ impl Pipeline {
                 // nobody was told of it, and nothing else would ever delete it.
                 if record.clip == ClipPlace::Spooled {
                     kept.insert(record.id);
+                }
+                if is_of_another_route && (record.stage == Stage::Held || record.intent.is_some()) {
+                    let Record { id, route, .. } = &record;
+                    tracing::warn!(message.id = %id, %route, "of another route");
+                    continue;
                 }
                 // An ended message is out of its lane: what is left of it is its clip.
                 let seat = record.stage.is_open().then(|| self.seat(&record));
@@ -107,20 +119,18 @@ impl Pipeline {
     pub async fn pull_in_purges(&self) -> Result<usize, RecoveryError> {
         let (now, keeping) = (self.parts.clock.now(), &self.parts.rules.keeping);
         let due_at = keeping.due_at(now, false);
-        // Nothing that was posted by now is due later than this.
-        let id = MessageId::from_bytes([0xff; 16]);
-        let mut after = DueCopy { at: due_at, id, ordinal: u32::MAX };
         let mut pulled_in = 0;
         loop {
-            let page = self.parts.ledger.due_copies(Some(after), PAGE).await;
-            let page = page.map_err(ChangeError::from)?;
-            let Some(last) = page.last() else { return Ok(pulled_in) };
-            after = *last;
-            let mut ids: Vec<MessageId> = page.iter().map(|due| due.id).collect();
-            ids.dedup();
-            for id in ids {
-                pulled_in += usize::from(self.pull_in(id, due_at, now).await?);
+            // Nothing that was posted by now is due later than `due_at`.
+            let page = self.parts.ledger.posted_ahead(now, due_at, PAGE).await;
+            let mut moved = 0;
+            for id in page.map_err(ChangeError::from)? {
+                moved += usize::from(self.pull_in(id, due_at, now).await?);
             }
+            if moved == 0 {
+                return Ok(pulled_in);
+            }
+            pulled_in += moved;
         }
     }
 

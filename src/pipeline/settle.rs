@@ -12,10 +12,14 @@ use super::drive::{Drive, Stop, draining};
 use super::parking::{PARK_AFTER, Until};
 use crate::actors::{AskError, LookUpPost, UploadClip};
 use crate::domain::{
-    ClipPlace, Code, Ending, Event, Failure, Found, Intent, Outcome, Posted, Retry, Step, UnixMs,
+    ClipPlace, Code, Ending, Event, Failure, Found, Intent, Outcome, Posted, Record, Retry, Step,
+    UnixMs,
 };
 use crate::settings::OnUnknown;
 use crate::spool::SpoolError;
+
+/// Attempts at a post and its look-up after which nobody waits for the look-up any more.
+const LOOK_UP_ATTEMPTS_MAX: u32 = 12;
 
 /// How a wait for a turn ended.
 enum Waited<T> {
@@ -103,20 +107,51 @@ impl Drive {
         if !self.seat.is_head() {
             return self.turn_to_settle().await;
         }
-        let Some(permit) = self.permit(Step::Post).await? else { return Ok(()) };
-        let order = LookUpPost { record: Arc::new(self.record.clone()) };
-        let messenger = self.pipeline.parts.actors.messenger.clone();
-        let found = self.patiently(async move { messenger.ask(order, permit).await }).await?;
+        let look_ups = self.pipeline.parts.actors.look_ups.clone();
+        let permits = look_ups.clone();
+        let permit = match self.await_turn(async move { permits.permit().await }, false).await? {
+            Some(Ok(permit)) => permit,
+            // The actor is gone, and the process is about to end.
+            Some(Err(_)) => return Err(Stop::Draining),
+            None => return Ok(()),
+        };
+        let conversation_id = self.last_conversation().await;
+        let order = LookUpPost { record: Arc::new(self.record.clone()), conversation_id };
+        let found = self.patiently(async move { look_ups.ask(order, permit).await }).await?;
         match found.unwrap_or(Found::CannotTell) {
             Found::Yes(posted) => self.posted(posted).await,
             Found::No => self.commit(Event::PostDisproved).await,
-            // A withdrawn one waits for nothing, and of one whose clip is lost nobody was promised
-            // more.
-            Found::Later(failure) if !self.record.withdrawn && !self.clip_is_lost() => {
-                self.deferred(failure).await
-            }
-            Found::Later(_) | Found::CannotTell => self.unsettled().await,
+            Found::Later(failure) => self.look_up_later(failure).await,
+            Found::CannotTell => self.unsettled().await,
         }
+    }
+
+    /// The look-up was not answered now. It is repeated while there is time; a withdrawn message
+    /// waits for nothing, and of one whose clip is lost nobody was promised more.
+    async fn look_up_later(&mut self, Failure { code, retry, .. }: Failure) -> Result<(), Stop> {
+        let record = &self.record;
+        let next_attempt_at = self.next_attempt_at(retry);
+        let waits = !record.withdrawn
+            && !self.clip_is_lost()
+            && record.attempts < LOOK_UP_ATTEMPTS_MAX
+            && next_attempt_at < record.expires_at;
+        match waits {
+            true => self.commit(Event::Deferred { code, next_attempt_at }).await,
+            false => self.unsettled().await,
+        }
+    }
+
+    /// Where the guest's messages went last; only routes that look posts up have such a place.
+    async fn last_conversation(&self) -> Option<String> {
+        let Record { route, lane, .. } = &self.record;
+        if !route.has_a_lane_for_each_guest() {
+            return None;
+        }
+        let found = self.pipeline.parts.ledger.last_conversation(lane.clone()).await;
+        found.unwrap_or_else(|error| {
+            tracing::error!(%error, "the lane's conversation cannot be read");
+            None
+        })
     }
 
     /// Nobody can tell whether the post in doubt has happened.

@@ -77,6 +77,7 @@ const fn row(code: Code) -> Row {
         Code::Expired => (502, "The message was not delivered in time", true),
         Code::Interrupted => (503, "The gateway was interrupted", true),
         Code::OnHold => (409, "An operator holds the message", false),
+        Code::OtherRoute => (409, "The message belongs to another route", false),
         Code::CrashLoop => (500, "The message is held after repeated crashes", false),
         Code::Internal => (500, "The gateway has a fault", true),
     };

@@ -12,6 +12,8 @@ const QUIET = [
   "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
   "--disable-background-networking", "--disable-component-update", "--disable-sync",
   "--autoplay-policy=no-user-gesture-required",
+  // A page that a test makes has no address, so this machine is a foreign network to it.
+  "--disable-features=LocalNetworkAccessChecks,BlockInsecurePrivateNetworkRequests",
 ];
 const ALLOWED = "--use-fake-ui-for-media-stream";
 const DEVICE = "--use-fake-device-for-media-stream";
@@ -53,9 +55,9 @@ export async function openDemo(route) {
   return { page, errors };
 }
 
-/** A page's HTML: the two lines that an integrator writes. */
+/** A page's HTML: the two lines that an integrator writes; of an attribute the first one holds. */
 export function html(attributes = "", around = (element) => element) {
-  const element = `<voice-message ${attributes}></voice-message>`;
+  const element = `<voice-message ${attributes} type-into=""></voice-message>`;
   return `<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Chat</title>
     <meta name="viewport" content="width=device-width, initial-scale=1">
     <link rel="icon" href="data:,"><script src="/voicepost.js" defer></script></head>

@@ -1,5 +1,6 @@
 // Sandbox and gateway as the programs that people run, on ports of their own, for one test file.
 import { spawn } from "node:child_process";
+import { createServer } from "node:http";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -55,6 +56,34 @@ export async function startDemo(route = "media-api") {
   const args = ["demo", "--json", "--port", "0", "--route", route];
   const demo = await start(args, process.env, tmpdir(), find);
   return { url: demo.found, stop: demo.stop };
+}
+
+/**
+ * A gateway that takes each message whole and then answers so; browsers tell of bytes that went out
+ * only where there is a server. `{url, posts(), stop}`.
+ */
+export async function startRefusing(status, code, headers = {}) {
+  let posts = 0;
+  const open = {
+    "access-control-allow-origin": "*", "access-control-allow-headers": "*, authorization",
+    "access-control-expose-headers": "retry-after",
+  };
+  const server = createServer((request, response) => {
+    request.resume().on("end", () => {
+      if (request.method !== "POST") return response.writeHead(200, open).end("{}");
+      posts += 1;
+      response.writeHead(status, { ...open, ...headers });
+      return response.end(JSON.stringify({ code, status, detail: code, retryable: status === 503 }));
+    });
+  });
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  return {
+    url: `http://127.0.0.1:${server.address().port}`, posts: () => posts,
+    stop: () => new Promise((resolve) => {
+      server.close(resolve);
+      server.closeAllConnections();
+    }),
+  };
 }
 
 /** The sandbox by itself; `found` is its address. */

@@ -65,6 +65,27 @@ test("a page that goes away while it records keeps what was said so far", async 
   assert.ok(ms >= 1_000 && ms <= whole + 250, `${ms} of ${whole} ms are kept`);
 });
 
+test("an element that is moved or replaced while it records offers what was said", async () => {
+  const page = await open(await browser.newContext(), gateway.url, html(conversation().attributes));
+  for (const replaced of [false, true]) {
+    await start(page).click();
+    await reach(page, "recording");
+    await page.waitForTimeout(1_600);
+    await page.evaluate(async (replaced) => {
+      const element = document.querySelector("voice-message");
+      const after = replaced ? element.cloneNode() : element;
+      // Some pages put the new one in first.
+      if (replaced) element.before(after);
+      element.remove();
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      if (!replaced) document.body.append(after);
+    }, replaced);
+    await reach(page, "review");
+    await button(page, "Delete").click();
+    await reach(page, "idle");
+  }
+});
+
 test("without a connection it waits, and goes out by itself when there is one", async () => {
   const { id, attributes } = conversation();
   const context = await browser.newContext();

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { conversation, html, open, reach, stage } from "./browser.mjs";
-import { offerClip } from "./states.mjs";
+import { STATES, offerClip } from "./states.mjs";
 import { textsFor } from "../../web/src/texts.js";
 
 const { gateway, browser } = await stage();
@@ -34,6 +34,35 @@ test("the language changes with the page, texts with the integrator", async () =
   await page.getByRole("button", { name: "Sag es uns 1:00 lang" }).waitFor();
 });
 
+test("a take in review changes its language whole, and the focus stays where it was", async () => {
+  const page = await open(await browser.newContext(), gateway.url, html(conversation().attributes));
+  await offerClip(page);
+  const focused = () => page.evaluate(() => document.activeElement.shadowRoot?.activeElement
+    ?.getAttribute("aria-label"));
+  await page.getByRole("button", { name: "Play", exact: true }).focus();
+  await page.evaluate(() => document.querySelector("voice-message").setAttribute("lang", "de"));
+  assert.equal(await focused(), "Abspielen");
+  await page.getByRole("slider", { name: "Position" }).focus();
+  await page.evaluate(() => (document.querySelector("voice-message").texts = { position: "Stelle" }));
+  assert.equal(await focused(), "Stelle");
+  await page.getByRole("button", { name: "Tempo 1×" }).waitFor();
+});
+
+test("on the narrowest page the warning stays within the panel in each language", async () => {
+  const page = await STATES.warning(await browser.newContext(), gateway.url);
+  await page.setViewportSize({ width: 240, height: 400 });
+  const over = await page.evaluate(() => {
+    const element = document.querySelector("voice-message");
+    return ["en", "de", "es", "fr", "pt", "ja"].filter((lang) => {
+      element.setAttribute("lang", lang);
+      const right = (part) => part.getBoundingClientRect().right;
+      const panel = right(element.shadowRoot.querySelector(".panel"));
+      return [...element.shadowRoot.querySelectorAll(".warns *")].some((part) => right(part) > panel);
+    });
+  });
+  assert.deepEqual(over, []);
+});
+
 test("right to left the row turns, the sound does not", async () => {
   const context = await browser.newContext();
   const page = await open(context, gateway.url, html(`${conversation().attributes} dir="rtl"`));
@@ -62,4 +91,9 @@ test("texts say what language they are in where the page has another", async () 
   assert.equal(await panel.getAttribute("dir"), "ltr");
   await page.evaluate(() => (document.querySelector("voice-message").texts = { record: "سجّل" }));
   assert.equal(await panel.getAttribute("lang"), "ar");
+  // Own texts run as the page does, and what points to where they go turns with them.
+  assert.equal(await panel.getAttribute("dir"), "rtl");
+  await offerClip(page);
+  const turned = await page.locator(".icon.send").evaluate((icon) => getComputedStyle(icon).transform);
+  assert.equal(turned, "matrix(-1, 0, 0, 1, 0, 0)");
 });

@@ -35,3 +35,32 @@ test("the guest is warned, by eye and ear, and the take is whole", async () => {
   const { ms } = await listen(page, await gateway.clip(post.upload));
   assert.ok(ms > LIMIT_MS - 600 && ms <= LIMIT_MS + 500, `${ms} ms arrived`);
 });
+
+for (const type of ["audio/webm;codecs=opus", "audio/mp4;codecs=opus"]) {
+  test(`a page that stalls at the limit sends what was said before, as ${type}`, async () => {
+    const { id, attributes } = conversation();
+    const context = await browser.newContext();
+    await context.addInitScript((mimeType) => {
+      const { MediaRecorder } = window;
+      window.MediaRecorder = class extends MediaRecorder {
+        constructor(stream, options) {
+          super(stream, { ...options, mimeType });
+        }
+      };
+    }, type);
+    const page = await open(context, gateway.url, html(attributes));
+    await start(page).click();
+    await reach(page, "recording");
+    await page.evaluate(async (ms) => {
+      await new Promise((resolve) => setTimeout(resolve, ms - 1_200));
+      const until = performance.now() + 2_500;
+      while (performance.now() < until);
+    }, LIMIT_MS);
+    await reach(page, "review");
+    await button(page, "Send").click();
+    await reach(page, "sent");
+    const [post] = await arrived(gateway, id);
+    const { ms } = await listen(page, await gateway.clip(post.upload));
+    assert.ok(ms > 2_500 && ms <= LIMIT_MS + 500, `${ms} ms arrived`);
+  });
+}

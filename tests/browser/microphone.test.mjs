@@ -67,11 +67,7 @@ test("a microphone that is pulled out leaves what was said so far", async () => 
 });
 
 test("a page that is not secure", () => refused({
-  args: [
-    "--host-resolver-rules=MAP voice.test 127.0.0.1",
-    // Else such a page may not even load the script from this machine.
-    "--disable-features=LocalNetworkAccessChecks,BlockInsecurePrivateNetworkRequests",
-  ],
+  args: ["--host-resolver-rules=MAP voice.test 127.0.0.1"],
 }, "Recording needs a secure page", gateway.url.replace("127.0.0.1", "voice.test"), "insecure"));
 
 test("a microphone that is muted is told while it records, and after", async () => {

@@ -1,7 +1,7 @@
 // <voice-message src>: others' messages are played, and read where they cannot be.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { stage } from "./browser.mjs";
+import { conversation, html, open, reach, stage, start } from "./browser.mjs";
 import { SPOKEN, STATES } from "./states.mjs";
 
 const { gateway, browser } = await stage();
@@ -40,4 +40,15 @@ test("an element that was a player becomes a recorder, and back", async () => {
     return states;
   });
   assert.deepEqual(states, ["playback", "idle", "playback"]);
+});
+
+test("a clip that cannot be listened to before it is sent says so", async () => {
+  const page = await open(await browser.newContext(), gateway.url, html(conversation().attributes));
+  await start(page).waitFor();
+  await page.evaluate(() => document.querySelector("voice-message")
+    .offer(new Blob(["no sound"], { type: "audio/ogg" })));
+  await reach(page, "review");
+  await page.locator(".player").getByText("The audio cannot be played here.").waitFor();
+  await page.getByRole("status").getByText("The audio cannot be played here.").waitFor();
+  assert.equal(await page.getByRole("button", { name: "Play" }).count(), 0);
 });

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { arrived, button, conversation, html, open, reach, stage, start } from "./browser.mjs";
+import { startRefusing } from "./gateway.mjs";
 import { offerClip } from "./states.mjs";
 
 const { gateway, browser } = await stage();
@@ -58,6 +59,33 @@ test("a short trouble passes without a word", async () => {
   assert.equal(new Set(keys).size, 1);
   assert.equal((await arrived(gateway, id)).length, 1);
 });
+
+for (const [what, status, code, headers] of [
+  ["between two tries", 503, "busy", { "retry-after": "6" }],
+  ["while a token is waited for", 401, "unauthorized", {}],
+]) {
+  test(`a message that was refused can be taken back ${what}`, async () => {
+    const refusing = await startRefusing(status, code, headers);
+    try {
+      const page = await open(await browser.newContext(), gateway.url,
+        html(`${conversation().attributes} token="t" gateway="${refusing.url}"`));
+      await start(page).waitFor();
+      await page.evaluate(() => document.querySelector("voice-message")
+        .addEventListener("token-needed", ({ detail }) => detail.respondWith(new Promise(() => {}))));
+      await offerClip(page);
+      const answered = page.waitForResponse(`${refusing.url}/v1/voice-messages`);
+      const ended = page.evaluate(() => document.querySelector("voice-message").send());
+      await answered;
+      await button(page, "Cancel").click({ timeout: 3_000 });
+      await reach(page, "review");
+      await ended;
+      assert.equal(refusing.posts(), 1);
+      await button(page, "Send").waitFor();
+    } finally {
+      await refusing.stop();
+    }
+  });
+}
 
 test("a message that fails after it was accepted is told, and another try is another message", async () => {
   const { id, attributes } = conversation();

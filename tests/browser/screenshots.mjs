@@ -1,7 +1,7 @@
 // Pictures of every page and state, light and dark, phone and desktop, to be looked at by people.
 //   node tests/browser/screenshots.mjs FOLDER
 import { join } from "node:path";
-import { launch, start } from "./browser.mjs";
+import { conversation, html, launch, open, start } from "./browser.mjs";
 import { startDemo, startGateway } from "./gateway.mjs";
 import { STATES } from "./states.mjs";
 
@@ -12,6 +12,34 @@ const SCHEMES = ["light", "dark"];
 const PAGE = `body { font-family: system-ui, "DejaVu Sans"; margin: 0; padding: 24px; background: Canvas;
   color: CanvasText } h1 { font-size: 18px; margin: 0 0 12px }`;
 
+/** An integrator's own texts, right to left. */
+const ARABIC = {
+  record: "تسجيل رسالة صوتية", upTo: "حتى {time}", left: "بقي {seconds} ثوانٍ", stop: "إنهاء",
+  pause: "إيقاف مؤقت", delete: "حذف", send: "إرسال", retry: "إعادة المحاولة", again: "التسجيل من جديد",
+  type: "الكتابة بدلاً من ذلك", caption: "إضافة الرسالة نصًا", play: "تشغيل", position: "الموضع",
+  speed: "السرعة", offline: "لا يوجد اتصال. رسالتك محفوظة وستُرسل عند عودة الاتصال.",
+};
+
+/** docs/recorder.png: one that records beside one before sending. */
+async function pair() {
+  const context = await browser.newContext({ viewport: { width: 760, height: 100 }, colorScheme: "light" });
+  const twice = (element) => element + element.replace("c-", "d-");
+  const page = await open(context, gateway.url, html(conversation().attributes, twice));
+  await page.addStyleTag({ content: `body { margin: 0; background: #f4f5f7 } h1 { display: none }
+    main { display: flex; align-items: start; gap: 16px; padding: 16px } voice-message { flex: 1 }` });
+  const [left, right] = [page.locator("voice-message").first(), page.locator("voice-message").nth(1)];
+  for (const [recorder, ms] of [[right, 4_200], [left, 3_200]]) {
+    await recorder.getByRole("button").first().click();
+    await recorder.getByRole("button", { name: "Finish" }).waitFor();
+    await page.waitForTimeout(ms);
+    if (recorder === right) await recorder.getByRole("button", { name: "Finish" }).click();
+    await right.getByRole("button", { name: "Send" }).waitFor();
+  }
+  await page.mouse.move(0, 0);
+  await page.locator("main").screenshot({ path: join(folder, "recorder.png") });
+  await context.close();
+}
+
 const browser = await launch();
 const gateway = await startGateway();
 for (const [name, make] of Object.entries(STATES)) {
@@ -21,21 +49,26 @@ for (const [name, make] of Object.entries(STATES)) {
   for (const colorScheme of SCHEMES) {
     await page.emulateMedia({ colorScheme });
     await page.evaluate((scheme) => (document.documentElement.style.colorScheme = scheme), colorScheme);
-    await page.screenshot({ path: join(folder, `${name}-${colorScheme}.png`) });
+    await page.screenshot({ path: join(folder, `${name}-${colorScheme}.png`), fullPage: true });
   }
   await context.close();
 }
-for (const lang of ["de", "ja", "ar"]) {
+for (const [name, lang] of [
+  ["failed", "de"], ["failed", "ja"], ...["idle", "warning", "review", "failed"].map((name) => [name, "ar"]),
+]) {
   const context = await browser.newContext({ viewport: { width: 375, height: 300 } });
-  const page = await STATES.failed(context, gateway.url);
+  const page = await STATES[name](context, gateway.url);
   await page.addStyleTag({ content: PAGE });
-  await page.evaluate((lang) => {
+  await page.evaluate(({ lang, texts }) => {
     document.documentElement.dir = lang === "ar" ? "rtl" : "ltr";
-    document.querySelector("voice-message").setAttribute("lang", lang);
-  }, lang);
-  await page.screenshot({ path: join(folder, `failed-${lang}.png`) });
+    const recorder = document.querySelector("voice-message");
+    recorder.setAttribute("lang", lang);
+    if (lang === "ar") recorder.texts = texts;
+  }, { lang, texts: ARABIC });
+  await page.screenshot({ path: join(folder, `${name}-${lang}.png`), fullPage: true });
   await context.close();
 }
+await pair();
 
 const demo = await startDemo();
 for (const [size, viewport] of Object.entries(SIZES)) {

@@ -30,6 +30,17 @@ test("what is said arrives as Ogg Opus with its length and sound", async () => {
   await page.waitForTimeout(1_200);
   const seen = new Set((await drawing()).match(/v[\d.]+/g));
   assert.ok(seen.size > 8, `the level is drawn with ${seen.size} heights`);
+  // The whole of it is seen at every width: nothing of the drawing leaves its box.
+  for (const width of [300, 480]) {
+    const cut = await page.evaluate((width) => {
+      const recorder = document.querySelector("voice-message");
+      recorder.style.width = `${width}px`;
+      const level = recorder.shadowRoot.querySelector("[part=level]");
+      const [box, drawn] = [level, level.firstChild].map((one) => one.getBoundingClientRect());
+      return Math.max(box.top - drawn.top, drawn.bottom - box.bottom, box.left - drawn.left);
+    }, width);
+    assert.ok(cut <= 0.5, `${cut} pixels are cut off at ${width}`);
+  }
   await page.waitForTimeout(3_000);
   await button(page, "Finish").click();
   const whole = Date.now() - began;

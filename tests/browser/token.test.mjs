@@ -48,7 +48,7 @@ test("where the page has none, the message waits for it", async () => {
   assert.equal((await arrived(gateway, id)).length, 1);
 });
 
-test("a provider is asked each time", async () => {
+test("a provider is asked where there is no token, and where the last was refused", async () => {
   const { attributes } = conversation();
   const context = await browser.newContext();
   const seen = await guarded(context, "t2");
@@ -64,6 +64,16 @@ test("a provider is asked each time", async () => {
   await button(page, "Send").click();
   await reach(page, "sent");
   assert.deepEqual(seen.slice(0, 2), ["Bearer t1", "Bearer t2"]);
+  assert.deepEqual(await page.evaluate(() => window.asked), [false, true]);
+  // What it gave holds for the next message.
+  const before = seen.length;
+  await button(page, "Record another").click();
+  await reach(page, "recording");
+  await page.waitForTimeout(1_200);
+  await button(page, "Finish").click();
+  await button(page, "Send").click();
+  await reach(page, "sent");
+  assert.deepEqual([...new Set(seen.slice(before))], ["Bearer t2"]);
   assert.deepEqual(await page.evaluate(() => window.asked), [false, true]);
 });
 

@@ -316,7 +316,7 @@ fn files_are_private_and_settings_are_those_that_durability_needs() {
     let text = |pragma| file.pragma_query_value(None, pragma, |row| row.get::<_, String>(0));
     let number = |pragma| file.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0));
     assert_eq!(text("journal_mode").unwrap(), "wal");
-    assert_eq!(number("user_version").unwrap(), 5);
+    assert_eq!(number("user_version").unwrap(), 6);
     assert_eq!(number("application_id").unwrap(), 0x5650_5354);
 }
 
@@ -331,7 +331,7 @@ async fn a_ledger_of_the_first_schema_is_brought_up_to_date() {
     // What later steps have made.
     let later = "DROP TABLE erasing; DROP TABLE erasure_copies; DROP TABLE erasures; \
                  DROP TABLE audit; DROP TABLE replies; DROP INDEX messages_conversation; \
-                 PRAGMA user_version = 1";
+                 DROP INDEX messages_lane; PRAGMA user_version = 1";
     file.execute_batch(later).unwrap();
     drop(file);
     let ledger = open(directory.path());
@@ -344,9 +344,9 @@ fn newer_and_foreign_files_are_refused_untouched() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("ledger.sqlite");
     drop(open(directory.path()));
-    Connection::open(&path).unwrap().pragma_update(None, "user_version", 6).unwrap();
+    Connection::open(&path).unwrap().pragma_update(None, "user_version", 7).unwrap();
     let refused = SqliteLedger::open(&path, SqliteOptions::default(), never());
-    assert!(matches!(refused, Err(OpenError::NewerSchema { found: 6, known: 5, .. })));
+    assert!(matches!(refused, Err(OpenError::NewerSchema { found: 7, known: 6, .. })));
 
     let foreign = directory.path().join("foreign.sqlite");
     Connection::open(&foreign).unwrap().execute_batch("CREATE TABLE theirs (x)").unwrap();

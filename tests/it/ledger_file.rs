@@ -13,7 +13,8 @@ pub struct Row {
     pub possible_duplicate: bool,
     /// Why it ended; empty where nothing went wrong.
     pub ending: String,
-    /// Posts whose answer was lost.
+    /// Posts whose answer was lost. A start that holds the message in the same commit writes down
+    /// the hold alone.
     pub posts_lost: usize,
     /// States of its copies.
     pub copies: Vec<String>,
@@ -39,7 +40,9 @@ impl LedgerFile {
                      coalesce(json_extract(body, '$.ending.code'), ''),
                      coalesce((SELECT group_concat(state) FROM copies WHERE message_id = id), ''),
                      (SELECT count(*) FROM history
-                       WHERE message_seq = accepted_seq AND event = 'post-lost')
+                       WHERE message_seq = accepted_seq
+                         AND (event = 'post-lost'
+                              OR event = 'held' AND detail LIKE 'genesys-answer-lost; next%'))
                    FROM messages";
         let mut statement = file.prepare(sql).unwrap();
         let mut rows = statement.query([]).unwrap();

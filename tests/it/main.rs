@@ -40,6 +40,7 @@ mod ledger_file;
 mod lifecycle;
 mod limits;
 mod load;
+mod look_ups;
 mod minting;
 mod ogg_writer;
 mod open_messaging;

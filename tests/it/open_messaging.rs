@@ -152,6 +152,26 @@ fn a_purge_takes_our_file_and_what_genesys_keeps() {
     assert_eq!(clips.count(), 0);
 }
 
+/// Genesys may ask for a long pause; our own file needs no call of it.
+#[test]
+fn our_file_goes_in_time_while_genesys_takes_no_deletion() {
+    let gateway = start();
+    let send = || gateway.send(&form()).receipt(201)["id"].as_str().unwrap().to_owned();
+    let (first, second) = (send(), send());
+    let pause = FaultAction::status(429).retry_after("600");
+    gateway.trouble(vec![FaultRule::new(Endpoint::CachedMedia, pause)]);
+    let gone = |id: &str| {
+        gateway.delete(id).receipt(202);
+        gateway.receipt_when(id, "our file is gone", |receipt| {
+            let copies = receipt["purge"]["copies"].as_array().unwrap();
+            copies.iter().any(|copy| copy["kind"] == "hosted-file" && copy["state"] == "gone")
+        })
+    };
+    gone(&first);
+    let receipt = gone(&second);
+    assert_eq!(receipt["purge"]["copies"][0]["state"], "owed", "what Genesys caches is owed");
+}
+
 #[test]
 fn a_post_whose_answer_was_lost_is_found_in_the_guests_conversation() {
     let gateway = start();

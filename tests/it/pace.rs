@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use voicepost::domain::{CallClass, Pace, RateHeaders, Turn, Waiting};
 
-const EVERYBODY: Waiting = Waiting { classes: [true; 4], delete_is_late: false };
+const EVERYBODY: Waiting = Waiting { classes: [true; 5], delete_is_late: false };
 
 fn only(class: CallClass) -> Waiting {
     Waiting { classes: CallClass::ALL.map(|other| other == class), delete_is_late: false }
@@ -27,8 +27,8 @@ fn rate(count: u64, allowed: u64, reset_ms: u64) -> Option<RateHeaders> {
 fn posts_go_first_and_deletes_get_every_fourth_slot() {
     let mut pace = Pace::default();
     let taken: Vec<_> = (0..8).filter_map(|_| take(&mut pace, EVERYBODY, 0)).collect();
-    let (post, delete) = (CallClass::Post, CallClass::Delete);
-    assert_eq!(taken, [post, post, post, delete, post, post, post, delete]);
+    let (post, look_up, delete) = (CallClass::Post, CallClass::LookUp, CallClass::Delete);
+    assert_eq!(taken, [post, post, look_up, delete, post, post, look_up, delete]);
 }
 
 #[test]
@@ -36,14 +36,14 @@ fn deletes_get_every_second_slot_while_one_is_late() {
     let mut pace = Pace::default();
     let waiting = Waiting { delete_is_late: true, ..EVERYBODY };
     let taken: Vec<_> = (0..4).filter_map(|_| take(&mut pace, waiting, 0)).collect();
-    let (post, delete) = (CallClass::Post, CallClass::Delete);
-    assert_eq!(taken, [post, delete, post, delete]);
+    let (post, look_up, delete) = (CallClass::Post, CallClass::LookUp, CallClass::Delete);
+    assert_eq!(taken, [post, delete, look_up, delete]);
 }
 
 #[test]
 fn uploads_go_before_retention_and_a_lone_delete_at_once() {
     let mut pace = Pace::default();
-    let waiting = Waiting { classes: [false, true, false, true], delete_is_late: false };
+    let waiting = Waiting { classes: [false, false, true, false, true], delete_is_late: false };
     assert_eq!(take(&mut pace, waiting, 0), Some(CallClass::Upload));
     assert_eq!(take(&mut pace, only(CallClass::Retention), 0), Some(CallClass::Retention));
     assert_eq!(take(&mut pace, only(CallClass::Delete), 0), Some(CallClass::Delete));

@@ -8,7 +8,7 @@ use voicepost::web::ROWS;
 
 /// Code, status, whether the same request can succeed later, and the test that meets it: its file
 /// in this folder and its name.
-const KNOWN: [(&str, u16, bool, &str, &str); 43] = [
+const KNOWN: [(&str, u16, bool, &str, &str); 44] = [
     ("malformed-request", 400, false, "parts.rs", "a_body_that_cannot_be_read_is_malformed"),
     ("missing-part", 400, false, "parts.rs", "a_missing_part_is_named"),
     ("unknown-part", 400, false, "parts.rs", "an_unknown_part_is_refused_with_the_names_there_are"),
@@ -160,6 +160,13 @@ const KNOWN: [(&str, u16, bool, &str, &str); 43] = [
     ("range-not-satisfiable", 416, false, "open_messaging.rs", "ranges_and_heads_are_answered"),
     // Left by a crash: the receipts that the next start writes.
     ("interrupted", 503, true, "restarts.rs", "a_clip_that_was_only_in_memory_is_interrupted"),
+    (
+        "other-route",
+        409,
+        false,
+        "restarts.rs",
+        "a_message_of_another_route_is_held_until_it_is_back",
+    ),
     ("crash-loop", 500, false, "restarts.rs", "a_message_met_by_three_crashes_is_held"),
     ("internal", 500, true, "restarts.rs", "a_clip_that_left_the_spool_is_a_fault_of_the_gateway"),
 ];

@@ -236,13 +236,13 @@ fn crash(random: &mut StdRng) -> Crash {
 }
 
 /// Every call that the route makes.
-fn endpoints(route: RouteName) -> [Endpoint; 5] {
+fn endpoints(route: RouteName) -> &'static [Endpoint] {
     use Endpoint::{CachedMedia, CachedMediaDelete, Conversation, Delete, InboundMessage};
-    use Endpoint::{Post, Retention, Token, Upload};
+    use Endpoint::{Message, Post, Retention, Token, Upload};
     match route {
-        RouteName::MediaApi => [Token, Upload, Post, Retention, Delete],
+        RouteName::MediaApi => &[Token, Upload, Post, Retention, Delete],
         RouteName::OpenMessaging => {
-            [Token, InboundMessage, Conversation, CachedMedia, CachedMediaDelete]
+            &[Token, InboundMessage, Conversation, Message, CachedMedia, CachedMediaDelete]
         }
     }
 }

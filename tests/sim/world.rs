@@ -10,7 +10,7 @@ use futures_util::future::BoxFuture;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use tokio::sync::watch;
-use voicepost::domain::{MessageId, Principal, Record, UnixMs};
+use voicepost::domain::{Lane, MessageId, Principal, Record, UnixMs};
 use voicepost::hosted::Hosted;
 use voicepost::ledger::sqlite::SqliteLedger;
 use voicepost::ledger::{
@@ -182,6 +182,13 @@ impl Ledger for MortalLedger {
         self.inner.by_key(principal, key)
     }
 
+    fn last_conversation(
+        &self,
+        lane: Lane,
+    ) -> BoxFuture<'static, Result<Option<String>, ReadError>> {
+        self.inner.last_conversation(lane)
+    }
+
     fn unfinished(
         &self,
         after_seq: u64,
@@ -200,6 +207,15 @@ impl Ledger for MortalLedger {
         limit: u32,
     ) -> BoxFuture<'static, Result<Vec<DueCopy>, ReadError>> {
         self.inner.due_copies(after, limit)
+    }
+
+    fn posted_ahead(
+        &self,
+        now: UnixMs,
+        due_after: UnixMs,
+        limit: u32,
+    ) -> BoxFuture<'static, Result<Vec<MessageId>, ReadError>> {
+        self.inner.posted_ahead(now, due_after, limit)
     }
 
     fn history_after(

@@ -1,7 +1,7 @@
 // A take on its way: tried again where that can help, with a new token where the last was refused, and
 // followed once the gateway has it.
 
-import { Trouble, follow, pause, upload } from "./gateway.js";
+import { Trouble, aborted, follow, pause, upload } from "./gateway.js";
 
 const TRIES = 4;
 const RETRY_MS = 1_000;
@@ -25,12 +25,14 @@ export class Delivery {
     let renewed = false;
     for (let turn = 1; ; turn += 1) {
       try {
-        const token = await this.#token(renewed);
+        const token = await Promise.race([this.#token(renewed), aborted(signal)]);
         return await upload({ gateway: this.#page.gateway(), token, take, signal, progress });
       } catch (trouble) {
         if (!(trouble instanceof Trouble) || signal.aborted) throw trouble;
         // A stored failure is the answer to this key for ever.
         if (trouble.id && trouble.code !== "in-progress") throw trouble;
+        // Refused bytes are not given: until the next try the guest may take the message back.
+        if (trouble.status && trouble.code !== "in-progress") progress(0, take.blob.size);
         if (trouble.status === 401 && !renewed) {
           renewed = true;
         } else {

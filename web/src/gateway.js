@@ -142,6 +142,11 @@ async function* events(body) {
   }
 }
 
+/** Resolves once nobody wants it any more. */
+export const aborted = (signal) => new Promise((resolve) => {
+  signal.addEventListener("abort", resolve, { once: true });
+});
+
 /** Waits, or ends early where it is not wanted any more. */
 export function pause(ms, signal) {
   return new Promise((resolve) => {

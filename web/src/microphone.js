@@ -122,6 +122,11 @@ class Recording {
     return { blob: this.blob, ms };
   }
 
+  /** Takes the last piece off, where there are others; whether it did. */
+  shorten() {
+    return this.#pieces.length > 1 && this.#pieces.pop() !== undefined;
+  }
+
   /** A short tone, where sound can be made. */
   beep(times) {
     this.#meter.beep(times);

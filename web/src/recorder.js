@@ -20,6 +20,8 @@ const LIMITS_WAIT_MS = 1_500;
 const TICK_MS = 100;
 /** The last bytes of an encoder come a little after the stop. */
 const STOP_EARLY_MS = 120;
+/** So much over the limit the gateway lets pass, unless it is told otherwise. */
+const OVER_MS_MAX = 500;
 const WARN_MS = 10_000;
 const UNHEARD_AFTER_MS = 3_000;
 const UNHEARD_LEVEL = 0.012;
@@ -27,6 +29,9 @@ const RETRY_LATER_MS = 15_000;
 const CAPTION_MS = 250;
 /** Passing a message on takes a second or two; after this long the guest is not kept. */
 const UNCLEAR_MS = 30_000;
+
+/** The recorders on this page: a take that one of them leaves behind is for another to offer. */
+const present = new Set();
 
 /** A key of 128 random bits; `randomUUID` is missing on insecure pages. */
 const newKey = () => crypto.getRandomValues(new Uint32Array(4)).join("-");
@@ -66,11 +71,16 @@ export class Recorder {
   constructor(page) {
     this.#page = page;
     this.#delivery = new Delivery(page);
+    present.add(this);
   }
 
   /** Learns the limits, and offers what an earlier page could not send. */
   async start() {
     this.#learn();
+    await this.#offer();
+  }
+
+  async #offer() {
     if (this.state !== "idle") return;
     const scope = await this.#page.scope();
     const take = await find(scope);
@@ -250,7 +260,12 @@ export class Recorder {
       return this.#refuse(blob.size === 0 && ms >= shortest ? "silent" : "tooShort");
     }
     const take = Object.assign(this.take, { blob, ms: Math.round(ms) });
-    await Promise.all([this.#lookAt(take), this.#save(take)]);
+    let [heard] = await Promise.all([this.#lookAt(take), this.#save(take)]);
+    // A page that stalled ran past its limit: without its last seconds the rest can be sent.
+    while (heard?.ms > this.limitMs + OVER_MS_MAX && recording.shorten()) {
+      take.blob = recording.blob;
+      [heard] = await Promise.all([this.#lookAt(take), this.#save(take)]);
+    }
     if (this.take !== take) return;
     this.#review(why ?? (take.silent ? "silent" : undefined));
   }
@@ -282,12 +297,14 @@ export class Recorder {
     this.rescope();
   }
 
+  /** Learns from a take's sound what it can; `undefined` where it does not decode. */
   async #lookAt(take) {
     const seen = await look(take.blob);
-    if (!seen) return;
+    if (!seen) return undefined;
     take.peaks = seen.peaks;
     take.silent = seen.silent;
     if (seen.ms > 0) take.ms = seen.ms;
+    return seen;
   }
 
   /** The text beside the audio, kept with it while the guest writes. */
@@ -487,12 +504,14 @@ export class Recorder {
 
   /** The element has left its page: the microphone is let go, what was said is kept. */
   async leave() {
+    present.delete(this);
     this.#stopSending();
     this.#delivery.leave();
     if (this.state === "asking") this.#back();
     if (["recording", "paused"].includes(this.state)) await this.stop();
     await this.#saving;
     for (const take of [this.take, this.#old?.take]) take?.release?.();
+    present.forEach((other) => other.#offer());
   }
 
   #refuse(name) {

@@ -56,9 +56,7 @@ button:focus-visible, summary:focus-visible, textarea:focus-visible, .row:focus-
 }
 .seek:focus-visible { outline: 3px solid var(--accent); outline-offset: 1px; border-radius: .5rem; }
 .round { width: 2.75rem; padding: 0; flex: none; display: grid; place-items: center; }
-.round:hover, .quiet:hover, .pace:hover {
-  background: color-mix(in srgb, var(--text) 9%, transparent);
-}
+.round:hover, .quiet:hover, .pace:hover { background: var(--line); }
 .icon { width: 1.5rem; height: 1.5rem; fill: currentColor; flex: none; display: block; }
 .main {
   display: inline-flex; align-items: center; justify-content: center; gap: .4rem;
@@ -82,7 +80,7 @@ button:focus-visible, summary:focus-visible, textarea:focus-visible, .row:focus-
 .others .quiet { min-height: 1.75rem; font-size: .875rem; font-weight: 400; padding-block: .1rem; }
 .quiet { color: var(--quiet); font-weight: 600; font-size: .9375rem; padding-inline: .5rem; }
 .quiet.danger, .round.danger { color: var(--danger); }
-.time { font-variant-numeric: tabular-nums; font-size: .9375rem; white-space: nowrap; }
+.time { font-variant-numeric: tabular-nums; font-size: .9375rem; }
 .time .small { font-size: inherit; }
 .dot { width: .75rem; height: .75rem; border-radius: 50%; background: var(--danger); flex: none;
   margin-inline: .6rem .1rem; }
@@ -100,9 +98,9 @@ button:focus-visible, summary:focus-visible, textarea:focus-visible, .row:focus-
 .player { display: flex; align-items: center; gap: .35rem; flex: 1 1 12rem; min-width: 0; }
 .track { position: relative; flex: 1 1 4rem; min-width: 3.5rem; height: 2.25rem; --played: 100%; }
 .wave { position: absolute; inset: 0; width: 100%; height: 100%; pointer-events: none; }
-.wave path { stroke: color-mix(in srgb, var(--quiet) 60%, var(--surface)); }
+.wave path { stroke: var(--quiet); opacity: .6; }
 .wave.played { clip-path: inset(0 var(--played) 0 0); }
-.wave.played path { stroke: var(--accent); }
+.wave.played path { stroke: var(--accent); opacity: 1; }
 .seek { position: absolute; inset: 0; width: 100%; height: 100%; margin: 0; cursor: pointer;
   appearance: none; background: none; }
 .seek::-webkit-slider-thumb { appearance: none; width: 4px; height: 2.25rem; border-radius: 2px;
@@ -138,7 +136,7 @@ textarea {
   field-sizing: content; min-height: 4.5rem; max-height: 10rem;
 }
 .said { margin: .1rem .15rem .35rem; white-space: pre-wrap; overflow-wrap: anywhere; }
-:dir(rtl).send .icon, :dir(rtl) > .icon.send { transform: scaleX(-1); }
+[dir="rtl"] .icon.send { transform: scaleX(-1); }
 .heard {
   position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%);
   white-space: nowrap;

@@ -19,8 +19,8 @@ export class View {
   #playing;
 
   /**
-   * `page`: `text()`; `typing()`, where the guest would rather type; `tongue()`: `lang` and `dir` of
-   * the texts.
+   * `page`: `text()`; `types()`: whether there is where to type; `typing()`: the guest would rather;
+   * `tongue()`: `lang` and `dir` of the texts.
    */
   constructor(root, recorder, page) {
     this.#root = root;
@@ -47,10 +47,16 @@ export class View {
     this.#move();
   }
 
+  /** In other words, the player's too. */
+  reword() {
+    this.#endPlayer();
+    this.render();
+  }
+
   render() {
     const text = this.#page.text();
     const { state, take } = this.#recorder;
-    const focused = this.#root.activeElement?.dataset.id;
+    const focused = this.#root.activeElement?.getAttribute("part");
     const had = this.#root.activeElement !== null;
     const shows = ["review", "failed"].includes(state) && take?.blob;
     if (this.#playing !== (shows || undefined)) this.#endPlayer();
@@ -64,7 +70,7 @@ export class View {
     if (build) this.#panel.replaceChildren(...[...build.call(this, text), this.#others()].filter(Boolean));
     this.#move();
     if (!had) return;
-    const next = this.#panel.querySelector(`[data-id="${focused}"]`)
+    const next = this.#panel.querySelector(`[part="${focused}"]`)
       ?? this.#panel.querySelector("[data-first]");
     next?.focus({ preventScroll: true });
   }
@@ -79,11 +85,11 @@ export class View {
     this.#endPlayer();
   }
 
-  #button(id, name, act, look = {}) {
+  #button(name, act, look = {}) {
     const text = this.#page.text();
     const { label = name, className = "round", word = false, first = false } = look;
     return h("button", {
-      type: "button", class: className, part: name, "data-id": id, "data-first": first,
+      type: "button", class: className, part: name, "data-first": first,
       "aria-label": word ? undefined : text(label), title: word ? undefined : text(label), onclick: act,
     }, look.icon === false ? null : icon(look.icon ?? name),
     word ? h("span", { class: "word" }, text(label)) : null);
@@ -98,22 +104,22 @@ export class View {
       h("span", {}, text(note.name, note.values)));
   }
 
-  /** What else there is to do: typing always is, until it is sent. */
+  /** What else there is to do: typing, where the page has a place for it, until it is sent. */
   #others() {
     const recorder = this.#recorder;
     const { state } = recorder;
-    if (state === "sent") return null;
-    const quiet = (name, act) => this.#button(name, name, act, {
+    const quiet = (name, act) => this.#button(name, act, {
       className: "quiet", word: true, icon: false,
     });
-    const type = quiet("type", () => {
+    const type = state !== "sent" && this.#page.types() && quiet("type", () => {
       // What was begun waits: nothing is recorded of a guest who types.
       if (state === "asking") recorder.cancel();
       recorder.pause();
       this.#page.typing();
     });
     const again = state === "review" && quiet("again", () => recorder.record());
-    return h("div", { class: "others" }, again || null, type);
+    const all = [again, type].filter(Boolean);
+    return all.length > 0 && h("div", { class: "others" }, ...all);
   }
 
   _idle(text) {
@@ -123,7 +129,7 @@ export class View {
       limit.textContent = text("upTo", { time: clock(recorder.limitMs) });
     };
     const start = h("button", {
-      type: "button", class: "start", part: "record", "data-id": "record", "data-first": true,
+      type: "button", class: "start", part: "record", "data-first": true,
       onclick: () => recorder.record(),
     }, h("span", { class: "disc" }, icon("microphone")), h("span", {}, text("record")), limit);
     return [this.#note(text), start];
@@ -132,7 +138,7 @@ export class View {
   _asking(text) {
     return [h("div", { class: "row" },
       h("span", { class: "dot still" }), h("span", { class: "grow" }, text("asking")),
-      this.#button("cancel", "cancel", () => this.#recorder.cancel(), {
+      this.#button("cancel", () => this.#recorder.cancel(), {
         className: "quiet", word: true, icon: false, first: true,
       }))];
   }
@@ -154,7 +160,7 @@ export class View {
     time.append(limit);
     const wave = svg(`level${paused ? " still" : ""}`, `0 0 ${LEVELS * 4} 32`, "");
     wave.setAttribute("part", "level");
-    wave.setAttribute("preserveAspectRatio", "xMaxYMid slice");
+    wave.setAttribute("preserveAspectRatio", "none");
     const path = wave.firstChild;
     this.#move = () => {
       at.textContent = clock(recorder.ms);
@@ -173,12 +179,12 @@ export class View {
       this.#note(text),
       h("div", { class: "row" }, dot, time, wave),
       h("div", { class: "row" },
-        this.#button("delete", "delete", () => recorder.discard(), { className: "round danger" }),
+        this.#button("delete", () => recorder.discard(), { className: "round danger" }),
         h("span", { class: "end" }),
-        this.#button("pause", change, () => (paused ? recorder.resume() : recorder.pause()), {
-          icon: change,
+        this.#button("pause", () => (paused ? recorder.resume() : recorder.pause()), {
+          icon: change, label: change,
         }),
-        this.#button("stop", "stop", () => recorder.stop(), {
+        this.#button("stop", () => recorder.stop(), {
           className: "main", word: true, first: true,
         })),
     ];
@@ -190,7 +196,12 @@ export class View {
       this.#playing = take.blob;
       const src = URL.createObjectURL(take.blob);
       const end = () => URL.revokeObjectURL(src);
-      const made = player({ src, ms: take.ms, peaks: take.peaks, text: this.#page.text() });
+      const text = this.#page.text();
+      const failed = () => {
+        made.root.replaceChildren(icon("warning"), text("noAudio"));
+        this.say(text("noAudio"));
+      };
+      const made = player({ src, ms: take.ms, peaks: take.peaks, text, failed });
       this.#player = { root: made.root, end: () => (made.end(), end()) };
     }
     return this.#player.root;
@@ -204,8 +215,8 @@ export class View {
       h("div", { class: "row" }, this.#listen()),
       this.#caption(text, take),
       h("div", { class: "row" },
-        this.#button("delete", "delete", () => recorder.discard(), { className: "round danger" }),
-        this.#button("send", "send", () => recorder.send(), {
+        this.#button("delete", () => recorder.discard(), { className: "round danger" }),
+        this.#button("send", () => recorder.send(), {
           className: "main", word: true, first: true,
         })),
     ];
@@ -215,12 +226,12 @@ export class View {
   #caption(text, take) {
     if (take.fields) return null;
     const field = h("textarea", {
-      rows: 2, maxlength: 1000, "aria-label": text("caption"), "data-id": "caption", part: "caption",
+      rows: 2, maxlength: 1000, "aria-label": text("caption"), part: "caption",
       oninput: () => this.#recorder.caption(field.value),
     });
     field.value = take.transcript ?? "";
     return h("details", { open: Boolean(take.transcript) },
-      h("summary", { "data-id": "captions" }, text("caption")),
+      h("summary", { part: "captions" }, text("caption")),
       h("span", { class: "small" }, text("captionWhy")), field);
   }
 
@@ -236,7 +247,7 @@ export class View {
     const given = recorder.isGiven;
     return [h("div", { class: "row", tabindex: given && -1, "data-first": given },
       h("span", { class: "lead" }, text("sending")), bar, part,
-      given ? null : this.#button("cancel", "cancel", () => recorder.cancel(), {
+      given ? null : this.#button("cancel", () => recorder.cancel(), {
         className: "quiet", word: true, icon: false, first: true,
       }))];
   }
@@ -257,7 +268,7 @@ export class View {
   }
 
   #another() {
-    return this.#button("another", "another", () => {
+    return this.#button("another", () => {
       this.#recorder.reset();
       this.#recorder.record();
     }, { className: "quiet end", word: true, icon: false, first: true });
@@ -269,8 +280,8 @@ export class View {
       this.#note(text),
       h("div", { class: "row" }, this.#listen()),
       h("div", { class: "row" },
-        this.#button("delete", "delete", () => recorder.discard(), { className: "round danger" }),
-        this.#button("retry", "retry", () => recorder.send(), {
+        this.#button("delete", () => recorder.discard(), { className: "round danger" }),
+        this.#button("retry", () => recorder.send(), {
           className: "main", word: true, first: true, icon: "send",
         })),
     ];

@@ -9,7 +9,7 @@ import { isText, languageOf, textsFor } from "./texts.js";
 import { View } from "./view.js";
 
 /** Where this script came from: that is the gateway, unless the element names another. */
-const CAME_FROM = globalThis.document?.currentScript?.src;
+const [, CAME_FROM] = /^(.*)\/voicepost\.js/.exec(globalThis.document?.currentScript?.src) ?? [];
 const PLAYBACK = ["src", "transcript", "waveform", "duration-ms"];
 
 /** What a token says, as far as it can be read; whether it is true is the gateway's to say. */
@@ -21,8 +21,12 @@ function claimsOf(token) {
   }
 }
 
-class VoiceMessage extends HTMLElement {
-  static observedAttributes = [...PLAYBACK, "lang", "token", "conversation-id", "sender-id", "gateway"];
+/** Where pages are made on a server there are no elements: importing this does nothing there. */
+const Base = globalThis.HTMLElement ?? class {};
+
+class VoiceMessage extends Base {
+  static observedAttributes = [...PLAYBACK, "lang", "token", "conversation-id", "sender-id", "gateway",
+    "type-into"];
 
   #root = this.attachShadow({ mode: "open" });
   #recorder;
@@ -63,10 +67,11 @@ class VoiceMessage extends HTMLElement {
     // Before it is built there is nothing to change: an upgrade tells the attributes first.
     if (before === after || !(this.#recorder || this.#player)) return;
     if (name === "token") this.token = after;
+    else if (name === "type-into") this.#view?.render();
     else if (PLAYBACK.includes(name) || name === "lang" && !this.#recorder) {
       this.#takeDown();
       this.#build();
-    } else if (name === "lang") this.#view.render();
+    } else if (name === "lang") this.#view.reword();
     else this.#recorder?.rescope();
   }
 
@@ -103,6 +108,7 @@ class VoiceMessage extends HTMLElement {
     this.#recorder = new Recorder(page);
     this.#view = new View(this.#root, this.#recorder, {
       text: () => (name, values) => this.#text(name, values),
+      types: () => this.hasAttribute("type-into"),
       typing: () => this.#typeInstead(),
       tongue: () => this.#tongue,
     });
@@ -163,8 +169,14 @@ class VoiceMessage extends HTMLElement {
   }
 
   #typeInstead() {
-    const field = this.getAttribute("type-into");
-    if (this.#emit("type", {}) && field) document.querySelector(field)?.focus();
+    if (!this.#emit("type", {})) return;
+    const selector = this.getAttribute("type-into");
+    try {
+      // Both may be in one shadow tree, or only the element in its own.
+      (this.getRootNode().querySelector(selector) ?? document.querySelector(selector)).focus();
+    } catch {
+      if (selector) console.warn(`type-into finds nothing to type into: ${selector}`);
+    }
   }
 
   /** The token now; asks the page for another where there is none, or where it was refused. */
@@ -193,7 +205,7 @@ class VoiceMessage extends HTMLElement {
     const own = Object.keys(this.#texts).length > 0;
     return {
       lang: own ? this.#language : languageOf(this.#language),
-      dir: own || this.dir ? this.dir : "ltr",
+      dir: own ? getComputedStyle(this).direction : this.dir || "ltr",
     };
   }
 
@@ -204,7 +216,7 @@ class VoiceMessage extends HTMLElement {
   /** Own texts by their names, in place of those of the table. */
   set texts(texts) {
     this.#texts = Object.fromEntries(Object.entries(texts ?? {}).filter(([name]) => isText(name)));
-    if (this.#recorder) this.#view.render();
+    if (this.#recorder) this.#view.reword();
     else if (this.#player) {
       this.#takeDown();
       this.#build();
@@ -215,13 +227,18 @@ class VoiceMessage extends HTMLElement {
     return { ...this.#texts };
   }
 
+  #set(name, value) {
+    if (value == null) this.removeAttribute(name);
+    else this.setAttribute(name, value);
+  }
+
   get gateway() {
-    const base = this.getAttribute("gateway") ?? CAME_FROM?.replace(/\/voicepost\.js.*$/, "");
+    const base = this.getAttribute("gateway") ?? CAME_FROM;
     return new URL(base || "/", location.href).href.replace(/\/+$/, "");
   }
 
   set gateway(url) {
-    this.setAttribute("gateway", url);
+    this.#set("gateway", url);
   }
 
   get conversationId() {
@@ -229,7 +246,7 @@ class VoiceMessage extends HTMLElement {
   }
 
   set conversationId(id) {
-    this.setAttribute("conversation-id", id);
+    this.#set("conversation-id", id);
   }
 
   get senderId() {
@@ -237,7 +254,7 @@ class VoiceMessage extends HTMLElement {
   }
 
   set senderId(id) {
-    this.setAttribute("sender-id", id);
+    this.#set("sender-id", id);
   }
 
   set token(token) {
@@ -245,7 +262,7 @@ class VoiceMessage extends HTMLElement {
     if (token) this.#known();
   }
 
-  /** Called when a token is needed: `renew` says that the last one was refused. */
+  /** Called where there is no token, and where the last one was refused: that says `renew`. */
   set tokenProvider(provider) {
     this.#provider = provider;
     if (provider) this.#known();

@@ -119,7 +119,10 @@ impl MediaApiRoute {
         }
         let media = match known(&copy) {
             Ok(media) => media,
-            Err(failure) => return PurgeOutcome::NotPossible(failure.detail),
+            // Of another route, or written by something else: it is owed all the same.
+            Err(Failure { code, detail, .. }) => {
+                return PurgeOutcome::Later(Failure::passing(code, detail));
+            }
         };
         let segment = encoded(&media.media_id);
         let url = format!("{}/api/v2/media/attachments/{segment}", self.api.base_url);
@@ -148,7 +151,11 @@ impl Route for MediaApiRoute {
         self.do_post(batch).boxed_local()
     }
 
-    fn look_up(&self, _record: Arc<Record>) -> LocalBoxFuture<'_, Found> {
+    fn look_up(
+        &self,
+        _record: Arc<Record>,
+        _conversation_id: Option<String>,
+    ) -> LocalBoxFuture<'_, Found> {
         // The contract has no call that could tell.
         std::future::ready(Found::CannotTell).boxed_local()
     }

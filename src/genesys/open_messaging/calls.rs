@@ -1,7 +1,5 @@
 //! The calls of this route.
 
-use std::cell::RefCell;
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -15,13 +13,11 @@ use super::super::transport::{Call, CallName, Method};
 use super::planner::{hosted_file, new_copy};
 use super::{HostedClip, answers, cached_media, look_up, receipts, survived, wire_media_type};
 use crate::domain::{
-    Code, Copy, CopyKind, CopyState, Failure, Found, Lane, NewCopy, Origin, Outcome, Posted,
-    Private, PurgeOutcome, Record, ReplyReceipt,
+    Code, Copy, CopyKind, CopyState, Failure, Found, NewCopy, Origin, Outcome, Posted, Private,
+    PurgeOutcome, Record, ReplyReceipt,
 };
 use crate::hosted::Hosted;
 
-/// Lanes whose conversation is remembered; the oldest are forgotten.
-const CONVERSATIONS_MAX: usize = 4_096;
 /// File name where the sender's gives nothing usable.
 const STEM_DEFAULT: &str = "voice-message";
 
@@ -33,8 +29,6 @@ pub struct OpenMessagingRoute {
     hosted: Hosted,
     /// Whether each message is read back, to see whether its audio was kept.
     checks_audio: bool,
-    /// Where the messages of a lane went last, to look a lost post up.
-    conversations: RefCell<VecDeque<(Lane, String)>>,
 }
 
 impl OpenMessagingRoute {
@@ -47,8 +41,7 @@ impl OpenMessagingRoute {
         hosted: Hosted,
         checks_audio: bool,
     ) -> OpenMessagingRoute {
-        let conversations = RefCell::default();
-        OpenMessagingRoute { api, origin, integration_id, hosted, checks_audio, conversations }
+        OpenMessagingRoute { api, origin, integration_id, hosted, checks_audio }
     }
 
     async fn publish(&self, record: Arc<Record>, clip: Bytes) -> Outcome<Vec<NewCopy>> {
@@ -86,7 +79,6 @@ impl OpenMessagingRoute {
         match answers::post(self.api.call(call).await) {
             Outcome::Done(mut posted) => {
                 posted.copies.push(recording(&self.origin));
-                self.remember(&record.lane, posted.conversation_id.as_deref());
                 posted.audio_dropped =
                     self.checks_audio && !survived::is_kept(&self.api, &posted).await;
                 Outcome::Done(vec![posted])
@@ -97,23 +89,7 @@ impl OpenMessagingRoute {
         }
     }
 
-    fn remember(&self, lane: &Lane, conversation_id: Option<&str>) {
-        let Some(conversation_id) = conversation_id else { return };
-        let mut conversations = self.conversations.borrow_mut();
-        conversations.retain(|(known, _)| known != lane);
-        conversations.truncate(CONVERSATIONS_MAX - 1);
-        conversations.push_front((lane.clone(), conversation_id.to_owned()));
-    }
-
-    /// Where the messages of a lane went last, as Genesys told.
-    fn conversation_of(&self, lane: &Lane) -> Option<String> {
-        let conversations = self.conversations.borrow();
-        let known = conversations.iter().find(|(known, _)| known == lane);
-        known.map(|(_, id)| id.clone())
-    }
-
-    async fn do_look_up(&self, record: Arc<Record>) -> Found {
-        let known = self.conversation_of(&record.lane);
+    async fn do_look_up(&self, record: Arc<Record>, known: Option<String>) -> Found {
         // The conversation is Genesys' choice: one that only the sender names may be another.
         let is_certain = known.is_some();
         let Some(conversation_id) = known.or_else(|| record.conversation_id.clone()) else {
@@ -131,7 +107,9 @@ impl OpenMessagingRoute {
 
     async fn do_purge(&self, copy: Copy) -> PurgeOutcome {
         let Some(hosted) = HostedClip::unpack(&copy.private) else {
-            return PurgeOutcome::NotPossible("the copy's address is not known".to_owned());
+            // Of another route, or written by something else: it is owed all the same.
+            let detail = "the copy's address is not known";
+            return PurgeOutcome::Later(Failure::passing(Code::Internal, detail));
         };
         match copy.kind {
             CopyKind::HostedFile => match self.hosted.remove(hosted.file).await {
@@ -142,8 +120,12 @@ impl OpenMessagingRoute {
                 }
             },
             CopyKind::CachedMedia => self.purge_cached(&copy, &hosted).await,
-            CopyKind::UploadedMedia | CopyKind::Recording => {
-                PurgeOutcome::NotPossible("the route open-messaging makes no such copy".to_owned())
+            CopyKind::Recording => {
+                PurgeOutcome::NotPossible("no call on this route deletes a recording".to_owned())
+            }
+            CopyKind::UploadedMedia => {
+                let detail = "the route open-messaging makes no such copy";
+                PurgeOutcome::Later(Failure::passing(Code::Internal, detail))
             }
         }
     }
@@ -174,12 +156,17 @@ impl Route for OpenMessagingRoute {
         self.do_post(batch).boxed_local()
     }
 
-    fn look_up(&self, record: Arc<Record>) -> LocalBoxFuture<'_, Found> {
-        self.do_look_up(record).boxed_local()
+    fn look_up(
+        &self,
+        record: Arc<Record>,
+        conversation_id: Option<String>,
+    ) -> LocalBoxFuture<'_, Found> {
+        self.do_look_up(record, conversation_id).boxed_local()
     }
 
     fn retain(&self, _copy: Copy, _ttl_seconds: u64) -> LocalBoxFuture<'_, Result<(), Failure>> {
-        let failure = Failure::last(Code::Internal, "this route has no retention call");
+        // A copy that asks for it is of another route: it is asked for when that is back.
+        let failure = Failure::passing(Code::Internal, "this route has no retention call");
         std::future::ready(Err(failure)).boxed_local()
     }
 

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::super::api::{Api, encoded};
 use super::super::transport::{Call, CallName, Method};
 use super::answers;
-use crate::domain::{Code, Failure, Found, MessageId, Posted};
+use crate::domain::{Failure, Found, MessageId, Posted, Retry};
 
 /// Newest messages of the guest that are looked at.
 const MESSAGES_MAX: usize = 8;
@@ -57,9 +57,12 @@ fn is_ours(message: &Value, id: MessageId) -> bool {
     message["providerMessageId"] == id.as_str() || *channel_id == id.as_str()
 }
 
-/// A limit passes; whatever else keeps Genesys from answering may not.
+/// What passes is waited for; what does not will never tell.
 fn unanswered(failure: Failure) -> Found {
-    if failure.code == Code::GenesysRateLimited { Found::Later(failure) } else { Found::CannotTell }
+    match failure.retry {
+        Retry::After { .. } => Found::Later(failure),
+        Retry::Never | Retry::Apart => Found::CannotTell,
+    }
 }
 
 async fn get(api: &Api, url: String) -> Result<Value, Failure> {

@@ -37,7 +37,7 @@ use super::{
     AfterDue, CommitError, Committed, DueCopy, HistoryRow, KeyHolder, Ledger, OpenError, ReadError,
     Totals, Transition,
 };
-use crate::domain::{MessageId, Principal, Record, UnixMs};
+use crate::domain::{Lane, MessageId, Principal, Record, UnixMs};
 use crate::sealing::Sealer;
 use reader::Query;
 use recent::Recent;
@@ -260,6 +260,13 @@ impl Ledger for SqliteLedger {
         self.read(move |connection| Ok(read::key_holder(connection, &principal, &key)?))
     }
 
+    fn last_conversation(
+        &self,
+        lane: Lane,
+    ) -> BoxFuture<'static, Result<Option<String>, ReadError>> {
+        self.read(move |connection| read::last_conversation(connection, &lane))
+    }
+
     fn unfinished(
         &self,
         after_seq: u64,
@@ -278,6 +285,15 @@ impl Ledger for SqliteLedger {
         limit: u32,
     ) -> BoxFuture<'static, Result<Vec<DueCopy>, ReadError>> {
         self.read(move |connection| read::due_copies(connection, after, limit))
+    }
+
+    fn posted_ahead(
+        &self,
+        now: UnixMs,
+        due_after: UnixMs,
+        limit: u32,
+    ) -> BoxFuture<'static, Result<Vec<MessageId>, ReadError>> {
+        self.read(move |connection| Ok(read::posted_ahead(connection, now, due_after, limit)?))
     }
 
     fn history_after(

@@ -6,7 +6,7 @@ use rusqlite::{OptionalExtension, params};
 use super::rows::{self, COPY_COLUMNS, MESSAGE_COLUMNS};
 use super::schema::live;
 use super::store::Store;
-use crate::domain::{Copy, MessageId, Principal, Record, UnixMs};
+use crate::domain::{Copy, Lane, MessageId, Principal, Record, UnixMs};
 use crate::ledger::{AfterDue, DueCopy, HistoryRow, KeyHolder, ReadError, Totals};
 
 /// One record with its copies.
@@ -92,6 +92,23 @@ fn records(
     Ok(records)
 }
 
+/// The conversation of a lane's newest message that arrived.
+pub(super) fn last_conversation(
+    connection: &Store,
+    lane: &Lane,
+) -> Result<Option<String>, ReadError> {
+    // Route and state in the words of the index, or SQLite does not use it.
+    let found = connection
+        .prepare_cached(
+            "SELECT json_extract(body, '$.conversation_id') FROM messages INDEXED BY messages_lane
+             WHERE route = 'open-messaging' AND posted_at IS NOT NULL AND lane = ?1
+             ORDER BY accepted_seq DESC LIMIT 1",
+        )?
+        .query_row([&lane.0], |row| row.get::<_, Option<String>>(0))
+        .optional()?;
+    Ok(found.flatten())
+}
+
 /// A page of what is owed, in the order of [`DueCopy`].
 pub(super) fn due_copies(
     connection: &Store,
@@ -116,6 +133,24 @@ pub(super) fn due_copies(
         })
     })?;
     Ok(page.collect::<rusqlite::Result<_>>()?)
+}
+
+/// Messages from a clock that was ahead: see the contract.
+pub(super) fn posted_ahead(
+    connection: &Store,
+    now: UnixMs,
+    due_after: UnixMs,
+    limit: u32,
+) -> rusqlite::Result<Vec<MessageId>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT DISTINCT message_id FROM copies INDEXED BY copies_due
+           JOIN messages ON messages.id = message_id
+         WHERE state = 'owed' AND copies.next_attempt_at > ?1 AND posted_at > ?2 LIMIT ?3",
+    )?;
+    let found = statement.query_map(params![due_after.0, now.0, limit], |row| {
+        Ok(MessageId::from_bytes(row.get(0)?))
+    })?;
+    found.collect()
 }
 
 /// A page of history, of one message or of all.

@@ -145,6 +145,11 @@ const STEPS: &[&str] = &[
     CREATE INDEX messages_conversation ON messages (json_extract(body, '$.conversation_id'))
       WHERE route = 'open-messaging';
     ",
+    // For look-ups of lost posts, on the route that has any.
+    "
+    CREATE INDEX messages_lane ON messages (lane, accepted_seq)
+      WHERE route = 'open-messaging' AND posted_at IS NOT NULL;
+    ",
 ];
 
 /// The newest schema this program knows.

@@ -19,10 +19,10 @@ export async function visit() {
       recorder.shadowRoot.querySelector("[part=panel]")?.textContent}`);
   };
   const find = (selector) => recorder.shadowRoot.querySelector(selector);
-  const press = (id) => find(`[data-id=${id}]`).click();
+  const press = (part) => find(`[part=${part}]`).click();
   let recorded;
   recorder.addEventListener("recorded", ({ detail }) => (recorded = detail));
-  await until("the button", () => recorder.state === "idle" && find("[data-id=record]"));
+  await until("the button", () => recorder.state === "idle" && find("[part=record]"));
   press("record");
   await until("the recording", () => recorder.state === "recording");
   await sleep(4_000);
