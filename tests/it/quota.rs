@@ -178,7 +178,8 @@ fn made_up_addresses_of_clips_are_held_to_the_quota_too() {
     refused(&gateway.public.get("/media/made-up.ogg"), "address", 2);
 }
 
-/// Each listener knows how many proxies are before it: who reaches one directly makes up no address.
+/// Each listener knows how many proxies are before it: who reaches one directly makes up no
+/// address.
 #[test]
 fn a_listener_without_proxies_does_not_believe_what_proxies_say_at_the_other() {
     let apart = |hops| {
