@@ -204,11 +204,10 @@ fn server_rules(settings: &Settings) -> ServerRules {
     let server = &settings.server;
     ServerRules {
         workers: if server.workers == 0 { cores() } else { server.workers },
+        connections_per_address_max: server.connections_per_address_max,
         // A proxy's address is everybody's.
-        connections_per_address_max: match server.proxy_hops {
-            0 => server.connections_per_address_max,
-            _ => 0,
-        },
+        behind_proxies: server.proxy_hops > 0,
+        outside_behind_proxies: settings.public.proxy_hops > 0,
         head_max: Duration::from_secs(server.head_seconds_max),
         linger: Duration::from_secs(server.linger_seconds),
     }

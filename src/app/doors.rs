@@ -12,7 +12,7 @@ use crate::ledger::{AuditLog, Erasures, Watchers};
 use crate::pipeline::{Pipeline, Replies};
 use crate::sealing::{SealError, Sealer};
 use crate::settings::{AccessSecrets, LiveSecret, Settings};
-use crate::web::{CorsRules, MediaHost, PatienceRules, Site, Webhook};
+use crate::web::{CorsRules, GuestStreams, MediaHost, PatienceRules, Site, Webhook};
 
 /// What data on the disk is sealed with.
 pub(super) fn sealer(secrets: &AccessSecrets) -> Result<Arc<Sealer>, SealError> {
@@ -72,6 +72,8 @@ impl Doors {
             access: self.access,
             quotas: self.quotas,
             proxy_hops: server.proxy_hops,
+            outside_hops: settings.public.proxy_hops,
+            guest_streams: GuestStreams::new(server.event_streams_per_guest_max),
             cors: CorsRules {
                 origins: settings.cors.origins(),
                 max_age_seconds: settings.cors.max_age_seconds,

@@ -206,7 +206,15 @@ impl Settings {
             );
             check.problem("genesys.open_messaging.replies_seconds", problem);
         }
+        if self.public.listen.is_none() && self.public.proxy_hops > 0 {
+            check.problem("public.proxy_hops", "is set, but public.listen is not");
+        }
         if let Some(public) = self.public.listen {
+            if self.server.proxy_hops > 0 && self.public.proxy_hops == 0 {
+                let what = "is 0, and server.proxy_hops is not: where proxies stand before \
+                            public.listen too, all who come by them are one address";
+                check.warning("public.proxy_hops", what);
+            }
             for (name, other) in [("server.listen", server), ("admin.listen", admin)] {
                 if taken(public, other) {
                     let problem = format!("is {public}, where {name} already is");

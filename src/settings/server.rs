@@ -30,6 +30,8 @@ pub struct Server {
     pub head_seconds_max: u64,
     /// Event streams open at a time; more are answered 503 `busy`.
     pub event_streams_max: usize,
+    /// Event streams of one guest; 0 means no limit.
+    pub event_streams_per_guest_max: usize,
     /// Total time for a request body.
     pub body_seconds_max: u64,
     /// Slowest upload, judged after its first 10 s.
@@ -55,6 +57,8 @@ impl Server {
         check.range("server.requests_max", self.requests_max, 1..=65_536);
         check.range("server.head_seconds_max", self.head_seconds_max, 1..=60);
         check.range("server.event_streams_max", self.event_streams_max, 0..=65_536);
+        let per_guest = self.event_streams_per_guest_max;
+        check.range("server.event_streams_per_guest_max", per_guest, 0..=65_536);
         check.range("server.body_seconds_max", self.body_seconds_max, 1..=3_600);
         check.range(
             "server.body_bytes_per_second_min",

@@ -42,8 +42,8 @@ pub trait Spool: Send + Sync {
     /// Reads a clip back whole.
     fn read(&self, id: MessageId) -> BoxFuture<'static, Result<Bytes, SpoolError>>;
 
-    /// Reads what stands from `first` on, `bytes_max` at most. What is read is a copy: the clip does
-    /// not stay in memory for it.
+    /// Reads what stands from `first` on, `bytes_max` at most. What is read is a copy: the clip
+    /// does not stay in memory for it.
     fn read_part(
         &self,
         id: MessageId,

@@ -15,9 +15,10 @@ use futures_util::{Stream, stream};
 use tokio::time::Instant;
 
 use super::events::{COMMENT_AFTER, RETRY_MS, STREAM_MAX, stream_head, too_many};
+use super::places::Place;
 use super::reply_events::ReplyEvents;
 use super::{Site, answers, guard, problem};
-use crate::domain::{Code, Problem};
+use crate::domain::{Code, Principal, Problem};
 use crate::ledger::ReadError;
 
 /// A client that follows a conversation.
@@ -27,6 +28,7 @@ struct Follower {
     ends_at: Instant,
     /// Resolves when the client is no longer who it was.
     ended: BoxFuture<'static, ()>,
+    _place: Place<Principal>,
 }
 
 /// `GET /v1/conversations/{conversation_id}/events`.
@@ -57,13 +59,15 @@ async fn begin(
     let caller = guard::caller(request);
     let found = webhook.replies.conversation(&caller.principal, id).await.map_err(unreadable)?;
     let (lane, since) = found.ok_or_else(unknown)?;
+    let place = site.guest_streams.begin(&caller)?;
     let last = request.headers().get("last-event-id").and_then(|value| value.to_str().ok());
     let seen_seq = last.and_then(|text| text.trim().parse().ok()).unwrap_or(0);
     let replies = ReplyEvents::begin(webhook, lane, since, seen_seq);
     let mut replies = replies.ok_or_else(|| too_many(site.watchers.watches_max()))?;
     let first = replies.news(event_id).await.map_err(unreadable)?;
     let ended = site.access.ended(&caller, site.pipeline.clock().now());
-    let follower = Follower { site, replies, ends_at: Instant::now() + STREAM_MAX, ended };
+    let ends_at = Instant::now() + STREAM_MAX;
+    let follower = Follower { site, replies, ends_at, ended, _place: place };
     Ok((follower, format!("retry: {RETRY_MS}\n\n{first}")))
 }
 

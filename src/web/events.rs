@@ -23,9 +23,10 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use super::messages::parse_id;
+use super::places::Place;
 use super::reply_events::ReplyEvents;
 use super::{Site, answers, guard, problem};
-use crate::domain::{Code, MessageId, Problem, Stage};
+use crate::domain::{Code, MessageId, Principal, Problem, Stage};
 use crate::ledger::{HistoryRow, ReadError, Watch};
 
 /// A comment goes out after this long without an event, so that nobody on the way hangs up.
@@ -37,7 +38,7 @@ pub(super) const RETRY_MS: u32 = 2_000;
 /// Rows of the history that are read at a time.
 const ROWS: u32 = 64;
 /// Seconds after which to ask again where there are too many streams.
-const RETRY_AFTER_SECONDS: u32 = 5;
+pub(super) const RETRY_AFTER_SECONDS: u32 = 5;
 
 /// What a change is about. Transcripts that come later than their message get a kind of their own
 /// with the part that brings them.
@@ -91,6 +92,7 @@ struct Follower {
     ends_at: Instant,
     /// Resolves when the client is no longer who it was.
     ended: BoxFuture<'static, ()>,
+    _place: Place<Principal>,
     /// The last event that can come was sent.
     done: bool,
     greeted: bool,
@@ -108,6 +110,10 @@ pub(super) async fn follow(request: HttpRequest, id: Path<String>) -> HttpRespon
         Ok(record) => record,
         Err(refusal) => return problem::respond(&request, refusal),
     };
+    let place = match site.guest_streams.begin(&caller) {
+        Ok(place) => place,
+        Err(refusal) => return problem::respond(&request, refusal),
+    };
     let seen = last_event_id(&request);
     let replies = site.webhook.as_ref().and_then(|webhook| {
         ReplyEvents::begin(webhook, record.lane, record.created_at, seen.reply_seq)
@@ -117,8 +123,18 @@ pub(super) async fn follow(request: HttpRequest, id: Path<String>) -> HttpRespon
     };
     let ends_at = Instant::now() + STREAM_MAX;
     let ended = site.access.ended(&caller, site.pipeline.clock().now());
-    let (done, greeted) = (false, false);
-    let mut follower = Follower { site, id, seen, watch, replies, ends_at, ended, done, greeted };
+    let mut follower = Follower {
+        site,
+        id,
+        seen,
+        watch,
+        replies,
+        ends_at,
+        ended,
+        _place: place,
+        done: false,
+        greeted: false,
+    };
     match follower.news().await {
         // An EventSource comes back for ever, unless it is told that nothing comes any more.
         Ok(None) if follower.done => {

@@ -50,7 +50,7 @@ pub(super) async fn admit_signed(
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
     let site = answers::site(request.request());
     let origin = site.cors.allowed(request.request());
-    let mut response = pass_signed(request, next, &site).await?;
+    let mut response = pass_signed(request, next, &site, site.outside_hops).await?;
     finish(&mut response, origin, &site);
     Ok(response)
 }
@@ -61,8 +61,9 @@ async fn pass_signed(
     request: ServiceRequest,
     next: Next<BoxBody>,
     site: &Site,
+    proxy_hops: usize,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
-    let Some(address) = client_address(request.request(), site.proxy_hops) else {
+    let Some(address) = client_address(request.request(), proxy_hops) else {
         return next.call(request).await;
     };
     if let Some(standing) = site.quotas.shut(address) {
@@ -95,7 +96,7 @@ async fn pass(
     site: &Site,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
     if is_signed(request.path()) {
-        return pass_signed(request, next, site).await;
+        return pass_signed(request, next, site, site.proxy_hops).await;
     }
     if PROBE_PATHS.contains(&request.path()) {
         return next.call(request).await;

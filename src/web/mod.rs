@@ -15,6 +15,7 @@ mod erasures;
 mod events;
 mod fields;
 mod guard;
+mod guest_streams;
 mod headers;
 mod health;
 mod linger;
@@ -38,6 +39,7 @@ mod webhooks;
 
 pub use certificates::{CertificateError, Certificates, Renewal};
 pub use cors::CorsRules;
+pub use guest_streams::GuestStreams;
 pub use openapi::document as openapi_document;
 pub use problem::{ROWS, Row};
 pub use server::{Listener, Listeners, ServerRules, Servers};
@@ -69,6 +71,10 @@ pub struct Site {
     pub quotas: Arc<Quotas>,
     /// Proxies between clients and here.
     pub proxy_hops: usize,
+    /// The same, before the listener that has nothing but signed addresses.
+    pub outside_hops: usize,
+    /// Event streams of each guest.
+    pub guest_streams: GuestStreams,
     /// Pages of which origins may ask.
     pub cors: CorsRules,
     /// What operators have to show.

@@ -1,52 +1,69 @@
-//! How many connections an address has: nobody takes all that there are.
+//! How many places an address, or a guest, has among those that there are: nobody takes all.
 
+use std::hash::Hash;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use dashmap::DashMap;
 
-use crate::access::network;
-
-/// Connections by address. Clones count together. As many addresses as there are connections, of
-/// which the listener bounds the number.
+/// Places by holder. Clones count together. As many holders as there are places, of which whoever
+/// gives them bounds the number.
 #[derive(Clone)]
-pub(super) struct Places {
-    taken: Arc<DashMap<IpAddr, usize>>,
-    per_address_max: usize,
+pub(super) struct Places<K: Eq + Hash + Clone = IpAddr> {
+    taken: Arc<DashMap<K, usize>>,
+    taken_in_all: Arc<AtomicUsize>,
+    each_max: usize,
+    all_max: usize,
 }
 
-/// The place of one connection; free again when it is dropped.
-pub(super) struct Place(Option<(Arc<DashMap<IpAddr, usize>>, IpAddr)>);
+/// One place; free again when it is dropped.
+pub(super) struct Place<K: Eq + Hash + Clone = IpAddr> {
+    places: Places<K>,
+    holder: Option<K>,
+}
 
-impl Places {
-    /// With a limit of 0 nothing is counted.
-    pub(super) fn new(per_address_max: usize) -> Places {
-        Places { taken: Arc::default(), per_address_max }
+impl<K: Eq + Hash + Clone> Places<K> {
+    /// So many for each holder, and so many in all. With a limit of 0 for each, holders are not
+    /// told apart.
+    pub(super) fn new(each_max: usize, all_max: usize) -> Places<K> {
+        Places { taken: Arc::default(), taken_in_all: Arc::default(), each_max, all_max }
     }
 
-    /// A place for a connection from this address; `None`: it has all it may have. A connection
-    /// that has no address any more is gone, and needs none.
-    pub(super) fn take(&self, address: Option<IpAddr>) -> Option<Place> {
-        let Some(address) = address.filter(|_| self.per_address_max > 0).map(network) else {
-            return Some(Place(None));
-        };
-        let mut taken = self.taken.entry(address).or_default();
-        if *taken >= self.per_address_max {
-            return None;
+    /// A place for this holder; `None`: it has all it may have, or all are taken. One that is not
+    /// known counts for nobody.
+    pub(super) fn take(&self, holder: Option<K>) -> Option<Place<K>> {
+        let order = Ordering::Relaxed;
+        let room = |taken| (taken < self.all_max).then_some(taken + 1);
+        self.taken_in_all.fetch_update(order, order, room).ok()?;
+        // Given back when this returns without it.
+        let mut place = Place { places: self.clone(), holder: None };
+        if let Some(holder) = holder.filter(|_| self.each_max > 0) {
+            let mut taken = self.taken.entry(holder.clone()).or_default();
+            if *taken >= self.each_max {
+                return None;
+            }
+            *taken += 1;
+            drop(taken);
+            place.holder = Some(holder);
         }
-        *taken += 1;
-        drop(taken);
-        Some(Place(Some((Arc::clone(&self.taken), address))))
+        Some(place)
+    }
+
+    /// The most that one holder may have.
+    pub(super) fn each_max(&self) -> usize {
+        self.each_max
     }
 }
 
-impl Drop for Place {
+impl<K: Eq + Hash + Clone> Drop for Place<K> {
     fn drop(&mut self) {
-        if let Some((taken, address)) = self.0.take() {
-            if let Some(mut left) = taken.get_mut(&address) {
+        self.places.taken_in_all.fetch_sub(1, Ordering::Relaxed);
+        if let Some(holder) = self.holder.take() {
+            if let Some(mut left) = self.places.taken.get_mut(&holder) {
                 *left -= 1;
             }
-            taken.remove_if(&address, |_, left| *left == 0);
+            self.places.taken.remove_if(&holder, |_, left| *left == 0);
         }
     }
 }
@@ -56,23 +73,35 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_has_so_many_places_and_gets_them_back() {
-        let places = Places::new(2);
-        let take = |text: &str| places.take(text.parse().ok());
-        let first = take("192.0.2.1").expect("a place");
-        let _second = take("::ffff:192.0.2.1").expect("a place");
-        assert!(take("192.0.2.1").is_none());
-        let _other = take("192.0.2.2").expect("another address has its own");
+    fn a_holder_has_so_many_places_and_gets_them_back() {
+        let places = Places::new(2, 9);
+        let first = places.take(Some("one")).expect("a place");
+        let _second = places.take(Some("one")).expect("a place");
+        assert!(places.take(Some("one")).is_none());
+        let _other = places.take(Some("other")).expect("another holder has its own");
         drop(first);
-        let _third = take("192.0.2.1").expect("given back");
+        let _third = places.take(Some("one")).expect("given back");
         assert_eq!(places.taken.len(), 2);
+        assert_eq!(places.taken_in_all.load(Ordering::Relaxed), 3);
+    }
+
+    #[test]
+    fn there_are_so_many_in_all_whoever_holds_them() {
+        for each_max in [0, 5] {
+            let places = Places::new(each_max, 3);
+            let held: Vec<_> = [Some(1), Some(2), None].map(|holder| places.take(holder)).into();
+            assert!(held.iter().all(Option::is_some));
+            assert!(places.take(Some(3)).is_none());
+            drop(held);
+            assert!(places.take(Some(3)).is_some());
+        }
     }
 
     #[test]
     fn what_nobody_holds_is_forgotten() {
-        let places = Places::new(1);
-        for number in 0..100_u32 {
-            drop(places.take(Some(IpAddr::V4(number.into()))));
+        let places = Places::new(1, 1);
+        for number in 0..100 {
+            assert!(places.take(Some(number)).is_some());
         }
         assert!(places.taken.is_empty());
     }

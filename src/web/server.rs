@@ -26,6 +26,7 @@ use super::sips::{Bodies, Sips};
 use super::stream::Stream;
 use super::turns::TurnRules;
 use super::{Site, admin_guard, guard, linger, operators, outside, public, turns};
+use crate::access::network;
 
 /// Time an idle connection is kept.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
@@ -64,12 +65,35 @@ pub struct Listeners {
 pub struct ServerRules {
     /// Threads of the public listener.
     pub workers: usize,
-    /// Connections from one address; 0: no limit.
+    /// Connections from one address, and no more than half of those there are; 0: no limit.
     pub connections_per_address_max: usize,
+    /// Whether proxies stand before the senders' listener: one address is then everybody.
+    pub behind_proxies: bool,
+    /// The same, before the listener for signed addresses.
+    pub outside_behind_proxies: bool,
     /// Time for the head of a request.
     pub head_max: Duration,
     /// How long a refused sender may go on sending.
     pub linger: Duration,
+}
+
+impl ServerRules {
+    /// Makes the places of a listener that has so many connections, behind proxies or not.
+    fn places(&self, all_max: usize) -> impl Fn(bool) -> Places + use<> {
+        let (configured, half) = (self.connections_per_address_max, (all_max / 2).max(1));
+        if configured > half && !self.behind_proxies {
+            tracing::warn!(
+                connections_max = all_max,
+                connections_per_address_max = half,
+                "an address gets half of the connections there are, which is fewer than \
+                 server.connections_per_address_max: raise the limit of open files"
+            );
+        }
+        move |behind_proxies| {
+            let each_max = if behind_proxies { 0 } else { configured.min(half) };
+            Places::new(each_max, all_max)
+        }
+    }
 }
 
 /// The running servers.
@@ -81,10 +105,13 @@ impl Servers {
     /// Starts all. Must run inside an actix system; the servers answer on threads of their own.
     pub fn start(site: Arc<Site>, listeners: Listeners, rules: ServerRules) -> io::Result<Servers> {
         let data = Data::from(site);
-        let places = Places::new(rules.connections_per_address_max);
+        let connections_max = rules.workers.max(1) * connections_max(rules.workers);
+        // Each listener has places of its own: who floods one does not shut the other.
+        let listeners_max = if listeners.outside.is_some() { 2 } else { 1 };
+        let places = rules.places(connections_max / listeners_max);
         let Listeners { public: senders, outside: strangers, admin } = listeners;
         let site = data.clone();
-        let door = Door { rules, places: places.clone(), tls: senders.tls };
+        let door = Door { rules, places: places(rules.behind_proxies), tls: senders.tls };
         let app = move || {
             let pages = site.pages.clone();
             let app = App::new()
@@ -99,14 +126,15 @@ impl Servers {
         let mut server = server(rules.workers).listen("public", narrowed(senders.socket)?, app)?;
         if let Some(listener) = strangers {
             let site = data.clone();
-            let door = Door { rules, places, tls: listener.tls };
+            let door =
+                Door { rules, places: places(rules.outside_behind_proxies), tls: listener.tls };
             let app = move || {
                 let app = App::new().app_data(site.clone()).wrap(from_fn(guard::admit_signed));
                 connections(app.wrap(from_fn(turns::answer)).configure(outside), door.clone())
             };
             server = server.listen("outside", narrowed(listener.socket)?, app)?;
         }
-        let door = Door { rules, places: Places::new(0), tls: admin.tls };
+        let door = Door { rules, places: Places::new(0, usize::MAX), tls: admin.tls };
         let app = move || {
             let app = App::new().app_data(data.clone()).wrap(from_fn(admin_guard::admit));
             connections(app.wrap(from_fn(turns::answer)).configure(operators), door.clone())
@@ -143,7 +171,7 @@ struct Door {
 impl Door {
     /// Takes a connection, as long as its address has places. A handshake has as long as a head.
     async fn pass(self, stream: TcpStream) -> io::Result<(Stream, Place)> {
-        let address = stream.peer_addr().ok().map(|peer| peer.ip());
+        let address = stream.peer_addr().ok().map(|peer| network(peer.ip()));
         let place = self.places.take(address).ok_or(io::ErrorKind::QuotaExceeded)?;
         let Some(tls) = self.tls else { return Ok((Stream::Plain(stream), place)) };
         let handshake = TlsAcceptor::from(tls).accept(stream);
@@ -220,4 +248,28 @@ fn spawn(server: Server) -> ServerHandle {
         }
     });
     handle
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_gets_no_more_than_half_of_the_connections_there_are() {
+        let rules = ServerRules {
+            workers: 1,
+            connections_per_address_max: 1_024,
+            behind_proxies: false,
+            outside_behind_proxies: true,
+            head_max: Duration::from_secs(10),
+            linger: Duration::from_secs(10),
+        };
+        let each_max = |all_max, behind_proxies| rules.places(all_max)(behind_proxies).each_max();
+        assert_eq!(each_max(496, false), 248);
+        assert_eq!(each_max(1, false), 1);
+        assert_eq!(each_max(25_000, false), 1_024);
+        assert_eq!(each_max(496, true), 0, "told apart where there is somebody to tell");
+        let unlimited = ServerRules { connections_per_address_max: 0, ..rules };
+        assert_eq!(unlimited.places(496)(false).each_max(), 0);
+    }
 }

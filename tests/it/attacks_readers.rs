@@ -14,8 +14,8 @@ use crate::access::{add_key, ask, bearer, signed, with_key, with_tokens};
 use crate::attacks_held::memory_kib;
 use crate::events::Events;
 use crate::process::World;
-use crate::support::issuer::{Issuer, SECRET, claims, now};
-use crate::support::{Form, Request, TestGateway};
+use crate::support::issuer::{Issuer, SECRET, claims, guest, now};
+use crate::support::{Form, Request, TestGateway, eventually};
 
 const CLIP_BYTES: usize = 64 * 1024 * 1024;
 
@@ -153,4 +153,37 @@ fn a_stream_ends_when_its_key_is_revoked() {
     let withdrawn = ask(&gateway.public, "DELETE", &format!("/v1/voice-messages/{id}"), &other);
     assert_eq!(withdrawn.status, 202);
     assert!(others.next().is_some(), "another key's stream ended too");
+}
+
+#[test]
+fn a_guest_does_not_open_all_the_streams_there_are() {
+    let (builder, _file, key) = with_key(with_tokens());
+    let gateway = builder
+        .settings(|s| s.purge.ttl_seconds = 60)
+        .settings(|s| s.server.event_streams_per_guest_max = 2)
+        .start();
+    let form = || Form::sample().without("conversation_id").without("sender_id");
+    let (greedy, other) = (guest("guest-1", "c-1"), guest("guest-2", "c-2"));
+    let (id, first) = followed(&gateway, form(), &greedy);
+    let _second = followed(&gateway, form(), &greedy);
+    let third = || ask(&gateway.public, "GET", &format!("/v1/voice-messages/{id}/events"), &greedy);
+    let detail = third().problem(503, "busy");
+    assert!(detail.contains("2 event streams"), "{detail}");
+    let _others = followed(&gateway, form(), &other);
+    // A backend follows for as many guests as it has.
+    let _backends: Vec<_> = (0..4).map(|_| followed(&gateway, Form::sample(), &key)).collect();
+    drop(first);
+    // The gateway notices with the next comment, or with what it has to tell.
+    ask(&gateway.public, "DELETE", &format!("/v1/voice-messages/{id}"), &greedy);
+    let _again = followed_again(&gateway, &id, &greedy);
+}
+
+/// Follows as soon as there is a place.
+fn followed_again(gateway: &TestGateway, id: &str, token: &str) -> Events {
+    let path = format!("/v1/voice-messages/{id}/events");
+    let request = Request::new("GET", &path).header("Authorization", &bearer(token));
+    eventually("there is a place again", || {
+        let mut events = Events::of(&gateway.public, &request);
+        events.next().map(|_| events)
+    })
 }

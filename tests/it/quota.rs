@@ -177,3 +177,31 @@ fn made_up_addresses_of_clips_are_held_to_the_quota_too() {
     }
     refused(&gateway.public.get("/media/made-up.ogg"), "address", 2);
 }
+
+/// Each listener knows how many proxies are before it: who reaches one directly makes up no
+/// address.
+#[test]
+fn a_listener_without_proxies_does_not_believe_what_proxies_say_at_the_other() {
+    let apart = |hops| {
+        TestGateway::builder()
+            .settings(|s| s.server.proxy_hops = 1)
+            .settings(|s| s.public.listen = Some(([127, 0, 0, 1], 0).into()))
+            .settings(move |s| s.public.proxy_hops = hops)
+            .settings(|s| s.quota.address_per_minute = 2)
+            .start()
+    };
+    let made_up = |gateway: &TestGateway, number: u8| {
+        let request = Request::new("GET", "/media/made-up.ogg")
+            .header("X-Forwarded-For", &format!("192.0.2.{number}"));
+        gateway.outside.as_ref().unwrap().send(&request)
+    };
+    let direct = apart(0);
+    for number in 0..2 {
+        made_up(&direct, number).problem(404, "route-not-found");
+    }
+    refused(&made_up(&direct, 9), "address", 2);
+    let behind = apart(1);
+    for number in 0..9 {
+        made_up(&behind, number).problem(404, "route-not-found");
+    }
+}
