@@ -4,9 +4,9 @@ use bytes::Bytes;
 use serde_json::Value;
 
 use super::super::api::{Api, encoded};
-use super::super::transport::{Call, CallName, Method};
+use super::super::transport::{Call, CallName, Called, Method};
 use super::answers;
-use crate::domain::{Failure, Found, MessageId, Posted, Retry};
+use crate::domain::{Found, MessageId, Posted};
 
 /// Newest messages of the guest that are looked at.
 const MESSAGES_MAX: usize = 8;
@@ -20,7 +20,7 @@ pub(super) async fn look_up(api: &Api, conversation_id: &str, id: MessageId) -> 
     let base = format!("{}/api/v2/conversations/messages/{segment}", api.base_url);
     let conversation = match get(api, base.clone()).await {
         Ok(conversation) => conversation,
-        Err(failure) => return unanswered(failure),
+        Err(found) => return found,
     };
     let Some(guest) = guest(&conversation) else { return Found::CannotTell };
     let messages = guest["messages"].as_array().map(Vec::as_slice).unwrap_or_default();
@@ -30,7 +30,7 @@ pub(super) async fn look_up(api: &Api, conversation_id: &str, id: MessageId) -> 
         };
         let found = match get(api, format!("{base}/messages/{}", encoded(&message_id))).await {
             Ok(found) => found,
-            Err(failure) => return unanswered(failure),
+            Err(found) => return found,
         };
         if is_ours(&found, id) {
             let conversation_id = Some(conversation_id.to_owned());
@@ -57,15 +57,9 @@ fn is_ours(message: &Value, id: MessageId) -> bool {
     message["providerMessageId"] == id.as_str() || *channel_id == id.as_str()
 }
 
-/// What passes is waited for; what does not will never tell.
-fn unanswered(failure: Failure) -> Found {
-    match failure.retry {
-        Retry::After { .. } => Found::Later(failure),
-        Retry::Never | Retry::Apart => Found::CannotTell,
-    }
-}
-
-async fn get(api: &Api, url: String) -> Result<Value, Failure> {
+/// What passes is waited for: a limit, an error of theirs, no answer at all. Whatever else is said
+/// (there is no such conversation, it may not be seen) will be said again.
+async fn get(api: &Api, url: String) -> Result<Value, Found> {
     let call = Call {
         name: CallName::LookUp,
         method: Method::Get,
@@ -74,5 +68,13 @@ async fn get(api: &Api, url: String) -> Result<Value, Failure> {
         due_at: None,
         body: Bytes::new(),
     };
-    answers::json(api.call(call).await, VIEW)
+    let called = api.call(call).await;
+    let passes = match &called {
+        Called::Answered(answer) => answer.status == 429 || answer.status >= 500,
+        Called::NotSent(_) | Called::Unknown(_) => true,
+    };
+    answers::json(called, VIEW).map_err(|failure| match passes {
+        true => Found::Later(failure),
+        false => Found::CannotTell,
+    })
 }
