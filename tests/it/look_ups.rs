@@ -26,8 +26,8 @@ fn trouble(gateway: &TestGateway, look_up: FaultAction) {
 #[test]
 fn a_look_up_that_is_asked_to_wait_is_repeated_and_keeps_nobody_else() {
     for look_up in [
-        FaultAction::status(429).retry_after("4"),
-        FaultAction::status(503).retry_after("4"),
+        FaultAction::status(429).retry_after("8"),
+        FaultAction::status(503).retry_after("8"),
         FaultAction::cut(Cut::After),
     ] {
         let gateway = TestGateway::builder().open_messaging().start();
@@ -36,10 +36,9 @@ fn a_look_up_that_is_asked_to_wait_is_repeated_and_keeps_nobody_else() {
         let lost = gateway.send(&form("guest-1").header("Prefer", "respond-async")).receipt(202);
         let id = lost["id"].as_str().unwrap();
         gateway.receipt_when(id, "the look-up waits", |r| r["delivery"]["attempts"] == 2);
+        // Who had to wait as well would be told 202 after five seconds.
         let other = gateway.send(&form("guest-2")).receipt(201);
         assert_eq!(other["status"], "sent");
-        let waits = gateway.get(id).receipt(200);
-        assert_ne!(waits["status"], "sent", "the other did not wait for it");
         let sent = gateway.receipt_when(id, "it is sent", |r| r["status"] == "sent");
         assert_eq!(sent["delivery"]["possible_duplicate"], false);
         assert_eq!(gateway.at_genesys(|sandbox| sandbox.account().posts().len()), 3);
