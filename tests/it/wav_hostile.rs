@@ -33,6 +33,22 @@ fn wav_sizes_are_an_upper_bound_unless_they_are_placeholders() {
     }
 }
 
+/// ffmpeg does not pad the chunk, and would read the next ones a byte earlier than we do.
+#[test]
+fn an_odd_ds64_is_refused() {
+    let rf64 = |size: u32| {
+        let mut file = b"RF64\xff\xff\xff\xffWAVEds64".to_vec();
+        file.extend(size.to_le_bytes());
+        file.extend(16_000_u64.to_le_bytes());
+        file.extend(16_000_u64.to_le_bytes());
+        file.extend(vec![0; size.div_ceil(2) as usize * 2 - 16]);
+        file.extend(&wav(PCM_8_KHZ, u32::MAX, 16_000)[12..]);
+        file
+    };
+    assert_eq!(judge(&rf64(28)).unwrap().duration_ms, 1_000);
+    assert_eq!(code(&rf64(29)), Code::AudioCorrupted);
+}
+
 #[test]
 fn wav_is_refused_at_the_byte_that_makes_it_too_long() {
     for declared in [16_000 * 70, u32::MAX] {
