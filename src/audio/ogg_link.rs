@@ -95,6 +95,10 @@ impl Link {
     #[inline]
     pub(super) fn audio_packet(&mut self, packet: &[u8]) -> Result<(), ClipRefusal> {
         if let Packets::Vorbis(_, lengths) = &mut self.packets {
+            // Audio begins with an even byte (Vorbis I §4.3.1). Some players begin anew at these.
+            if matches!(packet.first(), Some(1 | 5)) {
+                return Err(corrupted("a Vorbis header stands in the middle of the audio"));
+            }
             if let Some(samples) = packet.first().and_then(|byte| lengths.next(*byte)) {
                 self.clock.packet(samples);
             }

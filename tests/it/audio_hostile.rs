@@ -129,6 +129,19 @@ fn vorbis_granules_can_not_hide_packets() {
 }
 
 #[test]
+fn vorbis_headers_stand_before_the_audio_alone() {
+    let whole = clip("long-61s.vorbis.ogg");
+    let mut pages: Vec<_> = ogg::pages(&whole)[..6].iter().map(|page| page.to_vec()).collect();
+    assert!(judge(&pages.concat()).is_ok());
+    let begins = |page: &&mut Vec<u8>| page[5] & 1 == 0;
+    let page = pages[3..].iter_mut().find(begins).unwrap();
+    let at = 27 + usize::from(page[26]);
+    page[at] = 5;
+    ogg::seal(page);
+    assert_eq!(code(&pages.concat()), Code::AudioCorrupted);
+}
+
+#[test]
 fn vorbis_codebooks_can_not_take_the_memory() {
     let whole = clip("hello.vorbis.ogg");
     let mut setup = b"\x05vorbis\xFFBCV".to_vec();
