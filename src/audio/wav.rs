@@ -168,11 +168,11 @@ impl WavWalk {
             b"ds64" if self.long_data_bytes.is_some() => {
                 return Err(corrupted("the RF64 file has a second ds64 chunk"));
             }
-            // In a RIFF file it is a chunk like any other, as players have it.
-            // Players differ in whether such a chunk is padded, and find other chunks behind it.
-            b"ds64" if chunk_bytes % 2 == 1 => {
+            // Players differ in whether this one is padded, and find other chunks behind it.
+            b"ds64" if self.is_rf64 && chunk_bytes % 2 == 1 => {
                 return Err(corrupted("the ds64 chunk has an odd size"));
             }
+            // In a RIFF file it is a chunk like any other, as players have it.
             b"ds64" if self.is_rf64 && chunk_bytes >= 16 => At::LongSizes { chunk_bytes },
             b"data" => self.data_begins(chunk_bytes)?,
             _ if !id.iter().all(|byte| (0x20..0x7F).contains(byte)) => At::Junk,

@@ -12,6 +12,7 @@ use serde_json::Value;
 use super::transport::ANSWER_BYTES_MAX;
 use crate::clock::Clock;
 use crate::domain::{Code, Finding};
+use crate::settings::is_loopback;
 
 /// How far clocks may be apart. Signed addresses and tokens end at times.
 const SKEW_SECONDS_MAX: u64 = 60;
@@ -69,7 +70,8 @@ impl Reach {
         if !base_url.starts_with("https://") {
             let (subject, detail) = ("media host: TLS", "clips are fetched unencrypted");
             let fix = "give public.base_url an https:// address";
-            findings.push(match is_loopback(base_url) {
+            let uri = base_url.parse::<Uri>().ok();
+            findings.push(match uri.as_ref().and_then(Uri::host).is_some_and(is_loopback) {
                 true => Finding::note(subject, detail, fix),
                 false => Finding::failing(subject, detail, fix),
             });
@@ -141,14 +143,6 @@ fn media(base_url: &str, is_proof: bool, got: Result<Answered, SendRequestError>
             Finding::failing(SUBJECT, detail, fix)
         }
     }
-}
-
-/// Whether an address stays on this machine, and needs no TLS.
-fn is_loopback(base_url: &str) -> bool {
-    let uri = base_url.parse::<Uri>().ok();
-    let host = uri.as_ref().and_then(Uri::host).unwrap_or_default();
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
-    bare == "localhost" || bare.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback())
 }
 
 fn look_up(name: &str, key: &str, base_url: &str) -> Finding {

@@ -69,8 +69,10 @@ impl Pipeline {
                     kept.insert(record.id);
                 }
                 if is_of_another_route && (record.stage == Stage::Held || record.intent.is_some()) {
-                    let Record { id, route, .. } = &record;
-                    tracing::warn!(message.id = %id, %route, "of another route");
+                    if !events.is_empty() {
+                        let Record { id, route, .. } = &record;
+                        tracing::warn!(message.id = %id, %route, "held: of another route");
+                    }
                     continue;
                 }
                 // An ended message is out of its lane: what is left of it is its clip.

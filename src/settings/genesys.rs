@@ -216,7 +216,9 @@ fn is_ipv6(text: &str) -> bool {
     inner.is_some_and(|inner| inner.parse::<std::net::Ipv6Addr>().is_ok())
 }
 
-fn is_loopback(host: &str) -> bool {
+/// Whether a host of a URL is this machine, and what goes there needs no TLS.
+pub fn is_loopback(host: &str) -> bool {
     let bare = host.trim_matches(['[', ']']);
-    bare == "localhost" || bare.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+    bare.eq_ignore_ascii_case("localhost")
+        || bare.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }

@@ -47,7 +47,7 @@ pub use credentials::{AccessSecrets, Credentials};
 pub use delivery::{Delivery, OnUnknown};
 pub use environment::Environment;
 pub use error::{Problem, SettingsError, Warning};
-pub use genesys::{Genesys, MediaApi, OpenMessaging, UploadBody};
+pub use genesys::{Genesys, MediaApi, OpenMessaging, UploadBody, is_loopback};
 pub use layers::{Entry, Layers};
 pub use ledger::{Ledger, LedgerUrl};
 pub use limits::Limits;

@@ -67,9 +67,9 @@ async fn take_in(site: &Site, webhook: &Webhook, body: &[u8]) -> Result<bool, Pr
         }
     };
     // Events, such as an agent who types, and receipts are not shown to guests.
-    let is_message = matches!(text(&message["type"]), None | Some("Text" | "Structured" | ""));
+    let is_message = matches!(message["type"].as_str(), None | Some("Text" | "Structured" | ""));
     let plain = |id: &Value| {
-        text(id).filter(|id| (1..=ID_BYTES_MAX).contains(&id.len())).map(str::to_owned)
+        id.as_str().filter(|id| (1..=ID_BYTES_MAX).contains(&id.len())).map(str::to_owned)
     };
     let ids = (plain(&message["id"]), plain(&message["channel"]["to"]["id"]));
     let (true, (Some(id), Some(guest))) = (is_message, ids) else { return Ok(false) };
@@ -105,7 +105,7 @@ async fn read(body: Payload, bodies: &Semaphore) -> Result<Bytes, Problem> {
 /// What of a normalized message a guest is told. A field that is missing, null or of another type
 /// than is documented counts as not there: the rest is told all the same.
 fn reply_of(id: String, message: &Value, came_at: UnixMs) -> Reply {
-    let owned = |value: &Value| text(value).map(str::to_owned);
+    let owned = |value: &Value| value.as_str().map(str::to_owned);
     let attachment = |content: &Value| {
         let attachment = &content["attachment"];
         let is_web = |url: &String| url.starts_with("https://") || url.starts_with("http://");
@@ -121,8 +121,4 @@ fn reply_of(id: String, message: &Value, came_at: UnixMs) -> Reply {
         attachments: content.iter().filter_map(attachment).take(ATTACHMENTS_MAX).collect(),
         came_at,
     }
-}
-
-fn text(value: &Value) -> Option<&str> {
-    value.as_str()
 }
