@@ -129,9 +129,9 @@ impl PurgeWork {
             Err(failure) if failure.retry == Retry::Never => (false, Some(failure.detail)),
             Err(Failure {
                 code: Code::GenesysRateLimited,
-                retry: Retry::After { not_before_ms },
+                retry: Retry::Closed { opens_in_ms: ms } | Retry::After { not_before_ms: ms },
                 ..
-            }) => return Ok(Settled::Wait { next_at: due_at.min(self.after(not_before_ms)) }),
+            }) => return Ok(Settled::Wait { next_at: due_at.min(self.after(ms)) }),
             Err(failure) => {
                 let next_at = self.next_attempt(attempts + 1, failure.retry);
                 return Ok(match self.defer(record, ordinal, failure.detail, next_at).await? {
@@ -182,9 +182,9 @@ impl PurgeWork {
             // The gate was closed: nothing was tried, and there is nothing to record.
             PurgeOutcome::Later(Failure {
                 code: Code::GenesysRateLimited,
-                retry: Retry::After { not_before_ms },
+                retry: Retry::Closed { opens_in_ms: ms } | Retry::After { not_before_ms: ms },
                 ..
-            }) => Ok(Settled::Closed { due_at, opens_at: self.after(not_before_ms) }),
+            }) => Ok(Settled::Closed { due_at, opens_at: self.after(ms) }),
             PurgeOutcome::Later(failure) => {
                 let next_at = self.next_attempt(attempts + 1, failure.retry);
                 let put_off = self.defer(record, ordinal, failure.detail, next_at).await?;

@@ -24,6 +24,8 @@ pub enum Event {
     UploadLost { code: Code, copies: Vec<NewCopy>, next_attempt_at: UnixMs },
     /// The call certainly had no effect and will be tried again.
     Deferred { code: Code, next_attempt_at: UnixMs },
+    /// The rate gate was closed: the call has not left. That was no attempt.
+    SentBack { next_attempt_at: UnixMs },
     /// The answer to a post was lost.
     PostLost { code: Code, next_attempt_at: UnixMs },
     /// A look-up proved that the post in doubt did not happen.
@@ -95,6 +97,7 @@ impl Event {
             Event::Uploaded { .. } => "uploaded",
             Event::UploadLost { .. } => "upload-lost",
             Event::Deferred { .. } => "deferred",
+            Event::SentBack { .. } => "sent-back",
             Event::PostLost { .. } => "post-lost",
             Event::PostDisproved => "post-disproved",
             Event::Posted { .. } => "posted",
@@ -135,6 +138,9 @@ impl Event {
             | Event::Deferred { code, next_attempt_at }
             | Event::PostLost { code, next_attempt_at } => {
                 Some(format!("{code}; next attempt at {next_attempt_at}"))
+            }
+            Event::SentBack { next_attempt_at } => {
+                Some(format!("next attempt at {next_attempt_at}"))
             }
             Event::Intended { repeat: true, .. } => Some("repeat: possible duplicate".to_owned()),
             Event::Posted { posted, due_at, .. } if posted.audio_dropped => {
@@ -211,6 +217,12 @@ impl Record {
                 self.attempts = self.attempts.saturating_add(u32::from(self.post_in_doubt));
                 self.defer(*code, *next_attempt_at);
             }
+            Event::SentBack { next_attempt_at } => {
+                self.crashes = 0;
+                let intended = u32::from(self.intent.is_some());
+                self.attempts = self.attempts.saturating_sub(intended);
+                self.defer(Code::GenesysRateLimited, *next_attempt_at);
+            }
             Event::PostLost { code, next_attempt_at } => {
                 self.post_in_doubt = true;
                 self.defer(*code, *next_attempt_at);
@@ -270,7 +282,9 @@ impl Record {
                     && matches!((next, self.post_in_doubt), (None, _) | (Some(Step::Post), false))
             }
             Event::UploadLost { .. } => in_flight(Step::Upload),
-            Event::Deferred { .. } => self.stage.is_open() || in_flight(Step::Upload),
+            Event::Deferred { .. } | Event::SentBack { .. } => {
+                self.stage.is_open() || in_flight(Step::Upload)
+            }
             Event::PostLost { .. } => self.stage == Stage::Uploaded && in_flight(Step::Post),
             Event::PostDisproved => self.stage == Stage::Uploaded && self.post_in_doubt,
             Event::Posted { .. } => {

@@ -14,6 +14,12 @@ pub enum Retry {
         /// Milliseconds the server asked for; 0 where it asked for none.
         not_before_ms: u64,
     },
+    /// Nothing was tried: the rate gate is closed. Again when it is expected to open; no attempt,
+    /// so that whoever waits long does not wait longer for it than whoever comes now.
+    Closed {
+        /// Milliseconds until it is expected to open.
+        opens_in_ms: u64,
+    },
     /// A call for several messages was refused as a whole: at once again, each by itself.
     Apart,
 }

@@ -18,9 +18,14 @@ impl Backoff {
     /// Milliseconds to wait before the next attempt, after `attempts` (≥ 1) have failed.
     ///
     /// `unit_random` lies in 0..1 and moves the pause by up to 20 % either way. A pause that the
-    /// server asked for is a floor: never shortened, not even by the jitter. `None` means never.
+    /// server asked for is a floor: never shortened, not even by the jitter. A closed gate is
+    /// waited for as long as it is closed, and no longer. `None` means never.
     pub fn pause_ms(&self, attempts: u32, retry: Retry, unit_random: f64) -> Option<u64> {
-        let Retry::After { not_before_ms } = retry else { return None };
+        let not_before_ms = match retry {
+            Retry::After { not_before_ms } => not_before_ms,
+            Retry::Closed { opens_in_ms } => return Some(opens_in_ms),
+            Retry::Never | Retry::Apart => return None,
+        };
         let doublings = attempts.saturating_sub(1).min(32);
         let base = self.pause_ms_min.saturating_mul(1 << doublings).min(self.pause_ms_max);
         let factor = 1.0 - JITTER + 2.0 * JITTER * unit_random.clamp(0.0, 1.0);

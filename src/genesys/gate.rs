@@ -242,6 +242,6 @@ fn sent_back(opens_in_ms: u64) -> Failure {
     Failure {
         code: Code::GenesysRateLimited,
         detail: format!("the rate gate is closed for another {opens_in_ms} ms"),
-        retry: Retry::After { not_before_ms: opens_in_ms },
+        retry: Retry::Closed { opens_in_ms },
     }
 }

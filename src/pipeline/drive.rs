@@ -45,6 +45,11 @@ impl Sender {
         let until = started + Duration::from_millis(patience.wait_ms);
         Sender { answer, respond_async: patience.respond_async, until }
     }
+
+    /// Whether they have waited as long as they wanted to.
+    pub(super) fn waited(&self) -> bool {
+        self.until <= Instant::now()
+    }
 }
 
 /// One message on its way.

@@ -3,7 +3,9 @@
 //!
 //! A message on its way sleeps until a time, or until its lane moves, and keeps its seat in the
 //! lane. An ended one has none: it sleeps until its clip is no longer kept. Pauses run on the clock
-//! that only goes forward, so a stepped wall clock neither cuts nor stretches them.
+//! that only goes forward, so a stepped wall clock neither cuts nor stretches them. Of those whose
+//! time has come the one that was accepted first is woken first: when the rate gate opens, there
+//! may be more of them than it lets through.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -49,6 +51,8 @@ pub(super) struct Parked {
 struct State {
     asleep: HashMap<MessageId, Sleeper>,
     by_time: BTreeSet<(Instant, MessageId)>,
+    /// Those whose time has come, by their places in the order of acceptance.
+    due: BTreeSet<(u64, MessageId)>,
     by_turn: HashMap<Lane, BTreeMap<u64, MessageId>>,
     /// Taken to be woken, and not driven yet; whether somebody wanted to wake them meanwhile.
     rousing: HashMap<MessageId, bool>,
@@ -135,8 +139,9 @@ impl Parked {
     /// with it; or says when the next one will be.
     fn next(&self) -> Result<Vec<Woken>, Option<Instant>> {
         let mut state = self.lock();
-        match state.by_time.first().copied() {
-            Some((at, id)) if at <= Instant::now() => {
+        state.gather_due(Instant::now());
+        match state.due.first().copied() {
+            Some((_, id)) => {
                 let mut woken: Vec<Woken> = state.take(id).into_iter().collect();
                 let seat = woken.first().and_then(|woken| woken.seat.clone());
                 if let Some(seat) = seat.filter(Seat::is_head) {
@@ -148,8 +153,15 @@ impl Parked {
                 state.rousing.extend(woken.iter().map(|woken| (woken.id, false)));
                 Ok(woken)
             }
-            first => Err(first.map(|(at, _)| at)),
+            None => Err(state.by_time.first().map(|(at, _)| *at)),
         }
+    }
+}
+
+impl Sleeper {
+    /// One without a seat only lets go of its clip, which takes nobody's turn.
+    fn place(&self) -> u64 {
+        self.seat.as_ref().map_or(0, Seat::accepted_seq)
     }
 }
 
@@ -157,14 +169,23 @@ impl State {
     fn hasten(&mut self, id: MessageId) {
         if let Some(sleeper) = self.asleep.get_mut(&id) {
             self.by_time.remove(&(sleeper.at, id));
-            sleeper.at = sleeper.at.min(Instant::now());
             sleeper.due_at = None;
-            self.by_time.insert((sleeper.at, id));
+            self.due.insert((sleeper.place(), id));
+        }
+    }
+
+    fn gather_due(&mut self, now: Instant) {
+        while let Some((at, id)) = self.by_time.first().copied().filter(|(at, _)| *at <= now) {
+            self.by_time.remove(&(at, id));
+            let place = self.asleep.get(&id).map_or(0, Sleeper::place);
+            self.due.insert((place, id));
         }
     }
 
     fn take(&mut self, id: MessageId) -> Option<Woken> {
-        let Sleeper { at, due_at, seat } = self.asleep.remove(&id)?;
+        let sleeper = self.asleep.remove(&id)?;
+        self.due.remove(&(sleeper.place(), id));
+        let Sleeper { at, due_at, seat } = sleeper;
         self.by_time.remove(&(at, id));
         if let Some(seat) = &seat
             && let Some(lane) = self.by_turn.get_mut(seat.lane())

@@ -7,23 +7,42 @@ use crate::spool::SpoolError;
 
 /// What a sender is told while the ledger has no room.
 const DISK_FULL: &str = "the ledger's disk is full";
+/// What a sender is told while nobody can write down what became of a post.
+const UNDECIDED: &str =
+    "the message may be posted, and there is no room to write down whether it is";
+/// Seconds after which to ask again.
+const RETRY_AFTER_UNDECIDED_SECONDS: u32 = 5;
 
 impl Drive {
     /// Makes the clip durable, then tells the sender 202. Invariant 1: the clip is synced, then
     /// the commit that says so, then the answer. Does nothing for a message that has ended.
     pub(super) async fn promise(&mut self) -> Result<(), Stop> {
         self.keep_clip().await?;
-        if self.record.stage.is_open() && self.record.is_durable() {
-            self.answer();
+        if self.record.stage.is_open() {
+            match self.record.is_durable() {
+                true => self.answer(),
+                false => self.let_sender_come_back(),
+            }
         }
         Ok(())
+    }
+
+    /// Nothing can be promised of a message whose post is or may be on the wire, nor can it be
+    /// refused. A sender who has waited as long as they wanted to is told to ask again.
+    fn let_sender_come_back(&mut self) {
+        let Some(sender) = self.sender.take_if(|sender| sender.waited()) else { return };
+        let problem = Problem::new(Code::InProgress, UNDECIDED)
+            .about(self.record.id)
+            .retry_after(RETRY_AFTER_UNDECIDED_SECONDS);
+        // A sender that hung up can ask as well.
+        let _ = sender.answer.send(Answer::Refused(Box::new(problem)));
     }
 
     /// Makes the clip durable.
     ///
     /// Where the spool cannot keep the clip, no promise can be made: a message is then failed,
     /// visibly; one whose post is or may be on the wire goes on, and the sender waits for its
-    /// outcome.
+    /// outcome as long as they want to.
     pub(super) async fn keep_clip(&mut self) -> Result<(), Stop> {
         if !self.record.stage.is_open() || self.record.clip != ClipPlace::Memory {
             return Ok(());
@@ -48,14 +67,14 @@ impl Drive {
         Ok(())
     }
 
-    /// The ledger has no room, and nobody knows for how long: the sender is told so, unless a post
-    /// is or may be on the wire. Nothing is promised, so the message will not be delivered.
+    /// The ledger has no room, and nobody knows for how long: the sender is told so. Nothing is
+    /// promised, so the message will not be delivered, unless a post is or may be on the wire.
     pub(super) fn let_sender_go_unpromised(&mut self) {
         if self.record.is_durable() {
             return self.answer();
         }
         if self.has_intent(Step::Post) || self.record.post_in_doubt {
-            return;
+            return self.let_sender_come_back();
         }
         // One that offers to go along must not be taken along any more; one that is taken along is
         // decided by what comes of it.

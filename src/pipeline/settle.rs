@@ -128,15 +128,15 @@ impl Drive {
 
     /// The look-up was not answered now. It is repeated while there is time; a withdrawn message
     /// waits for nothing, and of one whose clip is lost nobody was promised more.
-    async fn look_up_later(&mut self, Failure { code, retry, .. }: Failure) -> Result<(), Stop> {
+    async fn look_up_later(&mut self, failure: Failure) -> Result<(), Stop> {
         let record = &self.record;
-        let next_attempt_at = self.next_attempt_at(retry);
+        let next_attempt_at = self.next_attempt_at(failure.retry);
         let waits = !record.withdrawn
             && !self.clip_is_lost()
             && record.attempts < LOOK_UP_ATTEMPTS_MAX
             && next_attempt_at < record.expires_at;
         match waits {
-            true => self.commit(Event::Deferred { code, next_attempt_at }).await,
+            true => self.commit(self.put_off(&failure)).await,
             false => self.unsettled().await,
         }
     }
@@ -243,10 +243,16 @@ impl Drive {
                 let next_attempt_at = self.now();
                 self.commit(Event::Deferred { code: failure.code, next_attempt_at }).await
             }
-            retry @ Retry::After { .. } => {
-                let next_attempt_at = self.next_attempt_at(retry);
-                self.commit(Event::Deferred { code: failure.code, next_attempt_at }).await
-            }
+            Retry::After { .. } | Retry::Closed { .. } => self.commit(self.put_off(&failure)).await,
+        }
+    }
+
+    /// A call that is to be made again. One that the rate gate sent back was no attempt.
+    fn put_off(&self, Failure { code, retry, .. }: &Failure) -> Event {
+        let next_attempt_at = self.next_attempt_at(*retry);
+        match retry {
+            Retry::Closed { .. } => Event::SentBack { next_attempt_at },
+            _ => Event::Deferred { code: *code, next_attempt_at },
         }
     }
 

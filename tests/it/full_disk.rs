@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use voicepost::sandbox::{FaultAction, FaultRule, Target};
+use voicepost::sandbox::{Endpoint, FaultAction, FaultRule, Target};
 
 use crate::load::Book;
 use crate::process::{Gateway, Send, World, wait_at_most};
@@ -153,4 +153,24 @@ fn a_disk_that_is_nearly_full_takes_no_new_messages_and_delivers_those_it_has() 
     assert_eq!(send(&gateway, &mut book, "after", 0), 202, "without a restart");
     gateway.settled(Duration::from_secs(60));
     Reckoning::of(&world, &book, &Exempt::default()).expect_clean();
+}
+
+#[test]
+fn a_post_on_the_wire_while_the_disk_fills_up_is_told_when_there_is_room() {
+    let Some(disk) = SmallDisk::mount("8m") else { return };
+    let world = World::within(&disk.path, &[("LEDGER__FREE_BYTES_MIN", "0")]);
+    let gateway = world.start();
+    world.hold(Endpoint::Post, 2);
+    let send = Send::new("c-1", "on the wire").key("key-1").clip(CLIP).prefer("wait=3");
+    let first = gateway.sending(send.clone());
+    wait_at_most(Duration::from_secs(10), "it is posted", || world.posts() == 1);
+    let ballast = disk.fill(0);
+    let told = first.join().unwrap().expect("an answer all the same");
+    let code = told.body["code"].as_str().unwrap_or_default();
+    assert_eq!((told.status, code), (409, "in-progress"), "{told:?}");
+    assert!(told.header("retry-after").is_some(), "{told:?}");
+
+    std::fs::remove_file(ballast).unwrap();
+    wait_at_most(Duration::from_secs(30), "it is told", || gateway.send(&send).status == 201);
+    assert_eq!(world.posts(), 1, "and it is posted once");
 }

@@ -122,6 +122,7 @@ impl Answer {
 /// document.
 pub fn exchange(address: SocketAddr, request: &[u8]) -> Option<Answer> {
     let mut stream = TcpStream::connect(address).ok()?;
+    stream.set_write_timeout(Some(ANSWER_MAX)).unwrap();
     // Whoever is refused early may not get rid of everything; the answer says why.
     let _ = stream.write_all(request);
     let line = request.split(|byte| *byte == b'\r').next().unwrap_or_default();

@@ -11,6 +11,7 @@
 mod checker;
 mod crashes;
 mod lying;
+mod overload;
 mod plan;
 mod process;
 mod runs;
