@@ -55,6 +55,20 @@ impl Record {
         });
     }
 
+    pub(super) fn deferred(&mut self, code: Code, next_attempt_at: UnixMs) {
+        // The process outlived the call: this message is not what ends it.
+        self.crashes = 0;
+        // With a post in doubt it was a look-up, which has no intent that would count it.
+        self.attempts = self.attempts.saturating_add(u32::from(self.post_in_doubt));
+        self.defer(code, next_attempt_at);
+    }
+
+    pub(super) fn sent_back(&mut self, next_attempt_at: UnixMs) {
+        self.crashes = 0;
+        self.attempts = self.attempts.saturating_sub(u32::from(self.intent.is_some()));
+        self.defer(Code::GenesysRateLimited, next_attempt_at);
+    }
+
     pub(super) fn defer(&mut self, code: Code, next_attempt_at: UnixMs) {
         self.intent = None;
         self.next_attempt_at = self.stage.is_open().then_some(next_attempt_at);

@@ -210,19 +210,8 @@ impl Record {
                 self.upload_lost(copies, now);
                 self.defer(*code, *next_attempt_at);
             }
-            Event::Deferred { code, next_attempt_at } => {
-                // The process outlived the call: this message is not what ends it.
-                self.crashes = 0;
-                // With a post in doubt it was a look-up, which has no intent that would count it.
-                self.attempts = self.attempts.saturating_add(u32::from(self.post_in_doubt));
-                self.defer(*code, *next_attempt_at);
-            }
-            Event::SentBack { next_attempt_at } => {
-                self.crashes = 0;
-                let intended = u32::from(self.intent.is_some());
-                self.attempts = self.attempts.saturating_sub(intended);
-                self.defer(Code::GenesysRateLimited, *next_attempt_at);
-            }
+            Event::Deferred { code, next_attempt_at } => self.deferred(*code, *next_attempt_at),
+            Event::SentBack { next_attempt_at } => self.sent_back(*next_attempt_at),
             Event::PostLost { code, next_attempt_at } => {
                 self.post_in_doubt = true;
                 self.defer(*code, *next_attempt_at);
