@@ -82,9 +82,10 @@ impl Steps {
             ("uploaded", _) => "the clip lies at Genesys; its purge is owed from now on".to_owned(),
             ("post-intended", _) => "posting".to_owned(),
             ("posted", Some(record)) => format!(
-                "the message stands in conversation {}; {}",
+                "the message stands in conversation {}; {}{}",
                 record.conversation_id.as_deref().unwrap_or("?"),
-                row.detail.as_deref().unwrap_or_default()
+                row.detail.as_deref().unwrap_or_default(),
+                beyond_reach(record)
             ),
             ("retention-settled", _) => "Genesys was asked to keep it only so long".to_owned(),
             ("copy-purged", Some(record)) => proof(copy_of(row, record)).to_owned(),
@@ -112,6 +113,15 @@ impl Steps {
 fn copy_of<'a>(row: &HistoryRow, record: &'a Record) -> Option<&'a Copy> {
     let number = row.detail.as_deref()?.strip_prefix("copy ")?.split(':').next()?;
     record.copies.iter().find(|copy| copy.ordinal.to_string() == number)
+}
+
+/// What no purge reaches.
+fn beyond_reach(record: &Record) -> &'static str {
+    let recording = |copy: &Copy| copy.kind == CopyKind::Recording;
+    match record.copies.iter().any(recording) {
+        true => "; a recording of the conversation, if there is one, cannot be deleted by this API",
+        false => "",
+    }
 }
 
 /// What a purge was proven by.

@@ -37,6 +37,7 @@ impl Pipeline {
         let (class, blocked) = match record.stage {
             Stage::Held => return WaitsFor::AnOperator,
             Stage::Accepted => (CallClass::Upload, before > super::lanes::UPLOADS_AHEAD_MAX),
+            Stage::Uploaded if record.post_in_doubt => (CallClass::LookUp, before > 0),
             Stage::Uploaded => (CallClass::Post, before > 0),
             Stage::Sent | Stage::Failed | Stage::Cancelled => return WaitsFor::Nothing,
         };

@@ -51,9 +51,11 @@ pub(super) struct Valve {
 
 #[derive(Clone, Copy, Default)]
 enum Flow {
-    /// Nobody takes a body, or one of a few: heads, and what a refused sender still sends.
+    /// Nobody takes a body: heads, and what a refused sender still sends.
     #[default]
     Free,
+    /// A handler takes a body that is one of a few.
+    Open,
     /// A handler takes a body and has some of it still to use.
     Held,
     /// The handler waits for more.
@@ -76,7 +78,7 @@ impl Valve {
             many
         });
         let held = Held { valve, in_sips };
-        held.set(Flow::Held);
+        held.set(if in_sips { Flow::Held } else { Flow::Open });
         held
     }
 
@@ -93,13 +95,13 @@ impl Valve {
 impl Held {
     /// Lets one more sip through.
     pub(super) fn want(&self) {
-        self.set(Flow::Wanted);
+        if self.in_sips {
+            self.set(Flow::Wanted);
+        }
     }
 
     fn set(&self, flow: Flow) {
-        if let Some(valve) = &self.valve
-            && self.in_sips
-        {
+        if let Some(valve) = &self.valve {
             valve.set(flow);
         }
     }
@@ -167,8 +169,12 @@ impl Sips {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let flow = self.valve.flow.get();
-        if matches!(flow, Flow::Free) && !self.valve.bodies.are_many() {
+        if matches!(flow, Flow::Open) && !self.valve.bodies.are_many() {
             return Pin::new(&mut self.stream).poll_read(context, buffer);
+        }
+        // Every head that is parsed pins all of what came with it (measured).
+        if matches!(flow, Flow::Free) && self.turns.is_unsent(context) {
+            return Poll::Pending;
         }
         if self.left == 0 {
             match flow {
@@ -177,7 +183,7 @@ impl Sips {
                     return Poll::Pending;
                 }
                 Flow::Wanted => self.valve.flow.set(Flow::Held),
-                Flow::Free => {
+                Flow::Free | Flow::Open => {
                     // Whoever reads looks first at what it has: there may be a handler by then.
                     self.left = SIP_BYTES;
                     context.waker().wake_by_ref();
@@ -207,7 +213,11 @@ impl AsyncWrite for Sips {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
+        let flushed = Pin::new(&mut self.stream).poll_flush(context);
+        if matches!(flushed, Poll::Ready(Ok(()))) {
+            self.turns.flushed();
+        }
+        flushed
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -4,11 +4,16 @@
 //! first byte that follows an answer (measured): one byte of a second head would hold a connection
 //! for ever, and so would whoever reads nothing of an answer. So each connection is looked after
 //! here from its first answer on.
+//!
+//! Of requests that came together it makes the answers as fast as it can, whether anybody takes
+//! them or not: 1,400 small ones were 7 MB a connection (measured). So a request waits here until
+//! what was answered before it has been sent.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::{Rc, Weak};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use actix_web::body::{BodySize, BoxBody, MessageBody};
@@ -36,7 +41,13 @@ enum Turn {
 }
 
 /// Whose turn it is on one connection.
-pub(super) struct Turns(Cell<Turn>);
+pub(super) struct Turns {
+    turn: Cell<Turn>,
+    /// An answer has been made, and the connection has not taken all of it.
+    unsent: Cell<bool>,
+    /// The connection's task, where it waits for that.
+    next: RefCell<Option<Waker>>,
+}
 
 /// How long a client may take.
 #[derive(Clone, Copy, Debug)]
@@ -49,27 +60,56 @@ pub(super) struct TurnRules {
 
 impl Turns {
     pub(super) fn new() -> Rc<Turns> {
-        Rc::new(Turns(Cell::new(Turn::First)))
+        let turn = Cell::new(Turn::First);
+        Rc::new(Turns { turn, unsent: Cell::default(), next: RefCell::default() })
     }
 
     /// Something came from the client.
     pub(super) fn came(&self) {
-        if let Turn::Theirs(_) = self.0.get() {
-            self.0.set(Turn::Asking(Instant::now()));
+        if let Turn::Theirs(_) = self.turn.get() {
+            self.turn.set(Turn::Asking(Instant::now()));
         }
     }
 
     /// Something went to the client.
     pub(super) fn went(&self) {
-        match self.0.get() {
-            Turn::Theirs(_) => self.0.set(Turn::Theirs(Instant::now())),
-            Turn::Taking(_) => self.0.set(Turn::Taking(Instant::now())),
+        match self.turn.get() {
+            Turn::Theirs(_) => self.turn.set(Turn::Theirs(Instant::now())),
+            Turn::Taking(_) => self.turn.set(Turn::Taking(Instant::now())),
             Turn::First | Turn::Ours | Turn::Asking(_) => {}
         }
     }
 
+    /// All that there was to send has been taken.
+    pub(super) fn flushed(&self) {
+        self.unsent.set(false);
+        if let Some(next) = self.next.take() {
+            next.wake();
+        }
+    }
+
+    /// Waits until all that was answered is sent.
+    async fn sent(&self) {
+        if self.unsent.get() {
+            self.turn.set(Turn::Taking(Instant::now()));
+        }
+        poll_fn(|context| match self.is_unsent(context) {
+            true => Poll::Pending,
+            false => Poll::Ready(()),
+        })
+        .await;
+    }
+
+    /// Whether something that was answered is still to be sent; its end wakes who asks.
+    pub(super) fn is_unsent(&self, context: &Context<'_>) -> bool {
+        if self.unsent.get() {
+            self.next.replace(Some(context.waker().clone()));
+        }
+        self.unsent.get()
+    }
+
     fn is_over(&self, rules: TurnRules) -> bool {
-        match self.0.get() {
+        match self.turn.get() {
             Turn::First | Turn::Ours => false,
             Turn::Theirs(since) => since.elapsed() >= rules.idle_max,
             Turn::Taking(since) | Turn::Asking(since) => since.elapsed() >= rules.head_max,
@@ -97,7 +137,11 @@ pub(super) async fn answer(
     request: ServiceRequest,
     next: Next<BoxBody>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
-    let turn = request.conn_data::<Rc<Turns>>().cloned().map(OurTurn::begin);
+    let turns = request.conn_data::<Rc<Turns>>().cloned();
+    if let Some(turns) = &turns {
+        turns.sent().await;
+    }
+    let turn = turns.map(OurTurn::begin);
     let response = next.call(request).await?;
     Ok(response.map_body(|_, body| BoxBody::new(Answer { body, turn })))
 }
@@ -106,14 +150,15 @@ struct OurTurn(Rc<Turns>);
 
 impl OurTurn {
     fn begin(turns: Rc<Turns>) -> OurTurn {
-        turns.0.set(Turn::Ours);
+        turns.turn.set(Turn::Ours);
         OurTurn(turns)
     }
 }
 
 impl Drop for OurTurn {
     fn drop(&mut self) {
-        self.0.0.set(Turn::Theirs(Instant::now()));
+        self.0.unsent.set(true);
+        self.0.turn.set(Turn::Theirs(Instant::now()));
     }
 }
 
@@ -136,7 +181,7 @@ impl MessageBody for Answer {
     ) -> Poll<Option<Result<Bytes, Self::Error>>> {
         let piece = Pin::new(&mut self.body).poll_next(context);
         if let Some(turn) = &self.turn {
-            turn.0.0.set(match &piece {
+            turn.0.turn.set(match &piece {
                 Poll::Pending => Turn::Ours,
                 Poll::Ready(_) => Turn::Taking(Instant::now()),
             });

@@ -66,8 +66,9 @@ async fn take_in(site: &Site, webhook: &Webhook, body: &[u8]) -> Result<bool, Pr
             return Ok(false);
         }
     };
-    // Events, such as an agent who types, and receipts are not shown to guests.
-    let is_message = matches!(message["type"].as_str(), None | Some("Text" | "Structured" | ""));
+    // Events, such as an agent who types, receipts, and what the guest said, are not shown to them.
+    let is_message = matches!(message["type"].as_str(), None | Some("Text" | "Structured" | ""))
+        && message["direction"] != "Inbound";
     let plain = |id: &Value| {
         id.as_str().filter(|id| (1..=ID_BYTES_MAX).contains(&id.len())).map(str::to_owned)
     };

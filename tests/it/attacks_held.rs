@@ -279,6 +279,47 @@ fn a_crowd_does_not_grow_memory_or_descriptors_beyond_bounds() {
     gateway.settled(PATIENCE);
 }
 
+/// Requests that come together, with nobody to take the answers: the gateway makes no more answers
+/// than are taken. Who takes them gets all of them.
+#[test]
+fn who_asks_and_does_not_take_the_answers_gets_no_memory() {
+    const CONNECTIONS: usize = 64;
+    const REQUESTS: usize = 1_400;
+    let world = World::new(&[]);
+    let gateway = world.start();
+    let many = b"GET /voicepost.js HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(REQUESTS);
+    let ask = || {
+        let mut stream = TcpStream::connect(gateway.public).unwrap();
+        stream.set_write_timeout(Some(Duration::from_secs(1))).unwrap();
+        // More than the gateway reads stays here.
+        let _ = stream.write_all(&many);
+        stream
+    };
+    let mut first = ask();
+    let mut begun = [0; 4096];
+    first.read_exact(&mut begun).unwrap();
+    let before = memory_kib(gateway.pid());
+    let asked: Vec<_> = (0..CONNECTIONS).map(|_| ask()).collect();
+    crate::support::pause(Duration::from_millis(500));
+    let grown = memory_kib(gateway.pid()).saturating_sub(before) / CONNECTIONS;
+    println!("{grown} KiB more for each of {CONNECTIONS} connections");
+    assert!(grown <= 2_048, "{grown} KiB for each");
+    drop(asked);
+
+    let mut patient = TcpStream::connect(gateway.public).unwrap();
+    let mut taken = patient.try_clone().unwrap();
+    let reader = std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        taken.read_to_end(&mut bytes).unwrap();
+        bytes
+    });
+    patient.write_all(&many[..many.len() / 10]).unwrap();
+    patient.write_all(b"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+    let bytes = reader.join().unwrap();
+    let answered = bytes.windows(15).filter(|window| window == b"HTTP/1.1 200 OK").count();
+    assert_eq!(answered, REQUESTS / 10 + 1);
+}
+
 fn descriptors(pid: u32) -> usize {
     std::fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, Iterator::count)
 }

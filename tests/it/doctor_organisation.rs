@@ -206,6 +206,11 @@ fn a_webhook_that_leads_elsewhere_or_signs_otherwise_is_found() {
         assert_eq!(verdict, Verdict::Failing);
         assert!(words.contains(&format!("webhook URL to {WEBHOOK_URL}")), "{words}");
     }
+    let same = WEBHOOK_URL.replace("https://voice.example.com", "HTTPS://Voice.Example.com:443");
+    let mut integration = integration();
+    integration[url] = json!(same);
+    let findings = Organisation::healthy().with(OPEN, 200, integration).findings();
+    assert!(findings.iter().all(|finding| finding.verdict == Verdict::Fine), "one address");
     let secret = "outboundNotificationWebhookSignatureSecretToken";
     let (verdict, words) = look(secret, json!("another"));
     assert_eq!(verdict, Verdict::Failing);

@@ -177,6 +177,9 @@ fn what_cannot_be_shown_is_taken_and_not_told() {
     let mut typing = answer("r-1", SENDER, "");
     typing["type"] = json!("Event");
     assert_eq!(bring(&gateway, &typing), json!({ "entered": false }));
+    let mut echo = answer("r-0", SENDER, "what the guest said");
+    echo["direction"] = json!("Inbound");
+    assert_eq!(bring(&gateway, &echo), json!({ "entered": false }));
     bring(&gateway, &answer("r-2", SENDER, "   "));
     let mut picture = answer("r-3", SENDER, "");
     picture["content"] = json!([

@@ -1,6 +1,7 @@
 //! Whether an organisation is ready for this route: permissions, integration, content profile.
 //! Nothing here has an effect: what would change something is asked for what cannot exist.
 
+use awc::http::Uri;
 use bytes::Bytes;
 use serde_json::Value;
 
@@ -134,8 +135,7 @@ impl ExpectedWebhook {
             let detail = "the integration names no address for agents' messages";
             return Finding::failing(SUBJECT, detail, fix);
         };
-        // To the letter: what the gateway does not serve is answered 404, a slash at the end too.
-        if url != self.url {
+        if !leads_to(&url, &self.url) {
             let detail = format!("agents' messages go to {url}, not to {}", self.url);
             let fix = format!("set its outbound notification webhook URL to {}", self.url);
             return Finding::failing(SUBJECT, detail, fix);
@@ -158,6 +158,21 @@ impl ExpectedWebhook {
             }
         }
     }
+}
+
+/// Whether two addresses are one (RFC 3986 §6.2): case counts in neither scheme nor host, and a
+/// port may be left out. The path counts to the letter: what the gateway does not serve is answered
+/// 404, a slash at the end too.
+fn leads_to(url: &str, expected: &str) -> bool {
+    let parts = |url: &str| {
+        let uri = url.parse::<Uri>().ok()?;
+        let scheme = uri.scheme_str()?.to_ascii_lowercase();
+        let port = uri.port_u16().unwrap_or(if scheme == "https" { 443 } else { 80 });
+        let host = uri.host()?.to_ascii_lowercase();
+        Some((scheme, host, port, uri.path_and_query().map(ToString::to_string)))
+    };
+    let found = parts(url);
+    found.is_some() && found == parts(expected)
 }
 
 fn status(called: &Called) -> Option<u16> {
