@@ -1,5 +1,6 @@
 //! A search for MPEG audio of layer I or II where no layer III frame is: players take two headers
-//! that are as far apart as the first says for the beginning of a stream, and play it.
+//! that are as far apart as the first says for the beginning of a stream, and play it. Rate and
+//! version may change from one to the next: such streams are played as well (seen with ffmpeg).
 
 use super::mpeg::{HeaderBytes, OTHER_FRAME_BYTES_MAX};
 
@@ -13,15 +14,15 @@ pub(super) struct OtherLayerSearch {
     window: u32,
     /// The place of the last byte taken.
     place: usize,
-    /// For each place the kins of headers that would continue one seen before, a bit for each.
-    expected: Box<[u64]>,
+    /// For each place whether a header would continue one seen before.
+    expected: Box<[bool]>,
     /// Bytes of frames that were taken since.
     pub(super) bytes_since_junk: usize,
 }
 
 impl OtherLayerSearch {
     pub(super) fn new() -> OtherLayerSearch {
-        let expected = vec![0; PLACES].into();
+        let expected = vec![false; PLACES].into();
         OtherLayerSearch { window: 0, place: 0, expected, bytes_since_junk: 0 }
     }
 
@@ -37,11 +38,10 @@ impl OtherLayerSearch {
         let HeaderBytes::OtherLayer(frame) = HeaderBytes::parse(self.window.to_be_bytes()) else {
             return false;
         };
-        let kin = 1 << frame.kin;
         if frame.frame_bytes > 0 {
-            self.expected[(self.place + frame.frame_bytes as usize) % PLACES] |= kin;
+            self.expected[(self.place + frame.frame_bytes as usize) % PLACES] = true;
         }
-        expected & kin != 0
+        expected
     }
 }
 
@@ -66,6 +66,6 @@ mod tests {
             assert!(OtherLayerSearch::new().finds_stream(&covered));
         }
         let two_rates = [&header[..], &[0; 100], &[0xFF, 0xFD, 0x14, 0xC0]].concat();
-        assert!(!OtherLayerSearch::new().finds_stream(&two_rates));
+        assert!(OtherLayerSearch::new().finds_stream(&two_rates));
     }
 }

@@ -34,8 +34,6 @@ pub(super) enum HeaderBytes {
 pub(super) struct OtherFrame {
     /// Length of the frame with its header, at most `OTHER_FRAME_BYTES_MAX`; 0: it is not told.
     pub(super) frame_bytes: u32,
-    /// Version, layer and sample rate, which stay the same through a stream: a number below 64.
-    pub(super) kin: u8,
 }
 
 /// A layer II frame of 160 kbit/s at 8 kHz, and its padding.
@@ -77,8 +75,7 @@ impl HeaderBytes {
         let padding = u32::from(bytes[2] >> 1 & 1);
         if layer != 1 {
             let frame_bytes = other_frame_bytes(layer, mpeg1, bit_rate, sample_rate_hz, padding);
-            let kin = version << 4 | layer << 2 | bytes[2] >> 2 & 3;
-            return HeaderBytes::OtherLayer(OtherFrame { frame_bytes, kin });
+            return HeaderBytes::OtherLayer(OtherFrame { frame_bytes });
         }
         if *kilobits == 0 {
             return HeaderBytes::FreeFormat;
