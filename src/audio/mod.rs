@@ -50,8 +50,8 @@
 //!   first leave out, pre-skip and end, is counted where it is more than a second in all.
 //! - **Two readings** that players do not share (a second format or data chunk in a WAV, one that
 //!   is found behind data of an odd size without its padding byte, two sizes in an RF64, valid bits
-//!   that take fewer bytes than there are, Ogg streams side by side, an Ogg page or FLAC frame with
-//!   a wrong checksum): refused.
+//!   that take fewer bytes than there are, coded audio in the place of 16-bit samples, Ogg streams
+//!   side by side, an Ogg page or FLAC frame with a wrong checksum): refused.
 //! - **Limits**: `audio-too-short`, and `audio-too-long` at the byte that makes it certain.
 //! - **Nothing to hear**: well-formed packets that do not decode are `audio-undecodable`; ADPCM
 //!   whose blocks begin as no decoder takes them, too.
@@ -89,6 +89,7 @@ mod types;
 mod vorbis;
 mod vorbis_setup;
 mod wav;
+mod wav_disguise;
 mod wav_format;
 mod wav_unpadded;
 mod waveform;

@@ -1,12 +1,13 @@
 //! The walk over a WAVE file, RIFF or RF64: chunk after chunk; the bytes of data chunks are
-//! counted, not read.
+//! counted, and only the first of them looked at, for what is no PCM.
 //!
 //! A declared data size is honoured as an upper bound when it can be meant. Live recorders write 0,
 //! 0xFFFFFFFF or about 0x7FFFFFFF because they do not know it yet: then the audio goes to the end.
 
 use crate::domain::{ClipRefusal, Note};
 
-use super::playtime::{Found, PlaytimeLimit, check_junk, corrupted, microseconds};
+use super::playtime::{Found, PlaytimeLimit, check_junk, corrupted, microseconds, unsupported};
+use super::wav_disguise::DisguiseSearch;
 use super::wav_format::{self, FORMAT_BYTES, WavFormat};
 use super::wav_unpadded::UnpaddedWalk;
 
@@ -28,6 +29,8 @@ pub(super) struct WavWalk {
     has_data: bool,
     /// Behind data of an odd size.
     unpadded: Option<UnpaddedWalk>,
+    /// In data that are said to be 16-bit PCM.
+    disguise: Option<DisguiseSearch>,
     data_bytes: u64,
     /// Data bytes that make the clip too long.
     data_bytes_refused: u64,
@@ -77,6 +80,7 @@ impl WavWalk {
             is_rf64: false,
             has_data: false,
             unpadded: None,
+            disguise: None,
             data_bytes: 0,
             data_bytes_refused: u64::MAX,
             size_is_unknown: false,
@@ -106,7 +110,7 @@ impl WavWalk {
                 At::Skip { bytes_left } => self.skip(bytes, bytes_left),
                 At::Data { bytes_left, is_odd } => self.data(bytes, bytes_left, is_odd)?,
                 At::DataToEnd => {
-                    self.add_data(bytes.len() as u64)?;
+                    self.add_data(bytes)?;
                     &[]
                 }
                 At::Junk => &[],
@@ -185,6 +189,7 @@ impl WavWalk {
         let format = wav_format::parse(&self.head[..kept])?;
         let samples = self.limit.samples_refused(format.sample_rate_hz);
         self.data_bytes_refused = format.bytes_for(samples);
+        self.disguise = format.is_pcm16().then(DisguiseSearch::default);
         self.format = Some(format);
         let padded = u64::from(chunk_bytes) + u64::from(chunk_bytes & 1);
         self.at = At::Skip { bytes_left: padded - kept as u64 };
@@ -249,7 +254,7 @@ impl WavWalk {
         is_odd: bool,
     ) -> Result<&'a [u8], ClipRefusal> {
         let count = bytes_left.min(bytes.len() as u64);
-        self.add_data(count)?;
+        self.add_data(&bytes[..count as usize])?;
         let bytes_left = bytes_left - count;
         self.at = match (bytes_left, is_odd) {
             (0, true) => {
@@ -262,8 +267,11 @@ impl WavWalk {
         Ok(&bytes[count as usize..])
     }
 
-    fn add_data(&mut self, count: u64) -> Result<(), ClipRefusal> {
-        self.data_bytes += count;
+    fn add_data(&mut self, bytes: &[u8]) -> Result<(), ClipRefusal> {
+        if let Some(coding) = self.disguise.as_mut().and_then(|search| search.finds(bytes)) {
+            return Err(unsupported(format!("WAV with {coding} in the place of 16-bit samples")));
+        }
+        self.data_bytes += bytes.len() as u64;
         if self.data_bytes < self.data_bytes_refused {
             return Ok(());
         }

@@ -62,6 +62,11 @@ impl WavFormat {
         self.block_samples
     }
 
+    /// Whether it is PCM of 16 bits.
+    pub(super) fn is_pcm16(&self) -> bool {
+        self.codec == Codec::Pcm && self.block_bytes == 2 * u32::from(self.channels)
+    }
+
     /// Of the two codings of ADPCM: Microsoft's, whose blocks begin with two samples.
     pub(super) fn is_microsoft(&self) -> bool {
         self.block_header_samples == 2

@@ -86,3 +86,89 @@ fn wav_chunks_are_padded_and_in_order() {
     assert_eq!(code(&[&sound[..12], &sound[36..], &sound[12..36]].concat()), Code::AudioCorrupted);
     assert_eq!(code(&sound[..44]), Code::AudioCorrupted);
 }
+
+/// Samples of this many bits that are these bytes, and silence up to a second.
+fn disguised(bits: u16, data: &[u8]) -> Vec<u8> {
+    let block = bits / 8;
+    let mut file = wav([1, 1, 8_000, 0, 8_000 * block, 0, block, bits], 0, 0);
+    file.extend(data);
+    file.resize(44 + 8_000 * usize::from(block), 0);
+    file
+}
+
+/// A frame of this length that begins so.
+fn coded(head: &[u8], frame_bytes: usize) -> Vec<u8> {
+    let mut frame = head.to_vec();
+    frame.resize(frame_bytes, 0);
+    frame
+}
+
+/// ffmpeg plays such files as what their data are, which lasts longer than the samples would.
+#[test]
+fn coded_audio_in_the_place_of_16_bit_samples_is_refused() {
+    let mpeg = [
+        coded(&[0xFF, 0xFB, 0x10, 0xC0], 104),
+        coded(&[0xFF, 0xFD, 0x14, 0xC0], 96),
+        coded(&[0xFF, 0xFF, 0x10, 0xC0], 32),
+    ]
+    .concat();
+    let at_the_start = [
+        coded(&[0xFF, 0xF1, 0x6C, 0x40, 0x0C, 0x80], 100),
+        coded(&[0x56, 0xE0, 97], 100),
+        coded(&[0x0B, 0x77, 0, 0, 0x80, 0x40], 192),
+        coded(&[0x77, 0x0B, 0, 0, 0x40, 0x41], 140),
+        coded(&[0x0B, 0x77, 0, 99, 0x34, 0x80], 200),
+    ]
+    .map(|frame| frame.repeat(3));
+    let dts = [
+        coded(&[0x7F, 0xFE, 0x80, 0x01, 0xFC, 0x3C], 1_006),
+        coded(&[0xFE, 0x7F, 0x01, 0x80, 0x3C, 0xFC], 1_006),
+        coded(&[0x1F, 0xFF, 0xE8, 0x00, 0x07, 0xF0], 1_006),
+        coded(&[0xFF, 0x1F, 0x00, 0xE8, 0xF0, 0x07], 1_006),
+    ]
+    .map(|frame| [vec![1; 63], frame.repeat(3)].concat());
+    let true_hd = coded(&[0xF0, 0x54, 0, 0, 0xF8, 0x72, 0x6F, 0xBA], 64);
+    let anywhere = [mpeg.clone(), [vec![0; 1_001], mpeg.clone()].concat()];
+    let all = anywhere.iter().chain(&at_the_start).chain(&dts).chain([&true_hd]);
+    for (number, data) in all.enumerate() {
+        assert_eq!(code(&disguised(16, data)), Code::UnsupportedAudioFormat, "{number}");
+        assert!(bytes_until_refused(&disguised(16, data)) <= 44 + data.len(), "{number}");
+        // Where no player looks, they are samples.
+        assert!(judge(&disguised(8, data)).is_ok(), "{number}");
+        assert!(judge(&disguised(24, data)).is_ok(), "{number}");
+        let too_few = &data[..data.len() * 2 / 3 - 10];
+        if number < 11 {
+            assert!(judge(&disguised(16, too_few)).is_ok(), "{number}");
+        }
+    }
+    for data in at_the_start.iter().chain([&mpeg]) {
+        assert!(judge(&disguised(16, &[&[0, 9], &data[..]].concat())).is_ok());
+    }
+}
+
+/// Loud squares, noise and what is nearly silent are samples.
+#[test]
+fn samples_that_look_odd_are_no_coded_audio() {
+    let square = |low: i16, high: i16, half: usize| {
+        let period = [vec![low; half], vec![high; half]].concat();
+        period.into_iter().cycle().take(8_000).flat_map(i16::to_le_bytes).collect::<Vec<u8>>()
+    };
+    for half in 1..40 {
+        for (low, high) in [(-32_767, 32_766), (-32_768, 32_767), (-1, 0), (-5, 4)] {
+            assert!(
+                judge(&disguised(16, &square(low, high, half))).is_ok(),
+                "{low}..{high} {half}"
+            );
+        }
+    }
+    let mut state = 1_u32;
+    for _ in 0..200 {
+        let noise: Vec<u8> = (0..16_000)
+            .map(|_| {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                (state >> 24) as u8
+            })
+            .collect();
+        assert!(judge(&disguised(16, &noise)).is_ok());
+    }
+}
