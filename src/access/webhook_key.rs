@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use ring::hmac;
 
-use crate::settings::LiveSecret;
+use crate::settings::{LiveSecret, Secret};
 
 /// What Genesys signs its calls with; read anew at each of them.
 pub struct WebhookKey {
@@ -15,6 +15,13 @@ impl WebhookKey {
     /// A key of this secret; several, each on a line of its own, while one takes the other's place.
     pub fn new(secret: LiveSecret) -> WebhookKey {
         WebhookKey { secret }
+    }
+
+    /// The signature that Genesys would show with this secret, the first where there are several.
+    pub fn signature(secret: &Secret, body: &[u8]) -> String {
+        let line = secret.expose().lines().next().unwrap_or_default();
+        let key = hmac::Key::new(hmac::HMAC_SHA256, line.as_bytes());
+        format!("sha256={}", BASE64_STANDARD.encode(hmac::sign(&key, body)))
     }
 
     /// Whether this is the body's signature, `sha256=` and the base64 HMAC-SHA256 of the body as it

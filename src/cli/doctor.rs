@@ -11,6 +11,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::Ended;
+use crate::access::WebhookKey;
 use crate::clock::Clock;
 use crate::domain::{Finding, RouteName, Verdict};
 use crate::genesys::http::{HttpLimits, HttpTransport};
@@ -25,6 +26,8 @@ use crate::web::WEBHOOK_PATH;
 
 /// What Genesys signs its calls of the webhook with.
 const WEBHOOK_SECRET: &str = "VOICEPOST_WEBHOOK_SECRET";
+/// What nobody is shown.
+const EVENT: &str = r#"{"type":"Event"}"#;
 
 /// Arguments of `doctor`.
 #[derive(Debug, Args)]
@@ -100,6 +103,10 @@ async fn examine(
         let ended = ended_segment(settings, environment);
         findings.extend(reach.media_host(base_url, ended.as_deref()).await);
         findings.push(webhook_secret(environment));
+        if let Some(ExpectedWebhook { url, secret }) = webhook(settings, environment) {
+            let signature = WebhookKey::signature(&secret, EVENT.as_bytes());
+            findings.push(reach.webhook(&url, EVENT, &signature).await);
+        }
     }
     Ok(findings)
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use awc::error::{ConnectError, SendRequestError};
 use awc::http::Uri;
-use awc::{Client, Connector};
+use awc::{Client, Connector, SendClientRequest};
 use serde_json::Value;
 
 use super::transport::ANSWER_BYTES_MAX;
@@ -79,8 +79,20 @@ impl Reach {
         findings
     }
 
+    /// Whether this gateway takes what Genesys sends to its webhook: an event that nobody is shown,
+    /// with this value of `X-Hub-Signature-256`.
+    pub async fn webhook(&self, url: &str, event: &'static str, signature: &str) -> Finding {
+        let call = self.client.post(url).insert_header(("x-hub-signature-256", signature));
+        let call = call.insert_header(("content-type", "application/json"));
+        webhook(url, self.read(call.send_body(event)).await)
+    }
+
     async fn get(&self, url: &str) -> Result<Answered, SendRequestError> {
-        let mut response = self.client.get(url).send().await?;
+        self.read(self.client.get(url).send()).await
+    }
+
+    async fn read(&self, request: SendClientRequest) -> Result<Answered, SendRequestError> {
+        let mut response = request.await?;
         let date = response.headers().get("date").and_then(|value| value.to_str().ok());
         let date = date.map(str::to_owned);
         let body = response.body().limit(ANSWER_BYTES_MAX).await.unwrap_or_default();
@@ -140,6 +152,41 @@ fn media(base_url: &str, is_proof: bool, got: Result<Answered, SendRequestError>
         _ => {
             let detail = format!("{base_url}/media answers {status}, and it is no gateway");
             let fix = "start the gateway and let the proxy pass /media on to it";
+            Finding::failing(SUBJECT, detail, fix)
+        }
+    }
+}
+
+/// What the webhook's answer says.
+fn webhook(url: &str, got: Result<Answered, SendRequestError>) -> Finding {
+    const SUBJECT: &str = "webhook: call";
+    let Answered { status, body, .. } = match got {
+        Ok(answered) => answered,
+        Err(error) => {
+            let detail = format!("nobody answers at {url}: {error}");
+            let fix = "start the gateway, and let public.base_url lead to it from the internet";
+            return Finding::failing(SUBJECT, detail, fix);
+        }
+    };
+    let says = |code: Code| body["code"] == code.as_str();
+    match status {
+        200 if body["entered"] == false => {
+            Finding::fine(SUBJECT, format!("{url} takes what is signed, seen from here"))
+        }
+        401 if says(Code::Unauthorized) => {
+            let detail = format!("the gateway at {url} has another signature secret");
+            let fix = "give it the VOICEPOST_WEBHOOK_SECRET that doctor has, and start it anew";
+            Finding::failing(SUBJECT, detail, fix)
+        }
+        404 if says(Code::RouteNotFound) => {
+            let detail = format!("the gateway at {url} takes no webhook");
+            let fix = "start it on the route open-messaging with VOICEPOST_WEBHOOK_SECRET, and let \
+                       public.base_url lead to it with no path of its own";
+            Finding::failing(SUBJECT, detail, fix)
+        }
+        _ => {
+            let detail = format!("{url} answers {status}, and it is no gateway");
+            let fix = "start the gateway and let the proxy pass /webhooks on to it";
             Finding::failing(SUBJECT, detail, fix)
         }
     }

@@ -9,6 +9,7 @@ use voicepost::domain::{UnixMs, Verdict};
 use voicepost::genesys::reach::Reach;
 use voicepost::genesys::tls::client_config;
 use voicepost::sandbox::{Endpoint, FaultAction, FaultRule, SandboxSettings, Webhook};
+use voicepost::settings::Secret;
 
 use crate::support::TestGateway;
 use crate::support::issuer::Issuer;
@@ -174,7 +175,11 @@ fn open_messaging_is_looked_at_from_end_to_end() {
 
 #[test]
 fn the_webhook_is_compared_with_the_integrations() {
-    let gateway = TestGateway::builder().open_messaging().start();
+    let ours = "a-webhook-secret-of-24-c";
+    let gateway = TestGateway::builder()
+        .open_messaging()
+        .access(|access| access.webhook_secret = Some(Secret::new(ours).into()))
+        .start();
     let base_url = format!("http://{}", gateway.public.address());
     let none = beside(&gateway, &base_url, &[]);
     assert_eq!((none.code, &none.line("webhook secret")["verdict"]), (Some(1), &json!("fail")));
@@ -183,7 +188,6 @@ fn the_webhook_is_compared_with_the_integrations() {
     assert_eq!(short.status.code(), Some(1), "{said}");
     assert!(said.contains("VOICEPOST_WEBHOOK_SECRET has 15 bytes"), "{said}");
 
-    let ours = "a-webhook-secret-of-24-c";
     let secret = ("VOICEPOST_WEBHOOK_SECRET", ours);
     let webhook = |secret: &str| {
         let url = format!("{base_url}/webhooks/open-messaging");
@@ -194,6 +198,21 @@ fn the_webhook_is_compared_with_the_integrations() {
     let ready = beside(&gateway, &base_url, &[secret]);
     assert_eq!((ready.code, &ready.line("webhook secret")["verdict"]), (Some(0), &json!("ok")));
     assert_eq!(ready.line("webhook")["verdict"], "ok");
+    assert_eq!(ready.line("webhook: call")["verdict"], "ok");
+    // A gateway with another secret, one without, another server, and none.
+    let without = TestGateway::builder().open_messaging().start();
+    let without = format!("http://{}", without.public.address());
+    let wrong = ("VOICEPOST_WEBHOOK_SECRET", "another-secret-of-24-byt");
+    for (base_url, secret, told) in [
+        (base_url.as_str(), wrong, "another signature secret"),
+        (&without, secret, "takes no webhook"),
+        (gateway.sandbox.base_url(), secret, "no gateway"),
+        ("http://127.0.0.1:1", secret, "nobody answers"),
+    ] {
+        let line = beside(&gateway, base_url, &[secret]).line("webhook: call").clone();
+        assert_eq!(line["verdict"], "fail", "{line}");
+        assert!(line["detail"].as_str().unwrap().contains(told), "{line}");
+    }
     webhook("another-secret-of-24-byt");
     let other = beside(&gateway, &base_url, &[secret]);
     assert_eq!((other.code, &other.line("webhook")["verdict"]), (Some(1), &json!("fail")));
