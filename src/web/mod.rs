@@ -33,6 +33,7 @@ mod scope;
 mod server;
 mod sips;
 mod stream;
+mod surrogates;
 mod turns;
 mod upload;
 mod webhooks;

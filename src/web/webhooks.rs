@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
 use super::linger::BodyRead;
+use super::surrogates::without_lone_surrogates;
 use super::{Site, Webhook, answers, problem};
 use crate::domain::{Code, ID_BYTES_MAX, Problem, Reply, ReplyAttachment, UnixMs};
 
@@ -58,7 +59,9 @@ pub(super) async fn open_messaging(request: HttpRequest, body: Payload) -> HttpR
 
 /// Whether it was a new reply.
 async fn take_in(site: &Site, webhook: &Webhook, body: &[u8]) -> Result<bool, Problem> {
-    let message: Value = match serde_json::from_slice(body) {
+    let read = serde_json::from_slice(body);
+    let read = read.or_else(|_| serde_json::from_slice(&without_lone_surrogates(body)));
+    let message: Value = match read {
         Ok(message) => message,
         Err(error) => {
             // Its text may repeat what was sent.

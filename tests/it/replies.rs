@@ -197,6 +197,10 @@ fn what_cannot_be_shown_is_taken_and_not_told() {
         { "url": "https://example.org/a.png", "media_type": "image/png", "file_name": "a.png" }
     ]);
     assert_eq!(reply["attachments"], shown);
+    // Half an emoji at the end of a text that was cut off costs the half.
+    let cut = answer("r-4", SENDER, "well done @").to_string().replace('@', "\\ud83d");
+    assert_eq!(call(&gateway, SECRET, cut.as_bytes()).json(), json!({ "entered": true }));
+    assert_eq!(next_reply(&mut events).1["text"], "well done \u{FFFD}");
     // Anything but a 200 to what Genesys has signed ends the chat for the agent.
     for unknown in [&b"{}"[..], b"[1, 2]", b"no JSON"] {
         let reply = call(&gateway, SECRET, unknown);
