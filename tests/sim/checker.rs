@@ -9,6 +9,7 @@ use voicepost::pipeline::Answer;
 use voicepost::sandbox::{Post, Sandbox};
 use voicepost::spool::Spool;
 
+use crate::limits::BEYOND_THE_MINUTE_MAX;
 use crate::lying::{alive, ends};
 use crate::process::KEEPING;
 use crate::world::World;
@@ -35,6 +36,13 @@ pub fn check(world: &World) -> Vec<String> {
         // Invariant 5.
         wrong.push(format!("{through} calls left through a closed gate"));
     }
+    let processes = 1 + world.plan.crashes.len() as u64;
+    let beyond = world.counters.calls_beyond_the_minute.load(Ordering::Relaxed);
+    if beyond > processes * BEYOND_THE_MINUTE_MAX {
+        wrong.push(format!("{beyond} calls beyond the minute's limit, in {processes} processes"));
+    }
+    // Invariant 6.
+    wrong.extend(world.counters.most_on_the_wire.beyond());
     wrong
 }
 

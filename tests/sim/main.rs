@@ -10,6 +10,7 @@
 
 mod checker;
 mod crashes;
+mod limits;
 mod lying;
 mod overload;
 mod plan;

@@ -21,6 +21,7 @@ use voicepost::pipeline::{Admission, Answer, Bounds, Clip, DriveRules, Engine, P
 use voicepost::settings::{AccessSecrets, Credentials, OnUnknown, Secret};
 use voicepost::telemetry::Metrics;
 
+use crate::limits::{OnTheWire, POSTS_MAX, PURGES_MAX, UPLOADS_MAX};
 use crate::plan::{ClockStep, Crash, Intervention, Order, Sending};
 use crate::transport::SandboxTransport;
 use crate::way::{self, CLIENT, HOST};
@@ -139,10 +140,10 @@ fn start(
             backoff: Backoff { pause_ms_min: 2_000, pause_ms_max: 60_000 },
             ttl_seconds: KEEPING.ttl_seconds,
             delay_seconds_min: KEEPING.delay_seconds_min,
-            calls_max: 8,
+            calls_max: PURGES_MAX,
         },
-        uploads_max: 16,
-        posts_max: 16,
+        uploads_max: UPLOADS_MAX,
+        posts_max: POSTS_MAX,
         metrics: Arc::clone(&metrics),
         fatal: Arc::clone(&fatal),
     };
@@ -194,10 +195,16 @@ fn transport(
     let (sandbox, counters) = (Arc::clone(&world.sandbox), Arc::clone(&world.counters));
     let (clock, died, outage) = (clock.clone(), died.clone(), world.plan.outage);
     Box::new(move || {
-        let closed_until_ms = RefCell::default();
-        let transport =
-            SandboxTransport { sandbox, clock, counters, crash, died, outage, closed_until_ms };
-        Rc::new(transport)
+        Rc::new(SandboxTransport {
+            sandbox,
+            clock,
+            counters,
+            crash,
+            died,
+            outage,
+            closed_until_ms: RefCell::default(),
+            on_the_wire: OnTheWire::default(),
+        })
     })
 }
 

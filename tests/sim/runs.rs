@@ -35,16 +35,22 @@ const FOUND: &[u64] = &[137, 284, 537, 764, 2154, 3216, 3240];
 /// The same on `open-messaging`.
 const FOUND_OPEN: &[u64] = &[607, 1323, 2278, 4056, 7028];
 
+/// The seeds, `from..to`, that a variable of the environment chooses.
+pub fn seeds_of(variable: &str) -> Option<std::ops::Range<u64>> {
+    let text = std::env::var(variable).ok()?;
+    let (from, to) = text.split_once("..").expect("seeds are given as from..to");
+    Some(from.parse().unwrap()..to.parse().unwrap())
+}
+
 fn seeds(route: RouteName) -> Vec<u64> {
-    let Ok(text) = std::env::var("VOICEPOST_SIM_SEEDS") else {
-        let found = match route {
-            RouteName::MediaApi => FOUND,
-            RouteName::OpenMessaging => FOUND_OPEN,
-        };
-        return SEEDS.chain(found.iter().copied()).collect();
+    if let Some(seeds) = seeds_of("VOICEPOST_SIM_SEEDS") {
+        return seeds.collect();
+    }
+    let found = match route {
+        RouteName::MediaApi => FOUND,
+        RouteName::OpenMessaging => FOUND_OPEN,
     };
-    let (from, to) = text.split_once("..").expect("VOICEPOST_SIM_SEEDS is from..to");
-    (from.parse().unwrap()..to.parse().unwrap()).collect()
+    SEEDS.chain(found.iter().copied()).collect()
 }
 
 fn random_runs(route: RouteName, test: &str) {

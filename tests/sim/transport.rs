@@ -16,6 +16,7 @@ use voicepost::genesys::transport::{
 };
 use voicepost::sandbox::{Ending, Reply, Request, Sandbox};
 
+use crate::limits::OnTheWire;
 use crate::plan::{Crash, Outage};
 use crate::world::{Counters, START};
 
@@ -31,6 +32,7 @@ pub struct SandboxTransport {
     pub outage: Option<Outage>,
     /// Until when each endpoint is closed by a 429 that this process has read.
     pub closed_until_ms: RefCell<HashMap<CallName, i64>>,
+    pub on_the_wire: OnTheWire,
 }
 
 impl SandboxTransport {
@@ -43,6 +45,7 @@ impl SandboxTransport {
         if dies == Some(false) {
             return self.die().await;
         }
+        let _place = self.on_the_wire.take(call.name, &self.counters.most_on_the_wire);
         let now_ms = self.clock.now().0;
         self.watch_the_gate(call.name, now_ms);
         let since_ms = now_ms - START.0;
@@ -85,6 +88,9 @@ impl SandboxTransport {
             let mut closed_until_ms = self.closed_until_ms.borrow_mut();
             // The client's budget is used up: nobody may call, not only this endpoint.
             let of_the_client = reply.body.windows(18).any(|part| part == b"client.credentials");
+            if of_the_client {
+                self.counters.calls_beyond_the_minute.fetch_add(1, Ordering::Relaxed);
+            }
             for closed in CallName::ALL {
                 if closed == name || (of_the_client && closed != CallName::Token) {
                     closed_until_ms.insert(closed, until_ms);

@@ -21,6 +21,7 @@ use voicepost::pipeline::Answer;
 use voicepost::sandbox::{Sandbox, SandboxSettings};
 use voicepost::spool::memory::MemorySpool;
 
+use crate::limits::Most;
 use crate::plan::{Crash, Plan};
 use crate::way::{self, WatchedFiles};
 
@@ -52,6 +53,9 @@ pub struct Counters {
     pub commits: AtomicU64,
     pub calls: AtomicU64,
     pub calls_through_closed_gate: AtomicU64,
+    /// Calls answered 429 because the client had used up its minute.
+    pub calls_beyond_the_minute: AtomicU64,
+    pub most_on_the_wire: Most,
     /// Whether the process has settled what the last one left.
     pub started: AtomicBool,
     /// Whether the operator has been here.
