@@ -1,6 +1,7 @@
 //! The labelled clips of `tests/fixtures/audio/` get the verdict, the notes and the duration that
 //! their manifest states, and hostile clips made here get theirs.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -99,6 +100,28 @@ fn the_manifest_holds_the_verdicts_that_were_written() {
         words.join(" ")
     });
     assert!(lines.eq(expected), "run scripts/label-clips");
+}
+
+/// What recorders are told and what the judge lets through is the same: every listed type is that
+/// of a labelled clip that passes, and the type of every clip that passes is listed.
+#[test]
+fn the_types_that_recorders_are_told_are_those_that_pass() {
+    for converts in [true, false] {
+        let listed: BTreeSet<String> = audio::recorder_types(converts).collect();
+        let mut passed = BTreeSet::new();
+        for label in labels() {
+            let Ok(media) = judge(&clip(&label.file)) else { continue };
+            if converts || media.container.deliverable().is_some() {
+                passed.insert(media.container.media_type().to_owned());
+                passed.insert(media.container.type_with(Some(media.codec)));
+            }
+        }
+        let untrue: Vec<_> = listed.difference(&passed).collect();
+        assert!(untrue.is_empty(), "listed, but no clip of it passes: {untrue:?}");
+        let types = passed.iter().filter(|passed| !passed.contains(';'));
+        let untold: Vec<_> = types.filter(|passed| !listed.contains(*passed)).collect();
+        assert!(untold.is_empty(), "passes, and is not listed: {untold:?}");
+    }
 }
 
 /// What can be delivered can be drawn, cut off or not, junk in it or not.
