@@ -1,8 +1,8 @@
 //! The pieces of [`Record::apply`](super::Record::apply): what single events do to the fields.
 
 use super::{
-    ClipPlace, Code, Copy, CopyState, Ending, Event, Intent, NewCopy, Posted, Private, Record,
-    Retention, Stage, Step, UnixMs,
+    ClipPlace, Code, Copy, CopyKind, CopyState, Ending, Event, Intent, NewCopy, Posted, Private,
+    Record, Retention, Stage, Step, UnixMs,
 };
 
 impl Record {
@@ -123,12 +123,29 @@ impl Record {
         }
     }
 
-    /// Given up with a post in doubt, it may stand in the conversation all the same.
-    pub(super) fn failed(&mut self, ending: &Ending, due_at: UnixMs) {
+    /// Given up with a post in doubt, it may stand in the conversation all the same, and in its
+    /// recording.
+    pub(super) fn failed(&mut self, ending: &Ending, due_at: UnixMs, now: UnixMs) {
         self.possible_duplicate |= self.post_in_doubt;
+        if let Some(recording) = self.recording_in_doubt() {
+            self.add_copy(recording, now);
+        }
         self.end(Stage::Failed, due_at);
         self.last_error_code = Some(ending.code);
         self.ending = Some(ending.clone());
+    }
+
+    fn recording_in_doubt(&self) -> Option<NewCopy> {
+        let told = self.copies.iter().any(|copy| copy.kind == CopyKind::Recording);
+        let doubted = self.possible_duplicate && self.route.leaves_a_recording() && !told;
+        let posted = self.copies.last().filter(|_| doubted)?;
+        Some(NewCopy {
+            kind: CopyKind::Recording,
+            state: CopyState::NotPossible,
+            host: posted.host.clone(),
+            client: posted.client.clone(),
+            private: Private::default(),
+        })
     }
 
     pub(super) fn held(&mut self, ending: &Ending) {

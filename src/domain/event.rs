@@ -228,10 +228,10 @@ impl Record {
                 self.intent = None;
                 // One that has ended meanwhile stays as it ended: its upload has left no copy.
                 if self.stage.is_open() {
-                    self.failed(ending, *due_at);
+                    self.failed(ending, *due_at, now);
                 }
             }
-            Event::Failed { ending, due_at } => self.failed(ending, *due_at),
+            Event::Failed { ending, due_at } => self.failed(ending, *due_at, now),
             Event::Cancelled { due_at } => self.end(Stage::Cancelled, *due_at),
             Event::WithdrawalAsked => self.withdrawn = true,
             Event::Held { ending } => self.held(ending),

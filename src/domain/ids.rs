@@ -92,6 +92,15 @@ impl RouteName {
         }
     }
 
+    /// Whether a post of this route makes a recording of the conversation that no call of ours
+    /// deletes.
+    pub fn leaves_a_recording(self) -> bool {
+        match self {
+            RouteName::MediaApi => false,
+            RouteName::OpenMessaging => true,
+        }
+    }
+
     /// Whether a lane of this route is one guest's, and nobody else's.
     pub fn has_a_lane_for_each_guest(self) -> bool {
         match self {

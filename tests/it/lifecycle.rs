@@ -5,8 +5,8 @@ use proptest::option::of;
 use proptest::prelude::*;
 use proptest::sample::select;
 use voicepost::domain::{
-    Backoff, ClipPlace, Code, CopyState, Ending, Event, Intent, Keeping, NewCopy, NextStep, Posted,
-    Record, Retry, Stage, Step, UnixMs, Waveform, next_step, withdrawal,
+    Backoff, ClipPlace, Code, CopyState, Ending, Event, Intent, NewCopy, NextStep, Posted, Record,
+    Retry, Stage, Step, UnixMs, Waveform, next_step,
 };
 
 use crate::samples::{START, intent, new_copy, plain};
@@ -217,7 +217,7 @@ fn the_first_pauses_double_up_to_the_longest() {
     assert_eq!(pauses, [5000, 10_000, 20_000, 40_000, 60_000, 60_000]);
 }
 
-fn after(events: &[Event]) -> Record {
+pub(crate) fn after(events: &[Event]) -> Record {
     let mut record = plain(1);
     for event in events {
         record.apply(event, START).unwrap_or_else(|error| panic!("{error}"));
@@ -225,11 +225,11 @@ fn after(events: &[Event]) -> Record {
     record
 }
 
-fn uploaded(post: Option<Intent>) -> Event {
+pub(crate) fn uploaded(post: Option<Intent>) -> Event {
     Event::Uploaded { copies: vec![new_copy()], post }
 }
 
-fn ending() -> Ending {
+pub(crate) fn ending() -> Ending {
     Ending { code: Code::CrashLoop, detail: "three crashes".to_owned() }
 }
 
@@ -337,24 +337,6 @@ fn a_retention_call_is_settled_only_where_it_is_owed() {
     asked.apply(&settled, START).unwrap();
     let mut unasked = after(&[upload, posted(false)]);
     assert!(unasked.apply(&settled, START).is_err());
-}
-
-fn doubled() -> Record {
-    let lost = Event::PostLost { code: Code::GenesysAnswerLost, next_attempt_at: START };
-    let repeat = Event::Intended { intent: intent(Step::Post), repeat: true };
-    let paused = Event::Deferred { code: Code::GenesysRateLimited, next_attempt_at: START };
-    after(&[uploaded(Some(intent(Step::Post))), lost, repeat, paused])
-}
-
-/// Invariant 4: the first post may stand, whatever became of the repeat.
-#[test]
-fn a_copy_whose_post_may_stand_keeps_to_the_floor() {
-    let keeping = Keeping { ttl_seconds: 900, delay_seconds_min: 30, failed_seconds: 0 };
-    let mut record = doubled();
-    assert_eq!(keeping.due_early_at(&record, START), START.plus_seconds(30));
-    assert!(record.apply(&Event::Cancelled { due_at: START }, START).is_err(), "not unposted");
-    let asked = withdrawal(&record, &keeping, START);
-    assert_eq!(asked, Some(Event::WithdrawalAsked));
 }
 
 #[test]

@@ -33,6 +33,7 @@ mod full_disk;
 mod gate_properties;
 mod genesys_says_no;
 mod held;
+mod in_doubt;
 mod keys;
 mod lane_order;
 mod ledger;
