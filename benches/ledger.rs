@@ -132,7 +132,7 @@ async fn lives(submitters: usize, messages: usize) {
 async fn live(ledger: &SqliteLedger, number: u64, waits: &mut Vec<Duration>) {
     let mut record = accepted(number);
     let mut transition = accepting(&record);
-    let claim = KeyClaim { key: format!("key-{number}"), fingerprint: [7; 32] };
+    let claim = KeyClaim { key: format!("key-{number}"), fingerprint: [7; 32], taken_from: None };
     transition.key = Some(KeyChange::Claim(claim));
     let done = commit(ledger, transition, waits).await;
     (record.version, record.accepted_seq) = (done.version, done.accepted_seq);

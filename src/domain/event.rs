@@ -123,12 +123,9 @@ impl Event {
         }
     }
 
-    /// Whether the sender may use the message's idempotency key anew: nobody was told that the
-    /// message was accepted.
-    pub fn releases_key(&self) -> bool {
-        let untold =
-            |code| matches!(code, Code::Interrupted | Code::StorageLow | Code::StorageFailed);
-        matches!(self, Event::Failed { ending, .. } if untold(ending.code))
+    /// Whether the message ends and nobody was told that it was accepted.
+    pub fn ends_untold(&self) -> bool {
+        matches!(self, Event::Failed { ending, .. } if ending.is_untold())
     }
 
     /// What the history keeps beside the name: never a transcript, an identity or a signed URL.
@@ -289,7 +286,7 @@ impl Record {
             // is on the wire cannot end as if nobody had been told of it.
             Event::Failed { .. } => {
                 let here = self.stage.is_open() || self.stage == Stage::Held;
-                here && !(in_flight(Step::Post) && event.releases_key())
+                here && !(in_flight(Step::Post) && event.ends_untold())
             }
             Event::Held { .. } | Event::WithdrawalAsked => self.stage.is_open(),
             Event::Released { .. } => self.stage == Stage::Held && self.intent.is_none(),

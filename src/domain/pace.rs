@@ -94,7 +94,12 @@ struct Window {
     allowed: u64,
     /// Calls that count against it: those the server has counted, and those sent since.
     used: u64,
+    /// Whatever left before is counted in `used`, and what its answer says may be of the window
+    /// before.
+    began_at_ms: u64,
     ends_at_ms: u64,
+    /// Whether an answer has told its end; else it is taken to be near.
+    is_told: bool,
 }
 
 /// The gate's state.
@@ -151,27 +156,40 @@ impl Pace {
                 // A new window has begun. Until an answer tells more it is taken to allow what the
                 // last one did, calls on the wire included.
                 window.used = u64::from(self.in_flight) - 1;
+                window.began_at_ms = now_ms;
                 window.ends_at_ms = now_ms + UNTOLD_WINDOW_MS;
+                window.is_told = false;
             }
             window.used += 1;
         }
     }
 
-    /// A call came back, with or without an answer.
-    pub fn came_back(&mut self, headers: Option<RateHeaders>, now_ms: u64) {
+    /// A call that left at `left_at_ms` came back, with or without an answer.
+    pub fn came_back(&mut self, headers: Option<RateHeaders>, left_at_ms: u64, now_ms: u64) {
         self.in_flight = self.in_flight.saturating_sub(1);
         let Some(RateHeaders { count, allowed, reset_ms }) = headers else { return };
+        // The answer may have been on its way for long: its window ends between these two.
+        let ends_after_ms = left_at_ms.saturating_add(reset_ms);
         let ends_at_ms = now_ms.saturating_add(reset_ms);
         match self.window.as_mut().filter(|window| now_ms < window.ends_at_ms) {
+            Some(window) if left_at_ms < window.began_at_ms => {}
+            Some(window) if !window.is_told => {
+                window.used = window.used.max(count);
+                window.allowed = allowed;
+                window.ends_at_ms = ends_at_ms;
+                window.is_told = true;
+            }
             // Answers overtake each other: within a window the count never falls.
-            Some(window) if ends_at_ms <= window.ends_at_ms + SAME_WINDOW_MS => {
+            Some(window) if ends_after_ms <= window.ends_at_ms + SAME_WINDOW_MS => {
                 window.used = window.used.max(count);
                 window.allowed = window.allowed.min(allowed);
+                window.ends_at_ms = window.ends_at_ms.min(ends_at_ms);
             }
             // A window of its own. Calls on the wire may not be in the server's count yet.
             _ => {
                 let used = count.saturating_add(u64::from(self.in_flight));
-                self.window = Some(Window { allowed, used, ends_at_ms });
+                let (began_at_ms, is_told) = (left_at_ms, true);
+                self.window = Some(Window { allowed, used, began_at_ms, ends_at_ms, is_told });
             }
         }
     }

@@ -157,6 +157,13 @@ pub struct Ending {
     pub detail: String,
 }
 
+impl Ending {
+    /// Whether it is an end that comes before anybody was told of the message.
+    pub fn is_untold(&self) -> bool {
+        matches!(self.code, Code::Interrupted | Code::StorageLow | Code::StorageFailed)
+    }
+}
+
 /// Everything durable about one voice message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
@@ -250,6 +257,12 @@ impl Record {
     /// was and has been, or was to be, repeated.
     pub fn may_stand(&self) -> bool {
         self.post_in_doubt || self.possible_duplicate
+    }
+
+    /// Whether it failed and nobody was told that it was accepted: its sender may use its
+    /// idempotency key anew.
+    pub fn ended_untold(&self) -> bool {
+        self.stage == Stage::Failed && self.ending.as_ref().is_some_and(Ending::is_untold)
     }
 
     /// Whether audio of an ended message waits for its time to go, here or outside.

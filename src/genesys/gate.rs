@@ -50,6 +50,7 @@ struct Waiter {
 pub struct Passed {
     gate: Rc<Gate>,
     class: CallClass,
+    left_at_ms: u64,
     told: bool,
 }
 
@@ -75,7 +76,8 @@ impl Gate {
                 let free_at_ms = self.state.borrow().pace.free_at_ms(class);
                 return Err(sent_back(free_at_ms.saturating_sub(self.now_ms()).max(1_000)));
             };
-            let passed = Passed { gate: Rc::clone(self), class, told: false };
+            let left_at_ms = self.now_ms();
+            let passed = Passed { gate: Rc::clone(self), class, left_at_ms, told: false };
             let opens_at_ms = self.state.borrow().pace.opens_at_ms(class);
             if opens_at_ms <= self.now_ms() {
                 return Ok(Some(passed));
@@ -179,13 +181,15 @@ impl Passed {
             let mut state = self.gate.state.borrow_mut();
             match called {
                 Called::Answered(answer) => {
-                    state.pace.came_back(answer.rate, now_ms);
+                    state.pace.came_back(answer.rate, self.left_at_ms, now_ms);
                     if let Some(pause_ms) = pause_ms(self.class, answer) {
                         let until_ms = now_ms.saturating_add(pause_ms);
                         state.pace.close(self.class, means_client(answer), until_ms);
                     }
                 }
-                Called::NotSent(_) | Called::Unknown(_) => state.pace.came_back(None, now_ms),
+                Called::NotSent(_) | Called::Unknown(_) => {
+                    state.pace.came_back(None, self.left_at_ms, now_ms);
+                }
             }
         }
         self.gate.serve();
@@ -195,7 +199,8 @@ impl Passed {
 impl Drop for Passed {
     fn drop(&mut self) {
         if !self.told {
-            self.gate.state.borrow_mut().pace.came_back(None, self.gate.now_ms());
+            let now_ms = self.gate.now_ms();
+            self.gate.state.borrow_mut().pace.came_back(None, self.left_at_ms, now_ms);
             self.gate.serve();
         }
     }

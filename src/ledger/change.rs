@@ -97,10 +97,12 @@ fn transition(record: &Record, events: &[Event], now: UnixMs) -> Result<Transiti
         name = event.name();
         details.extend(event.detail());
     }
+    let untold = events.iter().any(Event::ends_untold);
     Ok(Transition {
+        // One that may stand keeps its key, so that the sender's repeat learns of it.
+        key: (untold && !changed.may_stand()).then_some(KeyChange::Release),
         record: changed,
         expected_version: Some(record.version),
-        key: events.iter().any(Event::releases_key).then_some(KeyChange::Release),
         event: name,
         detail: (!details.is_empty()).then(|| details.join("; ")),
         at: now,

@@ -59,7 +59,7 @@ pub enum KeyChange {
     /// Claimed by a new record. Has no meaning for one that is there already.
     Claim(KeyClaim),
     /// Set free, so that the sender's repeat is a new message: for a message that nobody was told
-    /// of. Does nothing where there is no key. Has no meaning for a new record.
+    /// of and that was not posted. Does nothing where there is no key. Has no meaning for a new record.
     Release,
 }
 
@@ -70,6 +70,9 @@ pub struct KeyClaim {
     pub key: String,
     /// SHA-256 over the clip's hash and the fields: equal means "the same request".
     pub fingerprint: [u8; 32],
+    /// The message that gives the key up, where one holds it: nobody was told of it, and its post
+    /// may stand. If another holds the key by then, the claim is refused.
+    pub taken_from: Option<MessageId>,
 }
 
 /// What an idempotency key belongs to.

@@ -18,7 +18,7 @@ use crate::domain::{
     Step, hex,
 };
 use crate::genesys::Plan;
-use crate::ledger::{CommitError, KeyChange, KeyClaim, KeyHolder, Transition};
+use crate::ledger::{CommitError, Committed, KeyChange, KeyClaim, KeyHolder, Transition};
 
 /// Seconds after which a repeat may ask again for a message that is not durable yet.
 const RETRY_AFTER_IN_PROGRESS_SECONDS: u32 = 1;
@@ -80,7 +80,8 @@ impl Pipeline {
         let claim = message
             .key
             .as_ref()
-            .map(|key| KeyClaim { key: key.clone(), fingerprint: fingerprint(&message) });
+            .map(|key| (key.clone(), fingerprint(&message)))
+            .map(|(key, fingerprint)| KeyClaim { key, fingerprint, taken_from: None });
         let mut record = self.new_record(message, plan, media, clip.place());
         if let Some((sha256, converted_from)) = converted {
             record.sha256 = sha256;
@@ -96,18 +97,10 @@ impl Pipeline {
             record.intent = Some(intent);
             record.attempts = 1;
         }
-        let transition = Transition {
-            record: record.clone(),
-            expected_version: None,
-            key: claim.clone().map(KeyChange::Claim),
-            event: "accepted",
-            detail: None,
-            at: record.created_at,
-        };
         // From here on a file without a row is a stray for the next start, and never the reverse.
         let (id, place, clip) = (record.id, clip.place(), clip.claim());
         let asked = Instant::now();
-        let committed = self.parts.ledger.commit(vec![transition]).await;
+        let committed = self.commit_new(&mut record, claim.clone()).await;
         if let Err(CommitError::KeyTaken(_) | CommitError::StorageFull) = &committed
             && place == ClipPlace::Spooled
         {
@@ -116,10 +109,8 @@ impl Pipeline {
         match committed {
             Ok(committed) => {
                 self.parts.metrics.committed(asked.elapsed());
-                if let Some(committed) = committed.first() {
-                    record.version = committed.version;
-                    record.accepted_seq = committed.accepted_seq;
-                }
+                record.version = committed.version;
+                record.accepted_seq = committed.accepted_seq;
                 tracing::info!(
                     message.id = %record.id,
                     media.container = ?record.media.container,
@@ -140,6 +131,33 @@ impl Pipeline {
             }
             Err(error) => Err(Problem::new(Code::Internal, error.to_string())),
         }
+    }
+
+    /// Commits a new record with its key. Where the key's message was never told to anybody, and its
+    /// post may stand, the new one takes the key over and says that it may be a double (invariant 3).
+    async fn commit_new(
+        &self,
+        record: &mut Record,
+        claim: Option<KeyClaim>,
+    ) -> Result<Committed, CommitError> {
+        let first = self.parts.ledger.commit(vec![accepted(record, claim.clone())]).await;
+        let committed = match (first, claim) {
+            (Err(CommitError::KeyTaken(holder)), Some(claim))
+                if self.was_untold(holder.id).await =>
+            {
+                record.possible_duplicate = true;
+                let claim = KeyClaim { taken_from: Some(holder.id), ..claim };
+                self.parts.ledger.commit(vec![accepted(record, Some(claim))]).await
+            }
+            (first, _) => first,
+        };
+        committed?.into_iter().next().ok_or(CommitError::Closed)
+    }
+
+    /// Whether a message ended before anybody was told of it. What cannot be read was told.
+    async fn was_untold(&self, id: MessageId) -> bool {
+        let found = self.parts.ledger.find(id).await;
+        found.ok().flatten().is_some_and(|record| record.ended_untold())
     }
 
     /// Deletes a clip from the spool that no row names.
@@ -266,6 +284,17 @@ impl Pipeline {
                 Err(error) => refused(Problem::new(Code::Internal, error.to_string())),
             };
         }
+    }
+}
+
+fn accepted(record: &Record, claim: Option<KeyClaim>) -> Transition {
+    Transition {
+        record: record.clone(),
+        expected_version: None,
+        key: claim.map(KeyChange::Claim),
+        event: "accepted",
+        detail: None,
+        at: record.created_at,
     }
 }
 

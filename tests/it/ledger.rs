@@ -47,7 +47,7 @@ fn changed(record: &Record, event: &'static str) -> Transition {
 }
 
 fn with_key(mut transition: Transition, key: &str) -> Transition {
-    let claim = KeyClaim { key: key.to_owned(), fingerprint: [7; 32] };
+    let claim = KeyClaim { key: key.to_owned(), fingerprint: [7; 32], taken_from: None };
     transition.key = Some(KeyChange::Claim(claim));
     transition
 }
@@ -174,6 +174,26 @@ async fn a_conflict_changes_nothing() {
     assert_eq!(key, None);
     let missing = one(&ledger, changed(&plain(2), "failed")).await;
     assert_eq!(missing, Err(CommitError::Conflict { id: id(2), expected_version: 0 }));
+}
+
+/// A key that a message gives up goes to the first who asks for it of that message.
+#[tokio::test]
+async fn a_key_is_taken_over_once() {
+    let ledger = in_memory();
+    let claims = |number, taken_from| {
+        let mut transition = with_key(accepted(&plain(number)), "k");
+        let Some(KeyChange::Claim(claim)) = &mut transition.key else { panic!("a claim") };
+        claim.taken_from = taken_from;
+        transition
+    };
+    one(&ledger, claims(1, None)).await.unwrap();
+    let holder = KeyHolder { id: id(1), fingerprint: [7; 32] };
+    let refused = one(&ledger, claims(2, Some(id(9)))).await;
+    assert_eq!(refused, Err(CommitError::KeyTaken(holder)), "not of the one that has it");
+    one(&ledger, claims(3, Some(id(1)))).await.unwrap();
+    let holder = KeyHolder { id: id(3), fingerprint: [7; 32] };
+    let late = one(&ledger, claims(4, Some(id(1)))).await;
+    assert_eq!(late, Err(CommitError::KeyTaken(holder)), "it was faster");
 }
 
 fn plain_with_copy() -> Record {

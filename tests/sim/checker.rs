@@ -103,7 +103,8 @@ fn no_file_is_left_over(world: &World, records: &[(usize, Record)], wrong: &mut 
     }
 }
 
-/// Invariant 3: a message that stands twice in a conversation says so.
+/// Invariant 3: a message that stands twice in a conversation says so, and so does the receipt that
+/// its sender asks for.
 fn doubles_are_marked(
     world: &World,
     records: &[(usize, Record)],
@@ -115,6 +116,16 @@ fn doubles_are_marked(
         let mut of_it = records.iter().filter(|(other, _)| *other == number);
         if count > 1 && !of_it.any(|(_, record)| record.possible_duplicate) {
             wrong.push(format!("message {number} was posted {count} times, unmarked"));
+        }
+        let told = match world.senders.lock().unwrap().answers.get(&number) {
+            Some(Answer::Delivered(receipt) | Answer::Accepted(receipt)) => Some(receipt.id()),
+            _ => None,
+        };
+        let promised = records.iter().find(|(_, record)| Some(record.id) == told);
+        if count > 1
+            && promised.is_some_and(|(_, r)| r.stage == Stage::Sent && !r.possible_duplicate)
+        {
+            wrong.push(format!("message {number} stands {count} times, its sender is not told"));
         }
     }
 }

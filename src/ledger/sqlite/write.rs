@@ -57,6 +57,7 @@ fn insert(connection: &Store, transition: &Transition) -> Applied<Committed> {
     };
     if let Some(claim) = claim
         && let Some(holder) = read::key_holder(connection, &record.principal, &claim.key)?
+        && claim.taken_from != Some(holder.id)
     {
         return Ok(Err(CommitError::KeyTaken(holder)));
     }
@@ -202,7 +203,9 @@ fn insert_key(connection: &Store, record: &Record, claim: &KeyClaim) -> rusqlite
     connection
         .prepare_cached(
             "INSERT INTO keys (principal, key, message_id, fingerprint, created_at)
-             VALUES (?1, ?2, ?3, ?4, ?5)",
+             VALUES (?1, ?2, ?3, ?4, ?5)
+             ON CONFLICT (principal, key) DO UPDATE SET message_id = excluded.message_id,
+               fingerprint = excluded.fingerprint, created_at = excluded.created_at",
         )?
         .execute(params![
             record.principal.0,

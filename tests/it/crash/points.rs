@@ -95,8 +95,14 @@ fn killed_during_the_post_a_message_in_memory_has_failed_and_may_be_a_duplicate(
     assert_eq!(history, ["accepted", "uploaded", "post-lost", "failed", "copy-purged"]);
     let repeat = gateway.send(&one("c-1"));
     assert_eq!(repeat.status, 201);
-    assert_ne!(repeat.id(), id, "the key was released");
+    assert_ne!(repeat.id(), id, "the repeat has the key now");
+    assert_eq!(
+        gateway.receipt(&repeat.id())["delivery"]["possible_duplicate"],
+        true,
+        "its sender is told"
+    );
     assert_eq!(world.posts(), 2, "the one in doubt and the sender's own repeat");
+    assert_eq!(gateway.send(&one("c-1")).id(), repeat.id(), "one more repeat makes no message");
 }
 
 #[test]
