@@ -154,12 +154,6 @@ impl Pipeline {
         committed?.into_iter().next().ok_or(CommitError::Closed)
     }
 
-    /// Whether a message ended before anybody was told of it. What cannot be read was told.
-    async fn was_untold(&self, id: MessageId) -> bool {
-        let found = self.parts.ledger.find(id).await;
-        found.ok().flatten().is_some_and(|record| record.ended_untold())
-    }
-
     /// Deletes a clip from the spool that no row names.
     pub(super) async fn remove_clip(&self, id: MessageId) {
         if let Err(error) = self.parts.spool.remove(id).await {

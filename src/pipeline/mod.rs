@@ -35,6 +35,7 @@ mod leftover;
 mod parking;
 mod promise;
 mod recovery;
+mod repeats;
 mod replies;
 mod settle;
 mod waiting;

@@ -4,8 +4,11 @@
 //! an order needs no reading: so whoever names another origin is refused, and, where no key is
 //! asked for, whoever calls the listener by a name that may be anybody's (DNS rebinding).
 
+use std::sync::Arc;
+
 use actix_web::body::BoxBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::error::ErrorInternalServerError;
 use actix_web::http::Method;
 use actix_web::http::header::{AUTHORIZATION, HeaderValue, WWW_AUTHENTICATE};
 use actix_web::middleware::Next;
@@ -30,7 +33,12 @@ pub(super) async fn admit(
             linger::end_unread(&mut response, site.patience.linger);
             response
         }
-        None if is_order(request.method()) => order(request, next, &site).await?,
+        None if is_order(request.method()) => {
+            // A task of its own: an order that has begun comes to its end, and its row too, also
+            // where whoever gave it is gone.
+            let ordered = actix_web::rt::spawn(order(request, next, Arc::clone(&site))).await;
+            ordered.map_err(ErrorInternalServerError)??
+        }
         None => next.call(request).await?,
     };
     headers::make_strict(response.headers_mut());
@@ -76,7 +84,7 @@ fn refusal(request: &HttpRequest, site: &Site) -> Option<HttpResponse> {
 async fn order(
     request: ServiceRequest,
     next: Next<BoxBody>,
-    site: &Site,
+    site: Arc<Site>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
     let action = format!("{} {}", request.method(), request.path());
     let order = Order {

@@ -4,6 +4,8 @@
 //! Every path is closed but those that `web/mod.rs` names, letter by letter: a router may read
 //! `/%761` as `/v1`, so a list of closed paths would have holes.
 
+use std::net::IpAddr;
+
 use actix_web::body::BoxBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
@@ -15,7 +17,7 @@ use super::client_address::client_address;
 use super::{
     OPEN_PATHS, PROBE_PATHS, Site, answers, cors, headers, is_signed, linger, problem, quota,
 };
-use crate::access::{Caller, Denied, Shown, Standing};
+use crate::access::{Caller, Denied, Quotas, Shown, Standing};
 use crate::domain::{Code, Problem};
 
 /// Finds out who asks and how much, and lets them on. Whatever comes of it, the answer has its
@@ -70,11 +72,26 @@ async fn pass_signed(
         let refusal = quota::refusal(request.request(), standing);
         return Ok(request.into_response(refusal));
     }
+    // Counted also where the connection breaks before there is an answer.
+    let mut unproven = Unproven { quotas: &site.quotas, address, counts: true };
     let response = next.call(request).await?;
-    if proves_nothing(response.status()) {
-        site.quotas.unproven(address);
-    }
+    unproven.counts = proves_nothing(response.status());
     Ok(response)
+}
+
+/// A request that has not proved itself yet: counted when it ends so.
+struct Unproven<'a> {
+    quotas: &'a Quotas,
+    address: IpAddr,
+    counts: bool,
+}
+
+impl Drop for Unproven<'_> {
+    fn drop(&mut self) {
+        if self.counts {
+            self.quotas.unproven(self.address);
+        }
+    }
 }
 
 /// Whether what is answered so need not have been signed. An address of ours may have ended, and

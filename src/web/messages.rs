@@ -1,5 +1,7 @@
 //! What senders ask: deliver this, how does it stand, withdraw it, what may I send.
 
+use std::sync::Arc;
+
 use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderValue, LOCATION, RETRY_AFTER};
 use actix_web::web::{Path, Payload};
@@ -9,6 +11,7 @@ use serde::Serialize;
 use super::linger::BodyRead;
 use super::upload::Refused;
 use super::{Site, answers, guard, prefer, problem, scope, upload};
+use crate::access::{Caller, ClipPlace};
 use crate::audio::recorder_types;
 use crate::domain::{Code, MessageId, NewMessage, Problem};
 use crate::pipeline::Answer;
@@ -46,9 +49,10 @@ fn answered(request: &HttpRequest, answer: Answer) -> HttpResponse {
 
 async fn accept(request: &HttpRequest, payload: Payload, site: &Site) -> Result<Answer, Refused> {
     let caller = guard::caller(request);
-    let clip_place = scope::may_send(site, &caller, site.pipeline.clock().now())?;
-    let ticket = site.pipeline.enter()?;
+    scope::may_send(site, &caller)?;
     let key = idempotency_key(request)?;
+    let clip_place = clip_place(site, &caller, key.as_deref()).await?;
+    let ticket = site.pipeline.enter()?;
     let prefer = request.headers().get_all("prefer").filter_map(|value| value.to_str().ok());
     let patience = prefer::patience(prefer, &site.patience);
     let id = site.pipeline.clock().new_id();
@@ -66,13 +70,33 @@ async fn accept(request: &HttpRequest, payload: Payload, site: &Site) -> Result<
         patience,
         received_at: site.pipeline.clock().now(),
     };
-    let answer = site.pipeline.submit(message, body.clip, ticket).await;
-    if let Answer::Delivered(receipt) | Answer::Accepted(receipt) = &answer
-        && receipt.id() == id
+    let pipeline = Arc::clone(&site.pipeline);
+    // A task of its own: the clip counts also where its sender is gone before the answer.
+    let sent = actix_web::rt::spawn(async move {
+        let answer = pipeline.submit(message, body.clip, ticket).await;
+        if let Answer::Delivered(receipt) | Answer::Accepted(receipt) = &answer
+            && receipt.id() == id
+        {
+            clip_place.keep();
+        }
+        answer
+    });
+    sent.await.map_err(|error| {
+        Refused::after_reading(Problem::new(Code::Internal, format!("not answered: {error}")))
+    })
+}
+
+/// A place among the clips that the caller's token is good for. A repeat of what was sent needs
+/// none.
+async fn clip_place(site: &Site, caller: &Caller, key: Option<&str>) -> Result<ClipPlace, Problem> {
+    let taken = scope::take_clip(site, caller, site.pipeline.clock().now());
+    if let (Err(problem), Some(key)) = (&taken, key)
+        && problem.code == Code::Forbidden
+        && site.pipeline.is_repeat(&caller.principal, key).await
     {
-        clip_place.keep();
+        return Ok(ClipPlace::default());
     }
-    Ok(answer)
+    taken
 }
 
 fn located(mut response: HttpResponse, id: MessageId) -> HttpResponse {

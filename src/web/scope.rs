@@ -5,18 +5,23 @@ use crate::access::{Caller, ClipPlace, Guest, NoClip};
 use crate::domain::{Code, Problem, UnixMs};
 use crate::web::Site;
 
-/// Whether the caller may send at all; asked before the body is read. What is returned is the
-/// place among the clips that a guest's token is good for.
-pub(super) fn may_send(site: &Site, caller: &Caller, now: UnixMs) -> Result<ClipPlace, Problem> {
+/// Whether the caller may send at all; asked before the body is read.
+pub(super) fn may_send(site: &Site, caller: &Caller) -> Result<(), Problem> {
     if !caller.routes.is_empty() && !caller.routes.contains(&site.route) {
         let detail = format!("the API key may not send by the route {}", site.route);
         return Err(Problem::new(Code::Forbidden, detail));
     }
-    let Some(guest) = &caller.guest else { return Ok(ClipPlace::default()) };
+    let Some(guest) = &caller.guest else { return Ok(()) };
     if guest.conversation_id.is_none() && site.route.asks_for_a_conversation() {
         let detail = "the token names no conversation_id, so nothing can be sent with it";
         return Err(Problem::new(Code::Forbidden, detail));
     }
+    Ok(())
+}
+
+/// A place among the clips that a guest's token is good for; `forbidden` where all were sent.
+pub(super) fn take_clip(site: &Site, caller: &Caller, now: UnixMs) -> Result<ClipPlace, Problem> {
+    let Some(guest) = &caller.guest else { return Ok(ClipPlace::default()) };
     site.access.take_clip(guest, now).map_err(|why| {
         let code = match why {
             NoClip::UsedUp(_) => Code::Forbidden,

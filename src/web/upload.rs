@@ -124,8 +124,8 @@ fn check_head(request: &HttpRequest, site: &Site) -> Result<Option<u64>, Problem
         let detail = format!("the body is {shown:?}, not multipart/form-data");
         return Err(Problem::new(Code::UnsupportedMediaType, detail));
     }
-    let encoding = header("content-encoding").unwrap_or("identity");
-    if !encoding.eq_ignore_ascii_case("identity") {
+    let mut encodings = request.headers().get_all("content-encoding");
+    if !encodings.all(|encoding| encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
         let detail = "the body has a Content-Encoding; clips are sent as they are";
         return Err(Problem::new(Code::UnsupportedMediaType, detail));
     }

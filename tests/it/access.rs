@@ -212,10 +212,14 @@ fn a_token_is_good_for_as_many_clips_as_it_says() {
     gateway.send(&signed(broken, &token)).problem(415, "unsupported-audio-format");
     let keyed = own("guest-1").header("Idempotency-Key", "once");
     let first = gateway.send(&signed(keyed.clone(), &token)).receipt(201);
-    assert_eq!(gateway.send(&signed(keyed, &token)).receipt(201)["id"], first["id"]);
+    let repeat = || gateway.send(&signed(keyed.clone(), &token)).receipt(201)["id"].clone();
+    assert_eq!(repeat(), first["id"]);
     gateway.send(&signed(own("guest-1"), &token)).receipt(201);
     let detail = gateway.send(&signed(own("guest-1"), &token)).problem(403, "forbidden");
     assert!(detail.contains("2 clips"), "{detail}");
+    assert_eq!(repeat(), first["id"], "a repeat needs no place");
+    let new_key = own("guest-1").header("Idempotency-Key", "twice");
+    gateway.send(&signed(new_key, &token)).problem(403, "forbidden");
 }
 
 #[test]

@@ -10,6 +10,7 @@ mod attacks;
 mod attacks_held;
 mod attacks_media;
 mod attacks_readers;
+mod attacks_reset;
 mod attacks_tokens;
 mod audio;
 mod audio_hostile;
