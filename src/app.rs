@@ -113,7 +113,8 @@ impl App {
         let clock = Clock::system();
         let metrics = Metrics::new();
         let (listeners, addresses) = sockets::bind(settings)?;
-        let access = Access::start(&settings.auth, &credentials.access, &tls).await?;
+        let by_sub_alone = route.has_a_lane_for_each_guest();
+        let access = Access::start(&settings.auth, &credentials.access, &tls, by_sub_alone).await?;
         let LedgerUrl::Sqlite(path) = &settings.ledger.url;
         let sealer = doors::sealer(&credentials.access)?;
         let options = SqliteOptions { sealer: Some(Arc::clone(&sealer)), ..Default::default() };

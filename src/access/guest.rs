@@ -48,6 +48,11 @@ pub(super) struct Validity {
 }
 
 impl Claims {
+    /// Whether the token says who made it.
+    pub(super) fn names_an_issuer(&self) -> bool {
+        self.iss.is_some()
+    }
+
     /// The caller with these claims; the signature over `signed`, `aud` and `iss` are checked
     /// already.
     pub(super) fn caller(

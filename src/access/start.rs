@@ -17,8 +17,9 @@ pub enum AccessError {
 }
 
 impl Access {
-    /// As these settings say. `tls` is for fetching an issuer's keys. Must run inside an actix
-    /// system.
+    /// As these settings say. `tls` is for fetching an issuer's keys; `by_sub_alone`: a guest is
+    /// known at Genesys by `sub`, so that only one issuer may name guests. Must run inside an
+    /// actix system.
     ///
     /// # Errors
     /// When keys cannot be read or tokens not be verified.
@@ -26,6 +27,7 @@ impl Access {
         settings: &Auth,
         secrets: &AccessSecrets,
         tls: &Arc<rustls::ClientConfig>,
+        by_sub_alone: bool,
     ) -> Result<Access, AccessError> {
         let keys = match &settings.keys_file {
             Some(path) => Some(KeyTable::follow(KeyFile::at(path))?),
@@ -33,7 +35,8 @@ impl Access {
         };
         let tokens = match &settings.jwt_audience {
             Some(audience) => {
-                Some(Tokens::start(settings, audience, secrets.jwt_secret.clone(), tls).await?)
+                let secret = secrets.jwt_secret.clone();
+                Some(Tokens::start(settings, audience, secret, tls, by_sub_alone).await?)
             }
             None => None,
         };

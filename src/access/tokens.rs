@@ -28,10 +28,16 @@ pub enum TokensError {
     KeySet(String),
 }
 
+/// Two issuers may name the same guest, and one would read what agents answer to the other.
+const SEVERAL_ISSUERS: &str = "it names an issuer (iss), and auth.jwt_issuer is empty: on this \
+                               route guests are told apart by sub alone, so one issuer has to be set";
+
 /// Verifies tokens.
 pub struct Tokens {
     audience: String,
     issuer: Option<String>,
+    /// Whether guests are one at Genesys who have the same `sub`, whoever names it.
+    by_sub_alone: bool,
     validity: Validity,
     /// Kept apart from public keys, so that none is taken for the other; read anew at each token.
     shared: Option<LiveSecret>,
@@ -60,6 +66,7 @@ impl Tokens {
         audience: &str,
         shared: Option<LiveSecret>,
         tls: &Arc<rustls::ClientConfig>,
+        by_sub_alone: bool,
     ) -> Result<Tokens, TokensError> {
         ring_verifier::install();
         let allowed = public_algorithms(&settings.algorithms())?;
@@ -76,7 +83,7 @@ impl Tokens {
             life_seconds_max: settings.jwt_life_seconds_max,
         };
         let (audience, issuer) = (audience.to_owned(), settings.jwt_issuer.clone());
-        Ok(Tokens { audience, issuer, validity, shared, public })
+        Ok(Tokens { audience, issuer, by_sub_alone, validity, shared, public })
     }
 
     pub(super) async fn caller(&self, token: &str, now: UnixMs) -> Result<Caller, Denied> {
@@ -118,6 +125,9 @@ impl Tokens {
         // Times are judged by our clock, which is an argument here.
         validation.validate_exp = false;
         let data = decode::<Claims>(token, &key.key, &validation).map_err(why)?;
+        if self.by_sub_alone && self.issuer.is_none() && data.claims.names_an_issuer() {
+            return Err(Denied::Token(SEVERAL_ISSUERS));
+        }
         let (signed, _) = token.rsplit_once('.').unwrap_or((token, ""));
         data.claims.caller(signed, self.validity, now)
     }

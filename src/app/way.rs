@@ -96,6 +96,7 @@ impl Way {
                     integration_id: open.integration_id.clone(),
                     public_url: base_url.trim_end_matches('/').to_owned(),
                     link_seconds,
+                    serve_seconds: open.serve_seconds,
                     origin,
                 };
                 Arc::new(OpenMessagingPlanner::new(rules, hosted.clone()))

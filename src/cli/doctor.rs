@@ -101,6 +101,8 @@ async fn examine(
     if route == RouteName::OpenMessaging {
         let base_url = settings.public.base_url.as_deref().unwrap_or_default();
         let ended = ended_segment(settings, environment);
+        // Genesys does not know the authorities of tls.ca_file.
+        let reach = Reach::new(tls::client_config(None)?, connect_timeout, Clock::system());
         findings.extend(reach.media_host(base_url, ended.as_deref()).await);
         findings.push(webhook_secret(environment));
         if let Some(ExpectedWebhook { url, secret }) = webhook(settings, environment) {

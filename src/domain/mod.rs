@@ -47,7 +47,7 @@ pub use pace::{CallClass, Pace, RateHeaders, Turn, Waiting};
 pub use problem::Problem;
 pub use receipt::{PurgeState, Receipt};
 pub use record::{ClipPlace, Ending, Envelope, Intent, Record, Stage, Step};
-pub use reply::{Reply, ReplyAttachment, ReplyReceipt, ReplyState};
+pub use reply::{Reply, ReplyAttachment, ReplyOutcome, ReplyReceipt, ReplyState};
 pub use request::{ID_BYTES_MAX, NewMessage, Patience};
 pub use retry::Backoff;
 pub use steadiness::Steadiness;

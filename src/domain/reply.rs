@@ -58,6 +58,24 @@ impl ReplyState {
     }
 }
 
+/// How a reply ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReplyOutcome {
+    /// The guest got it.
+    Delivered,
+    /// The guest did not come for it in time.
+    Expired,
+    /// It has nothing that a guest could be shown.
+    Unsupported,
+}
+
+impl Reply {
+    /// Whether there is nothing to show of it.
+    pub fn is_empty(&self) -> bool {
+        self.text.is_none() && self.attachments.is_empty()
+    }
+}
+
 /// What Genesys is told of a reply, once.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ReplyReceipt {
@@ -65,8 +83,8 @@ pub struct ReplyReceipt {
     pub reply_id: String,
     /// The guest it was for.
     pub sender_id: String,
-    /// Whether the guest got it.
-    pub delivered: bool,
+    /// What became of it.
+    pub outcome: ReplyOutcome,
     /// When that was found.
     pub at: UnixMs,
 }

@@ -67,15 +67,7 @@ impl Reach {
         }
         let answered = self.get(&format!("{base_url}/media/{}", ended.unwrap_or("doctor"))).await;
         let mut findings = vec![address, media(base_url, ended.is_some(), answered)];
-        if !base_url.starts_with("https://") {
-            let (subject, detail) = ("media host: TLS", "clips are fetched unencrypted");
-            let fix = "give public.base_url an https:// address";
-            let uri = base_url.parse::<Uri>().ok();
-            findings.push(match uri.as_ref().and_then(Uri::host).is_some_and(is_loopback) {
-                true => Finding::note(subject, detail, fix),
-                false => Finding::failing(subject, detail, fix),
-            });
-        }
+        findings.extend(as_genesys_asks(base_url));
         findings
     }
 
@@ -116,16 +108,45 @@ impl Reach {
     }
 }
 
+/// What Genesys asks of an address that it is to fetch from and to call, and is not met: HTTPS, on
+/// port 443 for webhooks. Here on the machine it is enough to know.
+fn as_genesys_asks(base_url: &str) -> Option<Finding> {
+    let uri = base_url.parse::<Uri>().ok()?;
+    let here = uri.host().is_some_and(is_loopback);
+    let told = |subject, detail: String, fix: &str| match here {
+        true => Finding::note(subject, detail, fix),
+        false => Finding::failing(subject, detail, fix),
+    };
+    if uri.scheme_str() != Some("https") {
+        let fix = "give public.base_url an https:// address";
+        return Some(told("media host: TLS", "clips are fetched unencrypted".to_owned(), fix));
+    }
+    let port = uri.port_u16().filter(|port| *port != 443)?;
+    let detail = format!("public.base_url names port {port}; Genesys calls webhooks on 443 only");
+    Some(told("media host: port", detail, "let a proxy take it at port 443"))
+}
+
+/// Why the gateway's own address was not answered.
+fn unanswered(subject: &'static str, url: &str, error: &SendRequestError) -> Finding {
+    if let SendRequestError::Connect(ConnectError::Io(error)) = error
+        && is_of_tls(error)
+    {
+        let detail = format!("the certificate at {url} is not one that Genesys trusts: {error}");
+        let fix = "serve one of a public authority, for this name, with its whole chain; \
+                   tls.ca_file counts for what the gateway calls, not for who calls it";
+        return Finding::failing(subject, detail, fix);
+    }
+    let detail = format!("nobody answers at {url}: {error}");
+    let fix = "start the gateway, and let public.base_url lead to it from the internet";
+    Finding::failing(subject, detail, fix)
+}
+
 /// What the media host's answer says; `is_proof`: it was asked for what only this gateway knows.
 fn media(base_url: &str, is_proof: bool, got: Result<Answered, SendRequestError>) -> Finding {
     const SUBJECT: &str = "media host";
     let Answered { status, body, .. } = match got {
         Ok(answered) => answered,
-        Err(error) => {
-            let detail = format!("nobody answers at {base_url}: {error}");
-            let fix = "start the gateway, and let public.base_url lead to it from the internet";
-            return Finding::failing(SUBJECT, detail, fix);
-        }
+        Err(error) => return unanswered(SUBJECT, base_url, &error),
     };
     let says = |code: Code| body["code"] == code.as_str();
     match (is_proof, status) {
@@ -162,11 +183,7 @@ fn webhook(url: &str, got: Result<Answered, SendRequestError>) -> Finding {
     const SUBJECT: &str = "webhook: call";
     let Answered { status, body, .. } = match got {
         Ok(answered) => answered,
-        Err(error) => {
-            let detail = format!("nobody answers at {url}: {error}");
-            let fix = "start the gateway, and let public.base_url lead to it from the internet";
-            return Finding::failing(SUBJECT, detail, fix);
-        }
+        Err(error) => return unanswered(SUBJECT, url, &error),
     };
     let says = |code: Code| body["code"] == code.as_str();
     match status {

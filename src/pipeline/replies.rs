@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 use super::Pipeline;
 use crate::actors::TellReceipt;
 use crate::domain::{
-    Backoff, Failure, Lane, Principal, Reply, ReplyReceipt, ReplyState, Retry, UnixMs,
+    Backoff, Failure, Lane, Principal, Reply, ReplyOutcome, ReplyReceipt, ReplyState, Retry, UnixMs,
 };
 use crate::ledger::{CommitError, ReadError, ReplyBook, ReplyRow, Watch, Watchers};
 
@@ -56,8 +56,7 @@ impl Replies {
         let Some(lane) = self.pipeline.parts.planner.lane_of_guest(sender_id) else {
             return Ok(false);
         };
-        let empty = reply.text.is_none() && reply.attachments.is_empty();
-        let state = if empty { ReplyState::Failed } else { ReplyState::Awaited };
+        let state = if reply.is_empty() { ReplyState::Failed } else { ReplyState::Awaited };
         let id = reply.id.clone();
         let entered = self.book.keep(lane.clone(), sender_id.to_owned(), reply, state).await?;
         tracing::info!(reply.id = %id, entered, state = state.as_str(), "reply came");
@@ -168,15 +167,19 @@ impl Replies {
 
     async fn send_receipt(&self, row: ReplyRow) -> Result<(), Pause> {
         let ReplyRow { seq, sender_id, state, reply } = row;
+        let outcome = match state {
+            ReplyState::Delivered => ReplyOutcome::Delivered,
+            _ if reply.is_empty() => ReplyOutcome::Unsupported,
+            _ => ReplyOutcome::Expired,
+        };
         let id = reply.id;
-        let delivered = state == ReplyState::Delivered;
         let at = self.pipeline.parts.clock.now();
-        let receipt = ReplyReceipt { reply_id: id.clone(), sender_id, delivered, at };
+        let receipt = ReplyReceipt { reply_id: id.clone(), sender_id, outcome, at };
         let messenger = &self.pipeline.parts.actors.messenger;
         let permit = messenger.permit().await.map_err(|_| Pause::Closed)?;
         let told = messenger.ask(TellReceipt { receipt }, permit).await;
         match told.map_err(|_| Pause::Closed)? {
-            Ok(()) => tracing::info!(reply.id = %id, delivered, "receipt sent"),
+            Ok(()) => tracing::info!(reply.id = %id, ?outcome, "receipt sent"),
             Err(Failure { retry: Retry::Never, code, detail }) => {
                 tracing::warn!(reply.id = %id, code = code.as_str(), detail, "receipt refused");
             }

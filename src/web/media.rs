@@ -139,7 +139,9 @@ impl Rest {
 /// The one range that is asked for, both ends included. Several ranges, other units and what cannot
 /// be read count as not asked (RFC 9110 §14.2); one outside the clip is an error.
 fn asked_range(request: &HttpRequest, length: u64) -> Result<Option<(u64, u64)>, ()> {
-    if !request.headers().contains_key(header::RANGE) {
+    // There is no validator, so nothing a condition names can match (RFC 9110 §13.1.5).
+    let headers = request.headers();
+    if !headers.contains_key(header::RANGE) || headers.contains_key(header::IF_RANGE) {
         return Ok(None);
     }
     let Ok(Range::Bytes(ranges)) = Range::parse(request) else { return Ok(None) };

@@ -200,6 +200,28 @@ fn two_issuers_do_not_have_the_same_guest() {
     ask(&gateway.public, "GET", &path, &of("bank")).problem(404, "message-not-found");
 }
 
+/// At Genesys a guest of this route is known by `sub` alone: two issuers' guests would read what
+/// agents answer to each other.
+#[test]
+fn where_a_guest_is_known_by_name_alone_only_one_issuer_names_guests() {
+    let of = |issuer: &str| {
+        let mut claims = claims("guest-1", "c-1");
+        claims["iss"] = json!(issuer);
+        Issuer::Shared(SECRET.into()).token(&claims)
+    };
+    let sent = |builder: Builder, token: &str| {
+        let gateway = builder.start();
+        gateway.send(&signed(own("guest-1"), token))
+    };
+    let open = || with_tokens().open_messaging();
+    let detail = sent(open(), &of("shop")).problem(401, "unauthorized");
+    assert!(detail.contains("auth.jwt_issuer is empty"), "{detail}");
+    sent(open(), &guest("guest-1", "c-1")).receipt(201);
+    let one = |builder: Builder| builder.settings(|s| s.auth.jwt_issuer = Some("shop".to_owned()));
+    sent(one(open()), &of("shop")).receipt(201);
+    sent(one(open()), &of("bank")).problem(401, "unauthorized");
+}
+
 #[test]
 fn a_token_is_good_for_as_many_clips_as_it_says() {
     let gateway = with_tokens().start();

@@ -14,6 +14,7 @@ use voicepost::settings::Secret;
 use crate::support::TestGateway;
 use crate::support::issuer::Issuer;
 use crate::tls::host;
+use crate::tls_inbound;
 
 #[test]
 fn clocks_that_differ_are_found() {
@@ -171,6 +172,21 @@ fn open_messaging_is_looked_at_from_end_to_end() {
     let ran = ask(&base_url);
     assert_eq!(ran.code, Some(1));
     assert_eq!(ran.line("permission conversation:cachedMedia:delete")["verdict"], "fail");
+}
+
+/// Genesys knows no authority of ours, and calls webhooks on port 443 only.
+#[test]
+fn a_certificate_of_ones_own_is_none_for_genesys() {
+    let builder = TestGateway::builder().open_messaging();
+    let gateway = tls_inbound::shows(builder, "tls-localhost").start();
+    let base_url = format!("https://localhost:{}", gateway.public.address().port());
+    let authority = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/keys/tls-authority.pem");
+    let ran = beside(&gateway, &base_url, &[("VOICEPOST__TLS__CA_FILE", authority)]);
+    let line = ran.line("media host");
+    assert_eq!((ran.code, &line["verdict"]), (Some(1), &json!("fail")), "{line}");
+    assert!(line["detail"].as_str().unwrap().contains("certificate"), "{line}");
+    assert!(line["fix"].as_str().unwrap().contains("public authority"), "{line}");
+    assert_eq!(ran.line("media host: port")["verdict"], "note", "on this machine");
 }
 
 #[test]

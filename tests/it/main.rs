@@ -34,6 +34,7 @@ mod full_disk;
 mod gate_properties;
 mod genesys_says_no;
 mod held;
+mod hosted_links;
 mod in_doubt;
 mod keys;
 mod lane_order;

@@ -107,6 +107,10 @@ fn ranges_and_heads_are_answered() {
         let reply = range(asked);
         assert_eq!((reply.status, reply.bytes().len()), (200, length), "{asked}");
     }
+    // A condition that nothing here can meet: the whole clip.
+    let asked = Request::new("GET", &path).header("Range", "bytes=0-9");
+    let reply = outside(&gateway).send(&asked.header("If-Range", "\"a-tag\""));
+    assert_eq!((reply.status, reply.bytes().len()), (200, length));
     let beyond = range(&format!("bytes={length}-"));
     assert_eq!((beyond.status, beyond.at("/code").as_str()), (416, "range-not-satisfiable"));
     let told = format!("bytes */{length}");
@@ -233,6 +237,12 @@ fn dropped_audio_is_a_warning_that_names_what_to_change() {
     let logged = logged();
     let line = logged.lines().find(|line| line.contains("audio dropped") && line.contains(id));
     assert!(line.is_some_and(|line| line.contains("WARN")), "{line:?}");
+    // One whose answer was lost is looked up, and looked at all the same.
+    let cut = FaultAction::cut(Cut::After);
+    gateway.trouble(vec![FaultRule::new(Endpoint::InboundMessage, cut).times(1)]);
+    let found = gateway.send(&form()).receipt(201);
+    assert_eq!(found["delivery"]["possible_duplicate"], false);
+    assert!(found["delivery"]["warning"].is_string(), "{found}");
     // What is admitted, what cannot be told, and who does not ask: no warning.
     gateway.sandbox.with(|sandbox| sandbox.set_inbound_media(vec!["audio/*".to_owned()]));
     assert_eq!(gateway.send(&form()).receipt(201)["delivery"].get("warning"), None);

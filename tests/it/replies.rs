@@ -290,7 +290,7 @@ fn an_answer_with_nothing_to_show_is_told_as_failed() {
     assert_eq!(bring(&gateway, &answer(&at_desk, SENDER, "  ")), json!({ "entered": true }));
     let told = receipt_of(&gateway, &at_desk);
     assert_eq!((told.status.as_str(), told.is_final), ("Failed", true));
-    assert_eq!(told.reasons[0].code.as_deref(), Some("MessageExpired"));
+    assert_eq!(told.reasons[0].code.as_deref(), Some("UnsupportedMessage"));
 }
 
 /// Nobody comes for it within its time: the agent sees that, also where the gateway was away.

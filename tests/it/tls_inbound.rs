@@ -23,7 +23,7 @@ fn key_file(name: &str) -> PathBuf {
 }
 
 /// A gateway that shows the certificate of this name; its files are copies in its own folder.
-fn shows(builder: Builder, name: &str) -> Builder {
+pub(crate) fn shows(builder: Builder, name: &str) -> Builder {
     let folder = builder.data().to_owned();
     install(&folder, name, name);
     let path = |name: &str| Some(folder.join(name).to_str().unwrap().to_owned());

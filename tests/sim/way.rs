@@ -21,6 +21,7 @@ use voicepost::settings::UploadBody;
 use voicepost::spool::memory::MemorySpool;
 use voicepost::spool::{Spool, SpoolError, SpoolWriter};
 
+use crate::process::KEEPING;
 use crate::world::World;
 
 pub const HOST: &str = "http://sandbox";
@@ -49,6 +50,7 @@ pub fn planner(world: &World) -> Arc<dyn Planner> {
                 integration_id: SandboxSettings::default().integration_id,
                 public_url: PUBLIC_URL.to_owned(),
                 link_seconds: LINK_SECONDS,
+                serve_seconds: KEEPING.ttl_seconds,
                 origin: origin(),
             };
             Arc::new(OpenMessagingPlanner::new(rules, world.hosted()))

@@ -21,12 +21,14 @@ pub(super) async fn purge(api: &Api, copy: &Copy, url: &str) -> PurgeOutcome {
     let list = format!("{base}?url={}&pageSize={PAGE_SIZE}&pageNumber=1", encoded(url));
     let list = api.call(call(CallName::CachedMedia, Method::Get, list, copy)).await;
     let items = match answers::json(list, VIEW) {
-        Ok(listing) => item_ids(&listing),
+        Ok(listing) => item_ids(&listing, url),
         Err(failure) => return PurgeOutcome::Later(failure),
     };
-    let Some(items) = items else {
-        let detail = "the list of cached media has no entities".to_owned();
-        return PurgeOutcome::Later(answers::later(detail, LOOK_AGAIN_MS));
+    let items = match items {
+        Ok(items) => items,
+        Err(detail) => {
+            return PurgeOutcome::Later(answers::later(detail.to_owned(), LOOK_AGAIN_MS));
+        }
     };
     if items.is_empty() {
         return PurgeOutcome::Gone;
@@ -42,11 +44,40 @@ pub(super) async fn purge(api: &Api, copy: &Copy, url: &str) -> PurgeOutcome {
     PurgeOutcome::UnderWay(answers::later(detail, LOOK_AGAIN_MS))
 }
 
-/// The ids in a list; `None` where it is no list, or an item has no id that could be deleted.
-fn item_ids(listing: &Value) -> Option<Vec<String>> {
-    listing["entities"].as_array()?.iter().map(|item| answers::text(item, "id")).collect()
+/// The ids in a list of what this address has; or why it is no such list. Items of other addresses
+/// are left alone: a list that has only those was not made for this one, and proves nothing.
+fn item_ids(listing: &Value, url: &str) -> Result<Vec<String>, &'static str> {
+    let items = listing["entities"].as_array();
+    let items = items.ok_or("the list of cached media has no entities")?;
+    let is_ours = |item: &&Value| item["url"].as_str().is_none_or(|of| of == url);
+    let ours: Vec<&Value> = items.iter().filter(is_ours).collect();
+    if ours.is_empty() && !items.is_empty() {
+        return Err("the list of cached media is one of other addresses");
+    }
+    let ids = ours.into_iter().map(|item| answers::text(item, "id"));
+    ids.collect::<Option<_>>().ok_or("an item in the list of cached media has no id")
 }
 
 fn call(name: CallName, method: Method, url: String, copy: &Copy) -> Call {
     Call { name, method, url, headers: Vec::new(), due_at: copy.due_at, body: Bytes::new() }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn only_what_this_address_has_is_deleted() {
+        let ids = |items: Value| item_ids(&json!({ "entities": items }), "https://gw/media/a");
+        let ours = json!({ "id": "1", "url": "https://gw/media/a" });
+        let foreign = json!({ "id": "2", "url": "https://elsewhere/b" });
+        assert_eq!(ids(json!([])), Ok(vec![]));
+        assert_eq!(ids(json!([{ "id": "3" }])), Ok(vec!["3".to_owned()]));
+        assert_eq!(ids(json!([foreign, ours])), Ok(vec!["1".to_owned()]));
+        assert!(ids(json!([foreign])).is_err(), "no proof that ours is gone");
+        assert!(ids(json!([{ "url": "https://gw/media/a" }])).is_err());
+        assert!(item_ids(&json!({}), "https://gw/media/a").is_err());
+    }
 }

@@ -95,7 +95,8 @@ impl OpenMessagingRoute {
         let Some(conversation_id) = known.or_else(|| record.conversation_id.clone()) else {
             return Found::CannotTell;
         };
-        match look_up::look_up(&self.api, &conversation_id, record.id).await {
+        let checks = self.checks_audio;
+        match look_up::look_up(&self.api, &conversation_id, record.id, checks).await {
             Found::Yes(mut posted) => {
                 posted.copies.push(recording(&self.origin));
                 Found::Yes(posted)

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::super::api::{Api, encoded};
 use super::super::transport::{Call, CallName, Called, Method};
-use super::answers;
+use super::{answers, survived};
 use crate::domain::{Found, MessageId, Posted};
 
 /// Newest messages of the guest that are looked at.
@@ -15,7 +15,13 @@ pub(super) const VIEW: &str = "conversation:message:view";
 
 /// Looks for the message among the guest's newest in this conversation. It is certainly not there
 /// only while the conversation is still open: otherwise the post may have begun another one.
-pub(super) async fn look_up(api: &Api, conversation_id: &str, id: MessageId) -> Found {
+/// `checks_audio`: what is found is looked at for its audio, too.
+pub(super) async fn look_up(
+    api: &Api,
+    conversation_id: &str,
+    id: MessageId,
+    checks_audio: bool,
+) -> Found {
     let segment = encoded(conversation_id);
     let base = format!("{}/api/v2/conversations/messages/{segment}", api.base_url);
     let conversation = match get(api, base.clone()).await {
@@ -37,6 +43,7 @@ pub(super) async fn look_up(api: &Api, conversation_id: &str, id: MessageId) -> 
             return Found::Yes(Posted {
                 message_id: Some(message_id),
                 conversation_id,
+                audio_dropped: checks_audio && !survived::has_attachment(&found),
                 ..Posted::default()
             });
         }

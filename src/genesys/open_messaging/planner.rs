@@ -21,6 +21,8 @@ pub struct OpenMessagingRules {
     pub public_url: String,
     /// Seconds from the upload's intent to the end of its address. The file is purged before.
     pub link_seconds: u64,
+    /// Seconds for which the file has to be served after the post.
+    pub serve_seconds: u64,
     /// Where messages are posted.
     pub origin: Origin,
 }
@@ -76,8 +78,14 @@ impl Planner for OpenMessagingPlanner {
         false
     }
 
-    fn upload_outdated(&self, _record: &Record, _now: UnixMs) -> bool {
-        false
+    /// A message that was held for long would reach the agent with an address that has ended, or
+    /// soon will.
+    fn upload_outdated(&self, record: &Record, now: UnixMs) -> bool {
+        let published = record.current_copy().and_then(|copy| HostedClip::unpack(&copy.private));
+        let Some(HostedClip { url, .. }) = published else { return false };
+        let link = url.rsplit('/').next().and_then(|segment| self.hosted.key().read(segment));
+        let served_until = now.plus_seconds(self.rules.serve_seconds);
+        link.is_none_or(|link| link.expires_at < served_until)
     }
 
     fn batch_max(&self) -> usize {

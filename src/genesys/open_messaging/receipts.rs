@@ -7,7 +7,7 @@ use serde_json::json;
 use super::super::api::Api;
 use super::super::transport::{Call, CallName, Method};
 use super::answers;
-use crate::domain::{Failure, ReplyReceipt};
+use crate::domain::{Failure, ReplyOutcome, ReplyReceipt};
 
 /// Tells Genesys; the answer's body says nothing that is needed.
 pub(super) async fn tell(
@@ -15,18 +15,24 @@ pub(super) async fn tell(
     integration_id: &str,
     receipt: &ReplyReceipt,
 ) -> Result<(), Failure> {
+    let reason = match receipt.outcome {
+        ReplyOutcome::Delivered => None,
+        ReplyOutcome::Expired => Some(("MessageExpired", "the guest did not come for it in time")),
+        ReplyOutcome::Unsupported => {
+            Some(("UnsupportedMessage", "it has neither text nor a file to show to the guest"))
+        }
+    };
     let mut body = json!({
         "id": receipt.reply_id,
         "channel": {
             "to": { "id": receipt.sender_id },
             "time": receipt.at,
         },
-        "status": if receipt.delivered { "Delivered" } else { "Failed" },
+        "status": if reason.is_none() { "Delivered" } else { "Failed" },
         "isFinalReceipt": true,
     });
-    if !receipt.delivered {
-        let reason = "the guest did not come for it in time, or it has nothing to show";
-        body["reasons"] = json!([{ "code": "MessageExpired", "message": reason }]);
+    if let Some((code, message)) = reason {
+        body["reasons"] = json!([{ "code": code, "message": message }]);
     }
     let url = format!(
         "{}/api/v2/conversations/messages/{integration_id}/inbound/open/receipt",

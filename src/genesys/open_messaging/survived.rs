@@ -48,7 +48,7 @@ pub(super) async fn is_kept(api: &Api, posted: &Posted) -> bool {
 }
 
 /// A message whose content is told in another way than expected counts as whole.
-fn has_attachment(message: &Value) -> bool {
+pub(super) fn has_attachment(message: &Value) -> bool {
     let normalized = &message["normalizedMessage"];
     match (normalized.is_object(), normalized["content"].as_array()) {
         (false, _) => true,
