@@ -88,7 +88,7 @@ export interface VoiceMessageEventMap {
 export type TextName =
   | "record" | "upTo" | "asking" | "recording" | "paused" | "pause" | "resume" | "stop" | "delete"
   | "deleted" | "send" | "cancel" | "retry" | "again" | "another" | "type" | "play" | "halt"
-  | "position" | "of" | "speed" | "voiceMessage" | "transcript" | "noAudio" | "audioGone" | "left"
+  | "position" | "of" | "speed" | "voiceMessage" | "transcript" | "noAudio" | "audioGone" | "left" | "leftShort"
   | "limit" | "ready" | "offered" | "caption" | "captionWhy" | "sending" | "delivering" | "sent"
   | "unheard" | "silent" | "denied" | "noMicrophone" | "inUse" | "insecure" | "unsupported"
   | "tooShort" | "cut" | "offline" | "busy" | "tooMany" | "storage" | "session" | "ended"

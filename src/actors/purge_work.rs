@@ -182,9 +182,19 @@ impl PurgeWork {
             // The gate was closed: nothing was tried, and there is nothing to record.
             PurgeOutcome::Later(Failure {
                 code: Code::GenesysRateLimited,
-                retry: Retry::Closed { opens_in_ms: ms } | Retry::After { not_before_ms: ms },
+                retry: Retry::Closed { opens_in_ms },
                 ..
-            }) => Ok(Settled::Closed { due_at, opens_at: self.after(ms) }),
+            }) => Ok(Settled::Closed { due_at, opens_at: self.after(opens_in_ms) }),
+            // Genesys has closed it just now, for all: no fault of this copy, and no try of it.
+            PurgeOutcome::Later(Failure {
+                code: Code::GenesysRateLimited,
+                retry: Retry::After { not_before_ms },
+                detail,
+            }) => {
+                let id = record.id;
+                tracing::warn!(message.id = %id, copy.ordinal = ordinal, detail, "purges pause");
+                Ok(Settled::Closed { due_at, opens_at: self.after(not_before_ms) })
+            }
             PurgeOutcome::Later(failure) => {
                 let next_at = self.next_attempt(attempts + 1, failure.retry);
                 let put_off = self.defer(record, ordinal, failure.detail, next_at).await?;

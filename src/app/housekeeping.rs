@@ -1,7 +1,7 @@
 //! What goes on beside the messages, each in a task of its own: looks at disks and at files of
 //! secrets and certificates, sweeps of what is old, and erasures that go on.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -26,10 +26,14 @@ const SECRETS_LOOK: Duration = Duration::from_secs(1);
 const SWEEP_QUOTAS: Duration = Duration::from_secs(10);
 /// How often it is looked whether what is to be erased can go.
 const ERASE_LOOK: Duration = Duration::from_secs(1);
-/// Pause after a sweep that left some.
-const SWEEP_MORE: Duration = Duration::from_secs(5);
-/// Rows that one sweep deletes at most, of each kind.
-const SWEEP_ROWS: u32 = 10_000;
+/// Pause after a bite of rows that left some.
+const SWEEP_MORE: Duration = Duration::from_millis(500);
+/// Rows that one bite deletes at most, of each kind: senders' commits wait for it, and what it
+/// reads is held in memory.
+const SWEEP_ROWS: u32 = 1_000;
+/// How long a spool file has to be without a record before it is a stray: far longer than a commit
+/// takes.
+const STRAY_AGE: Duration = Duration::from_secs(600);
 
 /// Looks at the free space of both disks, for as long as the system runs.
 pub(super) fn watch_storage(pipeline: &Arc<Pipeline>, free_bytes_min: u64) {
@@ -122,27 +126,17 @@ pub(super) fn go_on_erasing(pipeline: &Arc<Pipeline>, erasures: Arc<dyn Erasures
 /// Deletes rows and spool files that nobody needs any more, for as long as the system runs.
 pub(super) fn sweep(pipeline: &Arc<Pipeline>, settings: &Settings) {
     let pipeline = Arc::clone(pipeline);
-    let hours = |hours: u32| -i64::from(hours) * 3_600_000;
-    let keys_ago = hours(settings.ledger.keys_keep_hours);
-    let records_ago = hours(settings.ledger.keep_days.saturating_mul(24));
-    let mut strays = HashSet::new();
+    let (keys_keep_hours, keep_days) = (settings.ledger.keys_keep_hours, settings.ledger.keep_days);
+    let mut strays = HashMap::new();
     actix::spawn(async move {
         loop {
-            let now: UnixMs = pipeline.clock().now();
-            let (keys_before, records_before) = (now.plus_ms(keys_ago), now.plus_ms(records_ago));
-            let swept = pipeline.ledger().sweep(keys_before, records_before, SWEEP_ROWS).await;
-            let more = matches!(&swept, Ok(rows) if *rows >= u64::from(SWEEP_ROWS));
-            match swept {
-                Ok(0) => {}
-                Ok(rows) => tracing::info!(rows, "old rows swept"),
-                Err(error) => tracing::error!(%error, "old rows not swept"),
-            }
-            match pipeline.sweep_spool(&mut strays).await {
+            sweep_rows(&pipeline, keys_keep_hours, keep_days).await;
+            match pipeline.sweep_spool(&mut strays, STRAY_AGE).await {
                 Ok(0) => {}
                 Ok(files) => tracing::warn!(files, "spool files without a message swept"),
                 Err(error) => tracing::error!(%error, "the spool was not swept"),
             }
-            tokio::time::sleep(if more { SWEEP_MORE } else { SWEEP }).await;
+            tokio::time::sleep(SWEEP).await;
             // Not at the start: the recovery has just done it.
             match pipeline.pull_in_purges().await {
                 Ok(0) => {}
@@ -151,4 +145,28 @@ pub(super) fn sweep(pipeline: &Arc<Pipeline>, settings: &Settings) {
             }
         }
     });
+}
+
+/// Bite by bite, until nothing is left that is old enough.
+async fn sweep_rows(pipeline: &Pipeline, keys_keep_hours: u32, keep_days: u32) {
+    let ago = |hours: u32| -i64::from(hours) * 3_600_000;
+    let mut rows_in_all = 0;
+    loop {
+        let now: UnixMs = pipeline.clock().now();
+        let keys_before = now.plus_ms(ago(keys_keep_hours));
+        let records_before = now.plus_ms(ago(keep_days.saturating_mul(24)));
+        let swept = pipeline.ledger().sweep(keys_before, records_before, SWEEP_ROWS).await;
+        let rows = swept.unwrap_or_else(|error| {
+            tracing::error!(%error, "old rows not swept");
+            0
+        });
+        rows_in_all += rows;
+        if rows < u64::from(SWEEP_ROWS) {
+            break;
+        }
+        tokio::time::sleep(SWEEP_MORE).await;
+    }
+    if rows_in_all > 0 {
+        tracing::info!(rows = rows_in_all, "old rows swept");
+    }
 }

@@ -1,7 +1,10 @@
 //! Going on after a start: the rows say where.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::Pipeline;
 use super::lanes::Seat;
@@ -93,23 +96,26 @@ impl Pipeline {
         Ok(recovered)
     }
 
-    /// Deletes spool files that no record counts on, and did not at the sweep before either, whose
-    /// findings `strays` has: the record of a new clip may be on its way. Tells how many went.
+    /// Deletes spool files on which no record counts and nobody else. `strays` has those that
+    /// earlier sweeps have found, and when first: one that is younger than `age_min` is left, for
+    /// the commit that names it may be on its way. Tells how many went.
     pub async fn sweep_spool(
         &self,
-        strays: &mut HashSet<MessageId>,
+        strays: &mut HashMap<MessageId, Instant>,
+        age_min: Duration,
     ) -> Result<usize, RecoveryError> {
-        let mut found = HashSet::new();
+        let mut found = HashMap::new();
         let mut removed = 0;
         for id in self.parts.spool.list().await? {
             if self.is_spooled(id).await? {
                 continue;
             }
-            if strays.contains(&id) {
+            let since = strays.get(&id).copied();
+            if since.is_some_and(|since| since.elapsed() >= age_min) {
                 self.parts.spool.remove(id).await?;
                 removed += 1;
             } else {
-                found.insert(id);
+                found.insert(id, since.unwrap_or_else(Instant::now));
             }
         }
         *strays = found;

@@ -17,6 +17,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio::runtime::{Builder, Runtime};
 
+use super::in_hand::InHand;
 use super::unfinished::{DiskWriter, Unfinished, length};
 use super::{Part, Spool, SpoolError, SpoolWriter, sealed};
 use crate::domain::MessageId;
@@ -45,6 +46,7 @@ pub(super) struct Place {
     // Bytes of all clips under their own names; changed together with the names.
     bytes: AtomicU64,
     names: Mutex<()>,
+    pub(super) in_hand: InHand,
     // What lies in the files.
     pub(super) sealer: Arc<Sealer>,
     // Never run, it is there for its blocking threads. Taken when the place is dropped.
@@ -81,6 +83,7 @@ impl DiskSpool {
             writes: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
             names: Mutex::new(()),
+            in_hand: InHand::default(),
             sealer,
             threads: Some(threads.map_err(|error| failed("start its threads", &error))?),
         };
@@ -146,7 +149,11 @@ impl Spool for DiskSpool {
     }
 
     fn list(&self) -> BoxFuture<'static, Result<Vec<MessageId>, SpoolError>> {
-        self.place.run(|place| Ok(place.names()?.iter().filter_map(|name| clip_id(name)).collect()))
+        self.place.run(|place| {
+            let names = place.names()?;
+            let clips = names.iter().filter_map(|name| clip_id(name));
+            Ok(clips.filter(|id| !place.in_hand.has(*id)).collect())
+        })
     }
 
     fn bytes(&self) -> u64 {

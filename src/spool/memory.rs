@@ -8,6 +8,7 @@ use bytes::{Bytes, BytesMut};
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, ready};
 
+use super::in_hand::InHand;
 use super::{Spool, SpoolError, SpoolWriter, Unclaimed};
 use crate::domain::MessageId;
 
@@ -18,13 +19,20 @@ pub struct MemorySpool {
 
 struct Shelf {
     clips: Mutex<BTreeMap<MessageId, Bytes>>,
+    in_hand: InHand,
     bytes_max: usize,
 }
 
 impl MemorySpool {
     /// An empty spool that is full at `bytes_max` bytes of clips.
     pub fn new(bytes_max: usize) -> MemorySpool {
-        MemorySpool { shelf: Arc::new(Shelf { clips: Mutex::default(), bytes_max }) }
+        MemorySpool {
+            shelf: Arc::new(Shelf {
+                clips: Mutex::default(),
+                in_hand: InHand::default(),
+                bytes_max,
+            }),
+        }
     }
 }
 
@@ -69,7 +77,9 @@ impl Spool for MemorySpool {
     }
 
     fn list(&self) -> BoxFuture<'static, Result<Vec<MessageId>, SpoolError>> {
-        ready(Ok(self.shelf.clips().keys().copied().collect())).boxed()
+        let clips = self.shelf.clips();
+        let unheld = clips.keys().filter(|id| !self.shelf.in_hand.has(**id));
+        ready(Ok(unheld.copied().collect())).boxed()
     }
 
     fn bytes(&self) -> u64 {
@@ -98,7 +108,9 @@ impl SpoolWriter for MemoryWriter {
 
     fn finish(self: Box<Self>) -> BoxFuture<'static, Result<Unclaimed, SpoolError>> {
         let MemoryWriter { shelf, id, bytes } = *self;
+        let hand = shelf.in_hand.hold(id);
         let kept = shelf.keep(id, bytes.freeze());
-        ready(kept.map(|()| Unclaimed::new(move || drop(shelf.clips().remove(&id))))).boxed()
+        let remove = move || drop(shelf.clips().remove(&id));
+        ready(kept.map(|()| Unclaimed::new(hand, remove))).boxed()
     }
 }

@@ -7,6 +7,7 @@
 //! - A writer that is dropped unfinished, and a finished clip that nobody claims, leave nothing.
 
 pub mod disk;
+mod in_hand;
 pub mod memory;
 mod sealed;
 mod unfinished;
@@ -15,6 +16,7 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
+use self::in_hand::Hand;
 use crate::domain::MessageId;
 
 /// Why the spool could not do its work.
@@ -57,7 +59,8 @@ pub trait Spool: Send + Sync {
     /// Deletes a clip.
     fn remove(&self, id: MessageId) -> BoxFuture<'static, Result<(), SpoolError>>;
 
-    /// Ids of every clip there is. Asked at start and by sweeps.
+    /// Ids of every clip there is, but for those that are [`Unclaimed`]: who has one may still be
+    /// long in bringing it to a record. Asked at start and by sweeps.
     fn list(&self) -> BoxFuture<'static, Result<Vec<MessageId>, SpoolError>>;
 
     /// Bytes of all clips that are there; those still being written do not count.
@@ -98,11 +101,12 @@ pub trait SpoolWriter: Send {
 /// unless somebody has claimed it.
 pub struct Unclaimed {
     remove: Option<Box<dyn FnOnce() + Send>>,
+    _hand: Hand,
 }
 
 impl Unclaimed {
-    fn new(remove: impl FnOnce() + Send + 'static) -> Unclaimed {
-        Unclaimed { remove: Some(Box::new(remove)) }
+    fn new(hand: Hand, remove: impl FnOnce() + Send + 'static) -> Unclaimed {
+        Unclaimed { remove: Some(Box::new(remove)), _hand: hand }
     }
 
     /// The clip stays: a record names it from now on.

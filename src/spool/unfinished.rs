@@ -106,8 +106,11 @@ impl SpoolWriter for DiskWriter {
             let (unfinished, id) = (self.take()?, self.id);
             let place = Arc::clone(&self.place);
             let name = move |named: &Place| {
+                // Held before it can be listed.
+                let hand = named.in_hand.hold(id);
                 unfinished.name(named)?;
-                Ok(Unclaimed::new(move || place.run_unwatched(move |place| place.remove(id))))
+                let remove = move || place.run_unwatched(move |place| place.remove(id));
+                Ok(Unclaimed::new(hand, remove))
             };
             self.place.run(name).await
         }

@@ -234,3 +234,38 @@ test("where the browser keeps nothing that is said, and the message goes out", a
   await reach(page, "sent");
   assert.equal((await arrived(gateway, id)).length, 1);
 });
+
+test("a store that never answers keeps nobody waiting", async () => {
+  const { id, attributes } = conversation();
+  const context = await browser.newContext();
+  await context.addInitScript(() => {
+    IDBFactory.prototype.open = () => ({});
+  });
+  const page = await open(context, gateway.url, html(attributes));
+  await record(page, 1_200);
+  await page.locator("[part=note]").getByText("The recording cannot be kept on this device.").waitFor();
+  await button(page, "Send").click();
+  await reach(page, "sent");
+  assert.equal((await arrived(gateway, id)).length, 1);
+});
+
+test("of two takes that were kept the older is offered when the newer is sent", async () => {
+  const { id, attributes } = conversation();
+  const context = await browser.newContext();
+  const page = await open(context, gateway.url, html(attributes));
+  await record(page, 1_200);
+  // Its page is gone while it is recorded again: both are kept.
+  await button(page, "Record again").click();
+  await reach(page, "recording");
+  await page.waitForTimeout(2_200);
+  await page.reload();
+  await reach(page, "review");
+  assert.equal((await kept(page)).length, 2);
+  for (const left of [1, 0]) {
+    await button(page, "Send").click();
+    await reach(page, "sent");
+    await page.evaluate(() => document.querySelector("voice-message").reset());
+    await reach(page, left ? "review" : "idle");
+  }
+  assert.equal((await arrived(gateway, id)).length, 2);
+});

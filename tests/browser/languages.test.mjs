@@ -97,3 +97,39 @@ test("texts say what language they are in where the page has another", async () 
   const turned = await page.locator(".icon.send").evaluate((icon) => getComputedStyle(icon).transform);
   assert.equal(turned, "matrix(-1, 0, 0, 1, 0, 0)");
 });
+
+test("a page whose language is written in another way sends all the same", async () => {
+  for (const [written, tag] of [["de_DE", "de-DE"], ["{{lang}}", "en-US"], ["EN-us", "en-US"]]) {
+    const context = await browser.newContext({ locale: "en-US" });
+    const { attributes } = conversation();
+    const page = await open(context, gateway.url, html(`${attributes} lang="${written}"`));
+    const label = textsFor(tag)("record");
+    await page.getByRole("button", { name: new RegExp(`^${label}`) }).waitFor();
+    await offerClip(page);
+    const [request] = await Promise.all([
+      page.waitForRequest("**/v1/voice-messages"),
+      page.evaluate(() => document.querySelector("voice-message").send()),
+    ]);
+    await reach(page, "sent");
+    assert.match(request.postDataBuffer().toString("latin1"), new RegExp(`"language"\\s+${tag}\\s`));
+    await context.close();
+  }
+});
+
+test("every language fits on a phone at 200 %", async () => {
+  for (const lang of ["en", "de", "es", "fr", "pt", "ja"]) {
+    for (const name of ["idle", "review", "denied"]) {
+      const context = await browser.newContext({ viewport: { width: 195, height: 400 } });
+      const page = await STATES[name](context, gateway.url);
+      await page.evaluate((lang) => document.querySelector("voice-message").setAttribute("lang", lang), lang);
+      const wide = await page.evaluate(() => {
+        const panel = document.querySelector("voice-message").shadowRoot.querySelector(".panel");
+        return Math.max(...[panel, ...panel.querySelectorAll("*")].map((one) => {
+          return one.getBoundingClientRect().right - panel.getBoundingClientRect().right;
+        }), panel.scrollWidth - panel.clientWidth);
+      });
+      assert.ok(wide <= 0, `${name} in ${lang}: ${wide} pixels too wide`);
+      await context.close();
+    }
+  }
+});

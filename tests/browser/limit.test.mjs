@@ -23,7 +23,7 @@ test("the guest is warned, by eye and ear, and the take is whole", async () => {
   await start(page).click();
   await reach(page, "recording");
   assert.equal(await page.evaluate(() => window.tones), 0);
-  await page.locator("[part=time]").getByText(/\d seconds left/).waitFor();
+  await page.locator("[part=time]").getByText(/\d s left/).waitFor();
   await page.getByRole("alert").getByText(/\d seconds left/).waitFor();
   assert.equal(await page.evaluate(() => window.tones), 2, "two tones warn");
   await reach(page, "review");

@@ -14,7 +14,7 @@ const PAGE = `body { font-family: system-ui, "DejaVu Sans"; margin: 0; padding: 
 
 /** An integrator's own texts, right to left. */
 const ARABIC = {
-  record: "تسجيل رسالة صوتية", upTo: "حتى {time}", left: "بقي {seconds} ثوانٍ", stop: "إنهاء",
+  record: "تسجيل رسالة صوتية", upTo: "حتى {time}", left: "بقي {seconds} ثوانٍ", leftShort: "بقي {seconds} ث", stop: "إنهاء",
   pause: "إيقاف مؤقت", delete: "حذف", send: "إرسال", retry: "إعادة المحاولة", again: "التسجيل من جديد",
   type: "الكتابة بدلاً من ذلك", caption: "إضافة الرسالة نصًا", play: "تشغيل", position: "الموضع",
   speed: "السرعة", offline: "لا يوجد اتصال. رسالتك محفوظة وستُرسل عند عودة الاتصال.",

@@ -84,7 +84,7 @@ export const STATES = {
     await limits(context, { duration_ms_max: 9_000 });
     const page = await open(context, url, html(conversation().attributes));
     await start(page).click();
-    await page.getByText(/\d seconds left/).first().waitFor();
+    await page.getByText(/\d s left/).first().waitFor();
     await page.waitForTimeout(300);
     return page;
   },

@@ -1,7 +1,9 @@
 // The guest's token: sent with each request, and asked for anew where the gateway refuses it.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { arrived, button, conversation, html, open, reach, record, stage, start, state } from "./browser.mjs";
+import {
+  arrived, button, conversation, html, kept, open, reach, record, stage, start, state,
+} from "./browser.mjs";
 
 const { gateway, browser } = await stage();
 
@@ -158,4 +160,21 @@ test("a page that cannot give a token, nor say who speaks, is no page without an
   });
   await record(nameless, 1_200);
   await nameless.locator("[part=note]").getByText("The recording cannot be kept").waitFor();
+});
+
+test("a new token that is another guest's sends nothing of the first", async () => {
+  const context = await browser.newContext();
+  const [anna, ben] = [token("anna", 1), token("ben", 2)];
+  const seen = await guarded(context, ben);
+  const page = await open(context, gateway.url, html(`token="${anna}"`));
+  // Somebody else signed in meanwhile, in the same browser.
+  await page.evaluate((ben) => document.querySelector("voice-message")
+    .addEventListener("token-needed", ({ detail }) => detail.respondWith(ben)), ben);
+  await record(page, 1_200);
+  await button(page, "Send").click();
+  await reach(page, "idle");
+  assert.deepEqual(seen, [`Bearer ${anna}`]);
+  assert.equal((await kept(page)).length, 1, "it waits for whoever said it");
+  await page.evaluate((anna) => (document.querySelector("voice-message").token = anna), anna);
+  await reach(page, "review");
 });

@@ -38,8 +38,16 @@ async fn takes_clips_in_pieces(spool: &dyn Spool) {
     writer.append(Bytes::from_static(b"two")).await.unwrap();
     assert_eq!(spool.read(id(1)).await, Err(SpoolError::Missing(id(1))), "not before the end");
     assert_eq!((spool.list().await.unwrap(), spool.bytes()), (vec![], 0));
-    writer.finish().await.unwrap().claim();
+    let first = writer.finish().await.unwrap();
     assert_eq!(spool.read(id(1)).await.unwrap(), "one, two");
+    // In somebody's hand it is no stray, nor when one of two hands has let go.
+    assert_eq!((spool.list().await.unwrap(), spool.bytes()), (vec![], 8));
+    let mut writer = spool.begin(id(1)).await.unwrap();
+    writer.append(Bytes::from_static(b"one, two")).await.unwrap();
+    let second = writer.finish().await.unwrap();
+    first.claim();
+    assert_eq!(spool.list().await.unwrap(), []);
+    second.claim();
     assert_eq!((spool.list().await.unwrap(), spool.bytes()), (vec![id(1)], 8));
 
     let mut broken_off = spool.begin(id(2)).await.unwrap();

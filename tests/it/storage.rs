@@ -1,11 +1,13 @@
 //! A spool that fails: nothing is promised that cannot be kept, and nothing promised is given up.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use voicepost::domain::MessageId;
+use voicepost::pipeline::Clip;
 use voicepost::sandbox::{Endpoint, FaultAction, FaultRule};
 
-use crate::support::{Form, TestGateway, wait_for};
+use crate::support::{Form, TestGateway, eventually, wait_for};
 
 fn spool(gateway: &TestGateway) -> PathBuf {
     gateway.data.path().join("spool")
@@ -49,6 +51,27 @@ fn a_clip_that_cannot_be_read_for_a_while_is_sent_later() {
     gateway.receipt_when(id, "it is sent", |receipt| receipt["status"] == "sent");
 }
 
+/// A clip that came by the spool may wait for long until it is looked into, or is converted.
+#[test]
+fn a_clip_that_is_still_being_accepted_is_no_stray() {
+    let gateway = TestGateway::builder().settings(|s| s.memory.clips_bytes_max = 1 << 20).start();
+    let admission = gateway.pipeline().admission();
+    let id = MessageId::new(gateway.pipeline().clock().now(), [2; 10]);
+    let mut incoming = admission.receive(id, None, 4 << 20).unwrap();
+    // More than memory has room for.
+    wait_for(incoming.push(vec![0; 2 << 20].into())).unwrap();
+    let clip = wait_for(incoming.finish()).unwrap();
+    assert!(matches!(clip, Clip::Spooled(_)));
+    let mut strays = std::collections::HashMap::new();
+    for _ in 0..3 {
+        let swept = wait_for(gateway.pipeline().sweep_spool(&mut strays, Duration::ZERO));
+        assert_eq!((swept.unwrap(), strays.len()), (0, 0));
+    }
+    assert_eq!(admission.spool_bytes(), 2 << 20);
+    drop(clip);
+    eventually("nobody wants it", || (admission.spool_bytes() == 0).then_some(()));
+}
+
 /// What no record counts on goes; what is promised, or may just be coming, stays.
 #[test]
 fn a_sweep_of_the_spool_takes_only_what_nobody_counts_on() {
@@ -61,10 +84,12 @@ fn a_sweep_of_the_spool_takes_only_what_nobody_counts_on() {
     let now = gateway.pipeline().clock().now();
     let stray = MessageId::new(now, [1; 10]);
     std::fs::write(spool(&gateway).join(format!("{stray}.clip")), b"clip").unwrap();
-    let mut strays = std::collections::HashSet::new();
-    let mut sweep = || wait_for(gateway.pipeline().sweep_spool(&mut strays)).unwrap();
-    assert_eq!(sweep(), 0, "its record may be on its way");
-    assert_eq!(sweep(), 1);
+    let mut strays = std::collections::HashMap::new();
+    let mut sweep =
+        |age_min| wait_for(gateway.pipeline().sweep_spool(&mut strays, age_min)).unwrap();
+    assert_eq!(sweep(Duration::ZERO), 0, "its record may be on its way");
+    assert_eq!(sweep(Duration::from_secs(600)), 0, "and may be slow");
+    assert_eq!(sweep(Duration::ZERO), 1);
     let files = std::fs::read_dir(spool(&gateway)).unwrap();
     let left: Vec<_> = files.map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
     assert_eq!(left, [format!("{promised}.clip")]);

@@ -2,6 +2,7 @@
 // followed once the gateway has it.
 
 import { Trouble, aborted, follow, pause, upload } from "./gateway.js";
+import { isOther } from "./takes.js";
 
 const TRIES = 4;
 const RETRY_MS = 1_000;
@@ -15,7 +16,7 @@ export class Delivery {
   /** Messages that are followed, the oldest first. */
   #followed = [];
 
-  /** `page`: `gateway()`, and `token(renew)`. */
+  /** `page`: `gateway()`, `scope()`, and `token(renew)`. */
   constructor(page) {
     this.#page = page;
   }
@@ -26,6 +27,8 @@ export class Delivery {
     for (let turn = 1; ; turn += 1) {
       try {
         const token = await Promise.race([this.#token(renewed), aborted(signal)]);
+        // A new token may be another guest's: in their name nothing of this one goes out.
+        if (isOther(await take.scope, await this.#page.scope())) throw new Trouble("other-guest");
         return await upload({ gateway: this.#page.gateway(), token, take, signal, progress });
       } catch (trouble) {
         if (!(trouble instanceof Trouble) || signal.aborted) throw trouble;

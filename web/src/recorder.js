@@ -13,7 +13,7 @@ import { Trouble, pause } from "./gateway.js";
 import { askLimits } from "./limits.js";
 import { nameOf, obstacle, openMicrophone } from "./microphone.js";
 import { look } from "./peaks.js";
-import { claim, drop, find, keep } from "./takes.js";
+import { claim, drop, find, isOther, keep } from "./takes.js";
 import { textOf } from "./texts.js";
 
 const LIMITS_WAIT_MS = 1_500;
@@ -35,13 +35,6 @@ const present = new Set();
 
 /** A key of 128 random bits; `randomUUID` is missing on insecure pages. */
 const newKey = () => crypto.getRandomValues(new Uint32Array(4)).join("-");
-
-/** Whether two scopes are of different people; what is not known of one of them is no difference. */
-function isOther(one, other) {
-  const parts = other?.split("\n");
-  return Boolean(one && parts)
-    && one.split("\n").some((part, at) => part && parts[at] && part !== parts[at]);
-}
 
 export class Recorder {
   state = "idle";
@@ -377,8 +370,11 @@ export class Recorder {
       const progress = (loaded, total) => this.#progress(loaded, total);
       this.receipt = await this.#delivery.upload(take, signal, progress);
     } catch (trouble) {
-      if (!signal.aborted) this.#fail(trouble);
-      return;
+      if (signal.aborted) return;
+      if (trouble.code !== "other-guest") return this.#fail(trouble);
+      // It waits for whoever said it.
+      await this.#putAway();
+      return this.start();
     }
     await this.#drop(take);
     if (signal.aborted) return;
@@ -500,6 +496,7 @@ export class Recorder {
     this.take = undefined;
     this.receipt = undefined;
     this.#become("idle");
+    this.#offer();
   }
 
   /** The element has left its page: the microphone is let go, what was said is kept. */

@@ -40,7 +40,7 @@ const CSS = `
 [hidden] { display: none !important; }
 .panel {
   padding: .5rem; background: var(--surface); border: 1px solid var(--line);
-  border-radius: var(--radius);
+  border-radius: var(--radius); overflow-wrap: break-word;
 }
 .row { display: flex; align-items: center; gap: .5rem; flex-wrap: wrap; min-height: 2.75rem; }
 .grow { flex: 1 1 9rem; min-width: 0; }
@@ -98,7 +98,7 @@ button:focus-visible, summary:focus-visible, textarea:focus-visible, .row:focus-
 .player { display: flex; align-items: center; gap: .35rem; flex: 1 1 12rem; min-width: 0; }
 .track { position: relative; flex: 1 1 4rem; min-width: 3.5rem; height: 2.25rem; --played: 100%; }
 .wave { position: absolute; inset: 0; width: 100%; height: 100%; pointer-events: none; }
-.wave path { stroke: var(--quiet); opacity: .6; }
+.wave path { stroke: var(--quiet); opacity: .75; }
 .wave.played { clip-path: inset(0 var(--played) 0 0); }
 .wave.played path { stroke: var(--accent); opacity: 1; }
 .seek { position: absolute; inset: 0; width: 100%; height: 100%; margin: 0; cursor: pointer;
@@ -113,6 +113,7 @@ button:focus-visible, summary:focus-visible, textarea:focus-visible, .row:focus-
   font-variant-numeric: tabular-nums; }
 .note { display: flex; gap: .5rem; align-items: start; margin: .1rem .35rem .4rem; font-size: .9375rem;
   outline-offset: 4px; border-radius: .5rem; }
+.note > span { min-width: 0; }
 .note .icon { width: 1.35rem; height: 1.35rem; }
 .note.bad .icon { color: var(--danger); }
 .note.warn .icon { color: var(--warn); }

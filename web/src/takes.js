@@ -2,7 +2,11 @@
 // takes nothing from the guest. A take goes when the gateway has it, when the guest deletes it, and
 // after a day, when its key is no protection against a double any more.
 
+import { pause } from "./gateway.js";
+
 const KEEP_MS = 24 * 3_600_000;
+/** A store that does not answer is none: the guest is not kept waiting for it. */
+const ANSWER_MS = 3_000;
 
 function open() {
   return new Promise((resolve, reject) => {
@@ -14,7 +18,12 @@ function open() {
   });
 }
 
-async function run(mode, action) {
+function run(mode, action) {
+  const late = pause(ANSWER_MS).then(() => Promise.reject(new Error("no answer")));
+  return Promise.race([change(mode, action), late]);
+}
+
+async function change(mode, action) {
   const database = await open();
   try {
     return await new Promise((resolve, reject) => {
@@ -27,6 +36,13 @@ async function run(mode, action) {
   } finally {
     database.close();
   }
+}
+
+/** Whether two scopes are of different people; what is not known of one of them is no difference. */
+export function isOther(one, other) {
+  const parts = other?.split("\n");
+  return Boolean(one && parts)
+    && one.split("\n").some((part, at) => part && parts[at] && part !== parts[at]);
 }
 
 /** Keeps a take: as the recorder has it. Rejects where the browser has no room, or gives none. */

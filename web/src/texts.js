@@ -50,6 +50,8 @@ const TABLE = {
     "L’audio a été supprimé.", "O áudio foi apagado.", "音声は削除されました。"],
   left: ["{seconds} seconds left", "Noch {seconds} Sekunden", "Quedan {seconds} segundos",
     "Encore {seconds} secondes", "Restam {seconds} segundos", "残り {seconds} 秒"],
+  leftShort: ["{seconds} s left", "Noch {seconds} s", "Quedan {seconds} s", "Encore {seconds} s",
+    "Restam {seconds} s", "残り {seconds} 秒"],
   limit: ["That is as long as a message can be. Yours is kept: listen to it, then send it.",
     "Länger kann eine Nachricht nicht sein. Ihre ist da: anhören, dann senden.",
     "Un mensaje no puede ser más largo. El suyo está guardado: escúchelo y envíelo.",
@@ -181,6 +183,15 @@ export function languageOf(tag) {
   return LANGUAGES.includes(base) ? base : "en";
 }
 
+/** A page's language as a tag (BCP 47), `de-DE` for `de_DE`; `undefined` for what is none. */
+export function tagOf(text) {
+  try {
+    return new Intl.Locale(text.replaceAll("_", "-")).baseName;
+  } catch {
+    return undefined;
+  }
+}
+
 /** A function from a text's name, and what stands in its braces, to the text. */
 export function textsFor(tag, own = {}) {
   const column = LANGUAGES.indexOf(languageOf(tag));
@@ -201,7 +212,6 @@ const ERROR_TEXTS = {
   "audio-empty": "tooShort",
   "audio-too-long": "tooLong",
   "too-large": "tooLong",
-  "transcript-too-long": "tooLong",
 };
 
 /** The name of the text for a code of the gateway. */

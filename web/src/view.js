@@ -165,7 +165,7 @@ export class View {
     this.#move = () => {
       at.textContent = clock(recorder.ms);
       const left = Math.ceil(recorder.leftMs / 1000);
-      limit.textContent = recorder.warned ? ` · ${text("left", { seconds: left })}`
+      limit.textContent = recorder.warned ? ` · ${text("leftShort", { seconds: left })}`
         : ` / ${clock(recorder.limitMs)}`;
       const blank = LEVELS - this.#levels.length;
       path.setAttribute("d", Array.from({ length: LEVELS }, (_, turn) => {

@@ -5,7 +5,7 @@ import { parsePeaks } from "./peaks.js";
 import { player } from "./player.js";
 import { Recorder } from "./recorder.js";
 import { style } from "./style.js";
-import { isText, languageOf, textsFor } from "./texts.js";
+import { isText, languageOf, tagOf, textsFor } from "./texts.js";
 import { View } from "./view.js";
 
 /** Where this script came from: that is the gateway, unless the element names another. */
@@ -196,7 +196,7 @@ class VoiceMessage extends Base {
   }
 
   get #language() {
-    return this.getAttribute("lang") || this.closest("[lang]")?.getAttribute("lang")
+    return tagOf(this.getAttribute("lang")) || tagOf(this.closest("[lang]")?.getAttribute("lang"))
       || navigator.language;
   }
 
