@@ -269,6 +269,7 @@ fn accepted(number: u64) -> Record {
         withdrawn: false,
         possible_duplicate: false,
         audio_dropped: false,
+        was_promised: false,
         last_error_code: None,
         ending: None,
         message_id: None,

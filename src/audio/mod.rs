@@ -46,7 +46,7 @@
 //!   Sizes that live encoders leave open (0, all ones, about 2^31) reach to the end, noted
 //!   `unknown-size`.
 //! - **Granules that lie**: the longer of their span and the packets counts. Only the last one may
-//!   cut off, at most a second and at most its own page. What the streams of a chain behind the
+//!   cut off, at most a second and at most its own page, of Vorbis at most the last packet. What the streams of a chain behind the
 //!   first leave out, pre-skip and end, is counted where it is more than a second in all.
 //! - **Two readings** that players do not share (a second format or data chunk in a WAV, one that
 //!   is found behind data of an odd size without its padding byte, two sizes in an RF64, valid bits
@@ -69,6 +69,7 @@ mod inspect;
 mod mp3;
 mod mp3_other_layer;
 mod mp3_tags;
+mod mp3_transport;
 mod mp4;
 mod mp4_boxes;
 mod mp4_edit;

@@ -10,6 +10,7 @@ use crate::domain::{ClipRefusal, Codec, Note};
 
 use super::mp3_other_layer::OtherLayerSearch;
 use super::mp3_tags::Mp3Tags;
+use super::mp3_transport::TransportSearch;
 use super::mpeg::{FrameHeader, HeaderBytes, OTHER_FRAME_BYTES_MAX};
 use super::playtime::{Found, PlaytimeLimit, check_junk, corrupted, microseconds, unsupported};
 use super::xing::{self, EncoderHeader};
@@ -51,6 +52,7 @@ pub(super) struct Mp3Walk {
     junk_bytes: u64,
     tags: Mp3Tags,
     other_layer: Option<OtherLayerSearch>,
+    transport: TransportSearch,
 }
 
 impl Mp3Walk {
@@ -78,11 +80,15 @@ impl Mp3Walk {
             junk_bytes: 0,
             tags: Mp3Tags::default(),
             other_layer: None,
+            transport: TransportSearch::new(),
         }
     }
 
     pub(super) fn feed(&mut self, mut bytes: &[u8]) -> Result<(), ClipRefusal> {
         self.bytes += bytes.len() as u64;
+        if self.transport.finds(bytes) {
+            return Err(unsupported("an MPEG transport stream"));
+        }
         while !bytes.is_empty() {
             bytes = if self.frame_bytes_left > 0 {
                 self.in_frame(bytes)?

@@ -191,6 +191,7 @@ fn identify(head: &[u8], bytes: usize, clock: &mut Clock) -> Result<Packets, Cli
     if head.starts_with(b"\x01vorbis") {
         let parsed = vorbis::parse_identification(head).map_err(corrupted)?;
         clock.rate_hz = parsed.sample_rate_hz;
+        clock.cuts_one_packet = true;
         return Ok(Packets::VorbisComment(parsed));
     }
     let known: [(&[u8], &str); 9] = [
@@ -221,13 +222,16 @@ struct Clock {
     samples: u64,
     page_samples: u64,
     page_packets: u32,
+    /// The last granule cuts the last packet only, not all of its page.
+    cuts_one_packet: bool,
+    packet_samples: u64,
     pages_with_audio: bool,
     /// The granule position at which the audio begins; below zero where a stream was cut out of a
     /// longer one.
     start: Option<i64>,
     last_granule: i64,
-    /// The last page says that it is the last, and holds this many samples.
-    end_page_samples: Option<u64>,
+    /// The last page says that it is the last; so many samples of it may be cut off.
+    end_samples: Option<u64>,
 }
 
 impl Clock {
@@ -243,6 +247,7 @@ impl Clock {
     }
 
     fn packet(&mut self, samples: u32) {
+        self.packet_samples = u64::from(samples);
         self.page_samples += u64::from(samples);
         self.page_packets += 1;
     }
@@ -251,7 +256,8 @@ impl Clock {
         let page_samples = std::mem::take(&mut self.page_samples);
         self.samples += page_samples;
         self.pages_with_audio |= std::mem::take(&mut self.page_packets) > 0;
-        self.end_page_samples = is_last.then_some(page_samples);
+        let end_samples = if self.cuts_one_packet { self.packet_samples } else { page_samples };
+        self.end_samples = is_last.then_some(end_samples.min(page_samples));
         // A page on which no packet ends has the granule -1; others below 0 tell nothing either.
         if granule >= 0 && self.pages_with_audio {
             let begins = granule.saturating_sub_unsigned(self.samples);
@@ -267,11 +273,12 @@ impl Clock {
     }
 
     /// The longer of both clocks, less the pre-skip. The granule of the last page may cut the end
-    /// off (RFC 7845 §4.4), but only samples of that page, and not more than a second.
+    /// off (RFC 7845 §4.4), but only samples of that page, and not more than a second; with Vorbis
+    /// players cut the last packet only.
     fn played_samples(&self) -> u64 {
         let span = self.granule_span().unwrap_or(self.samples);
         let cut = self.samples.saturating_sub(span);
-        let cut_max = self.end_page_samples.unwrap_or(0).min(u64::from(self.rate_hz));
+        let cut_max = self.end_samples.unwrap_or(0).min(u64::from(self.rate_hz));
         let end = if cut <= cut_max { span } else { span.max(self.samples) };
         end.saturating_sub(self.pre_skip)
     }

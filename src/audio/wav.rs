@@ -27,8 +27,10 @@ pub(super) struct WavWalk {
     format: Option<WavFormat>,
     is_rf64: bool,
     has_data: bool,
-    /// Behind data of an odd size.
+    /// Another way through the chunks, behind data of an odd size.
     unpadded: Option<UnpaddedWalk>,
+    /// The players' way on, behind a chunk whose name is no name.
+    behind_junk: Option<UnpaddedWalk>,
     /// In data that are said to be 16-bit PCM.
     disguise: Option<DisguiseSearch>,
     data_bytes: u64,
@@ -80,6 +82,7 @@ impl WavWalk {
             is_rf64: false,
             has_data: false,
             unpadded: None,
+            behind_junk: None,
             disguise: None,
             data_bytes: 0,
             data_bytes_refused: u64::MAX,
@@ -93,7 +96,9 @@ impl WavWalk {
 
     pub(super) fn feed(&mut self, mut bytes: &[u8]) -> Result<(), ClipRefusal> {
         while !bytes.is_empty() {
-            let (piece, is_behind_odd) = (bytes, self.unpadded.is_some());
+            let piece = bytes;
+            let (is_behind_odd, is_behind_junk) =
+                (self.unpadded.is_some(), self.behind_junk.is_some());
             bytes = match self.at {
                 At::FileHeader => self.gather(bytes, 12, |walk| {
                     walk.file_begins();
@@ -117,7 +122,10 @@ impl WavWalk {
             };
             let taken = &piece[..piece.len() - bytes.len()];
             self.bytes += taken.len() as u64;
-            if is_behind_odd && self.unpadded.as_mut().is_some_and(|walk| walk.meets_data(taken)) {
+            let meets = |walk: &mut UnpaddedWalk| walk.meets_data(taken);
+            if is_behind_odd && self.unpadded.as_mut().is_some_and(meets)
+                || is_behind_junk && self.behind_junk.as_mut().is_some_and(meets)
+            {
                 return Err(second_data());
             }
             if matches!(self.at, At::ChunkHeader) && self.head_bytes == 0 {
@@ -179,7 +187,17 @@ impl WavWalk {
             // In a RIFF file it is a chunk like any other, as players have it.
             b"ds64" if self.is_rf64 && chunk_bytes >= 16 => At::LongSizes { chunk_bytes },
             b"data" => self.data_begins(chunk_bytes)?,
-            _ if !id.iter().all(|byte| (0x20..0x7F).contains(byte)) => At::Junk,
+            // Another format in its place, or a list that players end at.
+            b"XMA2" => return Err(unsupported("WAV with a format chunk of XMA2")),
+            b"LIST" if chunk_bytes < 4 => {
+                let detail = format!("a LIST chunk of {chunk_bytes} bytes, less than 4");
+                return Err(corrupted(detail));
+            }
+            _ if !id.iter().all(|byte| (0x20..0x7F).contains(byte)) => {
+                // Junk to us; players step over it by its size, and take what comes.
+                self.behind_junk = Some(UnpaddedWalk::behind(padded));
+                At::Junk
+            }
             _ => At::Skip { bytes_left: padded },
         };
         Ok(())

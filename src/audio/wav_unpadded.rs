@@ -1,6 +1,7 @@
 //! The chunks behind audio of an odd size, as players read them that go on without the padding
 //! byte, ffmpeg among them: each finds a way of its own through the same bytes, and what one takes
-//! for the inside of a chunk may be the head of a data chunk to the other.
+//! for the inside of a chunk may be the head of a data chunk to the other. And those behind a chunk
+//! whose name is no name, which players step over.
 
 const CHUNK_HEADER_BYTES: usize = 8;
 
@@ -13,6 +14,11 @@ pub(super) struct UnpaddedWalk {
 }
 
 impl UnpaddedWalk {
+    /// A walk that begins so many bytes ahead.
+    pub(super) fn behind(skipped_bytes_left: u64) -> UnpaddedWalk {
+        UnpaddedWalk { skipped_bytes_left, ..UnpaddedWalk::default() }
+    }
+
     /// Takes the next bytes; whether a data chunk begins in them.
     pub(super) fn meets_data(&mut self, mut bytes: &[u8]) -> bool {
         while !bytes.is_empty() {

@@ -59,6 +59,8 @@ pub enum Event {
     /// Should the message fail, as it does in the same commit, its clip is kept until then: an
     /// operator may have it delivered anew.
     ClipKept { until: UnixMs },
+    /// Should the message fail, as it does in the same commit, its sender has been told a 2xx.
+    PromiseFails,
     /// A start of the process found the message in flight.
     CrashCounted,
     /// Every copy still owed is due at `due_at`, or earlier if it was.
@@ -113,6 +115,7 @@ impl Event {
             Event::Released { .. } => "released",
             Event::Replayed { .. } => "replayed",
             Event::ClipKept { .. } => "clip-kept",
+            Event::PromiseFails => "promise-fails",
             Event::CrashCounted => "crash-counted",
             Event::PurgeHastened { .. } => "purge-hastened",
             Event::RetentionSettled { .. } => "retention-settled",
@@ -121,6 +124,11 @@ impl Event {
             Event::CopyNotPurgeable { .. } => "copy-not-purgeable",
             Event::CopyGivenUp { .. } => "copy-given-up",
         }
+    }
+
+    /// Whether a message that is on its way, or held, fails by it.
+    pub fn fails(&self) -> bool {
+        matches!(self, Event::Failed { .. } | Event::Refused { .. })
     }
 
     /// Whether the message ends and nobody was told that it was accepted.
@@ -174,6 +182,7 @@ impl Event {
             | Event::UploadOutdated { .. }
             | Event::ClipSpooled
             | Event::ClipDropped
+            | Event::PromiseFails
             | Event::WithdrawalAsked
             | Event::Released { .. }
             | Event::Replayed { .. }
@@ -235,6 +244,7 @@ impl Record {
             Event::Released { expires_at } => self.released(*expires_at),
             Event::Replayed { expires_at } => self.replayed(*expires_at),
             Event::ClipKept { until } => self.clip_kept_until = Some(*until),
+            Event::PromiseFails => self.was_promised = true,
             Event::CrashCounted => self.crashes = self.crashes.saturating_add(1),
             Event::PurgeHastened { due_at } => {
                 self.clip_kept_until = None;
@@ -297,6 +307,7 @@ impl Record {
                     && self.intent.is_none()
             }
             Event::ClipKept { .. } => self.clip == ClipPlace::Spooled,
+            Event::PromiseFails => self.stage.is_open() || self.stage == Stage::Held,
             // Once a post is on the wire, or may have been, it cannot be called back.
             Event::Cancelled { .. } => {
                 let here = self.stage.is_open() || self.stage == Stage::Held;

@@ -83,7 +83,7 @@ impl Keeping {
     /// What goes with `event` into its commit: the spooled clip of a message that fails is kept,
     /// unless its sender wants it gone.
     pub fn clip_of_failed(&self, record: &Record, event: &Event, now: UnixMs) -> Option<Event> {
-        let fails = matches!(event, Event::Failed { .. } | Event::Refused { .. });
+        let fails = event.fails();
         let spooled = record.clip == ClipPlace::Spooled && !record.withdrawn;
         (fails && spooled && self.failed_seconds > 0)
             .then(|| Event::ClipKept { until: now.plus_seconds(self.failed_seconds) })

@@ -219,6 +219,8 @@ pub struct Record {
     pub ending: Option<Ending>,
     /// The id Genesys gave the message.
     pub message_id: Option<String>,
+    /// Whether it has failed after its sender was told a 2xx.
+    pub was_promised: bool,
     /// Process starts that found this message in flight since a call of its own last came back.
     pub crashes: u32,
     /// When it was accepted.

@@ -231,6 +231,7 @@ impl Pipeline {
             withdrawn: false,
             possible_duplicate: false,
             audio_dropped: false,
+            was_promised: false,
             last_error_code: None,
             ending: None,
             message_id: None,
@@ -273,7 +274,7 @@ impl Pipeline {
                     tokio::time::sleep(REPEAT_LOOK).await;
                     continue;
                 }
-                Ok(Some(record)) => known::answer_of(&record, now),
+                Ok(Some(record)) => known::answer_to_repeat(&record, now),
                 Ok(None) => refused(in_progress(holder.id)),
                 Err(error) => refused(Problem::new(Code::Internal, error.to_string())),
             };

@@ -241,7 +241,10 @@ impl Drive {
             let decide = |record: &Record| {
                 let event = event(record);
                 let kept = keeping.clip_of_failed(record, &event, now).filter(|_| told_later);
-                kept.into_iter().chain([event]).collect()
+                // What comes of an upload after the end is no failure of the message.
+                let fails = event.fails() && told_later && record.stage.is_open();
+                let promise = fails.then_some(Event::PromiseFails);
+                kept.into_iter().chain(promise).chain([event]).collect()
             };
             match change_by(ledger, &mut self.record, &decide, now).await {
                 Ok(events) => {

@@ -40,6 +40,15 @@ impl Pipeline {
     }
 }
 
+/// What a repeat is told: where its sender has a 2xx already, trouble that came later is no error
+/// of this request, but stands in the receipt.
+pub(super) fn answer_to_repeat(record: &Record, now: UnixMs) -> Answer {
+    match record.was_promised && record.stage == Stage::Failed {
+        true => Answer::Accepted(Box::new(record.receipt(now))),
+        false => answer_of(record, now),
+    }
+}
+
 /// What a sender is told of a message that has ended or is durable.
 pub(super) fn answer_of(record: &Record, now: UnixMs) -> Answer {
     let receipt = Box::new(record.receipt(now));

@@ -13,6 +13,7 @@ mod attacks_readers;
 mod attacks_reset;
 mod attacks_tokens;
 mod audio;
+mod audio_disguises;
 mod audio_hostile;
 mod batches;
 mod child;

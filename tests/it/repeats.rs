@@ -34,6 +34,26 @@ fn a_repeat_gets_the_same_receipt_and_posts_nothing() {
     assert_eq!(posts(&gateway), 1);
 }
 
+/// Once it is accepted, trouble that comes later is no error of the request.
+#[test]
+fn a_repeat_of_what_failed_after_its_202_gets_the_receipt() {
+    let gateway = TestGateway::start();
+    let refused = FaultAction::status(413);
+    let slow = FaultAction { latency_ms: Some(Latency::Fixed(300)), ..refused };
+    gateway.trouble(vec![FaultRule::new(Endpoint::Upload, slow)]);
+    let accepted = gateway.send(&with_key("a").header("Prefer", "respond-async")).receipt(202);
+    let id = accepted["id"].as_str().unwrap();
+    let failed = gateway.receipt_when(id, "it fails", |receipt| receipt["status"] == "failed");
+    let repeat = gateway.send(&with_key("a")).receipt(202);
+    assert_eq!((&repeat["id"], &repeat["status"]), (&accepted["id"], &json!("failed")));
+    assert_eq!(repeat["error"], failed["error"]);
+    // Who was told of the failure instead of a 202 is told so again.
+    let code = failed["error"]["code"].as_str().unwrap();
+    for _ in 0..2 {
+        gateway.send(&with_key("b")).problem(422, code);
+    }
+}
+
 #[test]
 fn a_key_used_for_another_request_is_refused() {
     let gateway = TestGateway::start();

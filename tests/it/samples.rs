@@ -56,6 +56,7 @@ pub fn plain(number: u64) -> Record {
         withdrawn: false,
         possible_duplicate: false,
         audio_dropped: false,
+        was_promised: false,
         last_error_code: None,
         ending: None,
         message_id: None,

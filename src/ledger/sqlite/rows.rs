@@ -41,6 +41,8 @@ struct Body<'a> {
     ending: Option<Cow<'a, Ending>>,
     message_id: Option<Cow<'a, str>>,
     crashes: u32,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    was_promised: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     clip_kept_until: Option<UnixMs>,
 }
@@ -73,6 +75,7 @@ pub(super) fn body_value(record: &Record) -> rusqlite::Result<String> {
         withdrawn: record.withdrawn,
         possible_duplicate: record.possible_duplicate,
         audio_dropped: record.audio_dropped,
+        was_promised: record.was_promised,
         ending: record.ending.as_ref().map(Cow::Borrowed),
         message_id: record.message_id.as_deref().map(Cow::Borrowed),
         crashes: record.crashes,
@@ -114,6 +117,7 @@ pub(super) fn message(row: &Row<'_>, sealer: &Sealer) -> Result<Record, ReadErro
         withdrawn: body.withdrawn,
         possible_duplicate: body.possible_duplicate,
         audio_dropped: body.audio_dropped,
+        was_promised: body.was_promised,
         ending: body.ending.map(Cow::into_owned),
         message_id: body.message_id.map(Cow::into_owned),
         crashes: body.crashes,
