@@ -68,8 +68,8 @@ pub struct DemoArgs {
     /// End once the purge is proven, instead of going on serving
     #[arg(long)]
     pub once: bool,
-    /// The route to show
-    #[arg(long, default_value = "media-api", value_parser = route_name)]
+    /// The route to show; on media-api agents cannot answer
+    #[arg(long, default_value = "open-messaging", value_parser = route_name)]
     pub route: RouteName,
     /// Port of the gateway on 127.0.0.1
     #[arg(long)]

@@ -50,3 +50,20 @@ test("a visitor sees the whole way", async () => {
     .waitFor({ timeout: 60_000 });
   assert.deepEqual(errors.filter((error) => !error.includes("410")), []);
 });
+
+test("the page fits on a small phone", async () => {
+  const { page } = await openDemo("open-messaging");
+  for (const width of [320, 340, 360]) {
+    await page.setViewportSize({ width, height: 640 });
+    await page.getByRole("button", { name: "A lost parcel" }).click();
+    await reach(page, "review");
+    const wide = await page.evaluate(() => {
+      const inside = document.getElementById("recorder").shadowRoot.querySelectorAll("button");
+      const edges = [...inside, ...document.querySelectorAll("button, input")]
+        .map((one) => one.getBoundingClientRect().right);
+      return Math.max(...edges, document.documentElement.scrollWidth) - innerWidth;
+    });
+    assert.ok(wide <= 0, `${wide} pixels too wide at ${width}`);
+    await page.locator("#recorder").getByRole("button", { name: "Delete" }).click();
+  }
+});
