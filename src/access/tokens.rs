@@ -30,7 +30,7 @@ pub enum TokensError {
 
 /// Two issuers may name the same guest, and one would read what agents answer to the other.
 const SEVERAL_ISSUERS: &str = "it names an issuer (iss), and auth.jwt_issuer is empty: on this \
-                               route guests are told apart by sub alone, so one issuer has to be set";
+                               route guests are told apart by sub alone, so it has to be set";
 
 /// Verifies tokens.
 pub struct Tokens {

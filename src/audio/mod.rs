@@ -46,8 +46,9 @@
 //!   Sizes that live encoders leave open (0, all ones, about 2^31) reach to the end, noted
 //!   `unknown-size`.
 //! - **Granules that lie**: the longer of their span and the packets counts. Only the last one may
-//!   cut off, at most a second and at most its own page, of Vorbis at most the last packet. What the streams of a chain behind the
-//!   first leave out, pre-skip and end, is counted where it is more than a second in all.
+//!   cut off, at most a second and at most its own page, of Vorbis at most the last packet. What
+//!   the streams of a chain behind the first leave out, pre-skip and end, is counted where it is
+//!   more than a second in all.
 //! - **Two readings** that players do not share (a second format or data chunk in a WAV, one that
 //!   is found behind data of an odd size without its padding byte, two sizes in an RF64, valid bits
 //!   that take fewer bytes than there are, coded audio in the place of 16-bit samples, Ogg streams

@@ -211,14 +211,15 @@ impl Mp3Walk {
     /// While no frame is due, and in the frames behind as far as one of another layer could reach.
     fn search_other_layer(&mut self, bytes: &[u8]) -> Result<(), ClipRefusal> {
         let Some(search) = &mut self.other_layer else { return Ok(()) };
-        if search.finds_stream(bytes) {
+        // To the byte, however the clip comes in pieces.
+        let in_frames = self.headers_wanted == 0;
+        let left = OTHER_FRAME_BYTES_MAX + 1 - search.bytes_since_junk;
+        let reach = if in_frames { bytes.len().min(left) } else { bytes.len() };
+        if search.finds_stream(&bytes[..reach]) {
             return Err(unsupported("MP3 with MPEG audio of layer I or II between or behind"));
         }
-        if self.headers_wanted == 0 {
-            search.bytes_since_junk += bytes.len();
-        } else {
-            search.bytes_since_junk = 0;
-        }
+        let since_junk = if in_frames { search.bytes_since_junk + bytes.len() } else { 0 };
+        search.bytes_since_junk = since_junk;
         if search.bytes_since_junk > OTHER_FRAME_BYTES_MAX {
             self.other_layer = None;
         }

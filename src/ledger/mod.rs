@@ -59,7 +59,8 @@ pub enum KeyChange {
     /// Claimed by a new record. Has no meaning for one that is there already.
     Claim(KeyClaim),
     /// Set free, so that the sender's repeat is a new message: for a message that nobody was told
-    /// of and that was not posted. Does nothing where there is no key. Has no meaning for a new record.
+    /// of and that was not posted. Does nothing where there is no key. Has no meaning for a new
+    /// record.
     Release,
 }
 

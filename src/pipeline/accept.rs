@@ -133,8 +133,9 @@ impl Pipeline {
         }
     }
 
-    /// Commits a new record with its key. Where the key's message was never told to anybody, and its
-    /// post may stand, the new one takes the key over and says that it may be a double (invariant 3).
+    /// Commits a new record with its key. Where the key's message was never told to anybody, and
+    /// its post may stand, the new one takes the key over and says that it may be a double
+    /// (invariant 3).
     async fn commit_new(
         &self,
         record: &mut Record,
