@@ -11,7 +11,6 @@ const loose = new Map();
 // When the gateway means to delete a clip, by the id of its message. The wire does not say that: a
 // page that shows this one in a frame may.
 const dueAt = new Map();
-let turns = 0;
 
 if (parent !== window) document.documentElement.classList.add("framed");
 addEventListener("message", ({ origin, data }) => {
@@ -202,7 +201,7 @@ function conversation(id, isOpen) {
     const answer = isOpen ? answerForm(id) : element("p", "answer",
       "No answering here: media-api, the route in use, brings nothing back to the guest.");
     root.append(title, list, answer);
-    byId("conversations").append(root);
+    byId("conversations").prepend(root);
     known = { root, list, count };
     conversations.set(id, known);
   }
@@ -216,10 +215,11 @@ function messageOf(key, conversationId, isOpen, made) {
     message = made();
     message.conversation = conversation(conversationId, isOpen);
     message.conversation.list.append(message.root);
-    // The conversation that was active last stands first. By style: moving the element would
-    // silence a clip that plays in it.
-    turns -= 1;
-    message.conversation.root.style.order = String(turns);
+    // The conversation that was active last stands first. Moved, a clip would fall silent and a
+    // field lose its focus: then it stays where it is.
+    const { root } = message.conversation;
+    const plays = [...root.querySelectorAll("audio")].some((audio) => !audio.paused);
+    if (!plays && !root.contains(document.activeElement)) byId("conversations").prepend(root);
     messages.set(key, message);
   }
   return message;

@@ -171,10 +171,32 @@ test("a new token that is another guest's sends nothing of the first", async () 
   await page.evaluate((ben) => document.querySelector("voice-message")
     .addEventListener("token-needed", ({ detail }) => detail.respondWith(ben)), ben);
   await record(page, 1_200);
+  await page.evaluate(() => {
+    window.failed = [];
+    document.querySelector("voice-message")
+      .addEventListener("failed", ({ detail }) => window.failed.push(detail.code));
+  });
   await button(page, "Send").click();
   await reach(page, "idle");
+  await page.locator("[part=note]").getByText("Your session has run out.").waitFor();
+  assert.deepEqual(await page.evaluate(() => window.failed), ["other-guest"]);
   assert.deepEqual(seen, [`Bearer ${anna}`]);
   assert.equal((await kept(page)).length, 1, "it waits for whoever said it");
   await page.evaluate((anna) => (document.querySelector("voice-message").token = anna), anna);
   await reach(page, "review");
+});
+
+test("a take whose sending is taken back is not shown to the guest who came meanwhile", async () => {
+  const context = await browser.newContext();
+  const [anna, ben] = [token("anna", 1), token("ben", 2)];
+  // Never fulfilled, and not all given: the sending can be taken back.
+  await context.route("**/v1/voice-messages", () => {});
+  const page = await open(context, gateway.url, html(`token="${anna}"`));
+  await record(page, 1_200);
+  await button(page, "Send").click();
+  await reach(page, "sending");
+  await page.evaluate((ben) => (document.querySelector("voice-message").token = ben), ben);
+  await page.evaluate(() => document.querySelector("voice-message").cancel());
+  await reach(page, "idle");
+  assert.equal((await kept(page)).length, 1);
 });

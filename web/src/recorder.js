@@ -83,6 +83,7 @@ export class Recorder {
     }
     this.take = take;
     await this.#lookAt(take);
+    if (this.take !== take) return take.release();
     const at = new Date(take.at).toLocaleTimeString(this.#page.language(), {
       hour: "numeric", minute: "2-digit",
     });
@@ -323,6 +324,7 @@ export class Recorder {
     if (had) {
       this.#page.say("deleted");
       this.#page.emit("discarded", {});
+      this.#offer();
     }
   }
 
@@ -332,6 +334,7 @@ export class Recorder {
     if (this.state !== "sending" || this.isGiven) return;
     this.#stopSending();
     this.#become("review");
+    this.rescope();
   }
 
   /** All bytes are under way: nothing takes them back. */
@@ -374,10 +377,20 @@ export class Recorder {
       if (trouble.code !== "other-guest") return this.#fail(trouble);
       // It waits for whoever said it.
       await this.#putAway();
-      return this.start();
+      await this.start();
+      if (this.state === "idle") this.#become("idle", { kind: "bad", name: "session" });
+      this.#page.say("session", {}, true);
+      this.#page.emit("failed", { code: "other-guest", message: "session", retryable: false });
+      return;
     }
     await this.#drop(take);
     if (signal.aborted) return;
+    if (isOther(await take.scope, await this.#page.scope())) {
+      // It is sent; what it says is for the page of whoever said it.
+      this.take = this.receipt = undefined;
+      this.#become("idle");
+      return this.start();
+    }
     this.#page.emit("status", { kind: "status", receipt: this.receipt });
     this.#arrived(this.receipt);
     if (!this.#over(this.receipt)) await this.#follow();
@@ -489,14 +502,14 @@ export class Recorder {
     if (this.state === "failed") this.send();
   }
 
-  /** Begins anew, after a message was sent. */
-  reset() {
+  /** Begins anew, after a message was sent: with a take that is kept, if there is one. */
+  async reset() {
     if (this.state !== "sent" && this.note?.name !== "unclear") return;
     clearTimeout(this.#later);
     this.take = undefined;
     this.receipt = undefined;
     this.#become("idle");
-    this.#offer();
+    await this.#offer();
   }
 
   /** The element has left its page: the microphone is let go, what was said is kept. */

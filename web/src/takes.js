@@ -7,6 +7,10 @@ import { pause } from "./gateway.js";
 const KEEP_MS = 24 * 3_600_000;
 /** A store that does not answer is none: the guest is not kept waiting for it. */
 const ANSWER_MS = 3_000;
+/** What it has kept may take longer to come, for nobody waits for it. */
+const OFFER_MS = 30_000;
+const READING = "readonly";
+const KEEPING = "keeping";
 
 function open() {
   return new Promise((resolve, reject) => {
@@ -18,9 +22,21 @@ function open() {
   });
 }
 
-function run(mode, action) {
-  const late = pause(ANSWER_MS).then(() => Promise.reject(new Error("no answer")));
-  return Promise.race([change(mode, action), late]);
+/** Whether the store has left a request unanswered, and none has been answered since. */
+let silent = false;
+
+async function run(mode, action, limitMs = ANSWER_MS) {
+  if (silent && mode === KEEPING) throw new Error("no answer");
+  let over = false;
+  const done = change(mode === READING ? mode : "readwrite", action).then((result) => {
+    silent = false;
+    return result;
+  }).finally(() => (over = true));
+  const late = pause(silent ? 0 : limitMs).then(() => {
+    if (!over) silent = true;
+    throw new Error("no answer");
+  });
+  return Promise.race([done, late]);
 }
 
 async function change(mode, action) {
@@ -51,14 +67,14 @@ export async function keep(take) {
   const bytes = await take.blob.arrayBuffer();
   const { key, scope, to, ms, at, transcript, fields } = take;
   if (!scope) throw new Error("whose it is is not known");
-  return run("readwrite", (takes) => {
+  return run(KEEPING, (takes) => {
     return takes.put({
       key, scope, to, bytes, type: take.blob.type, ms, at, transcript, fields,
     });
   });
 }
 
-/** Lets go of a take. */
+/** Lets go of a take; where the store is slow, later. */
 export const drop = (key) => run("readwrite", (takes) => takes.delete(key)).catch(() => {});
 
 /**
@@ -68,7 +84,7 @@ export const drop = (key) => run("readwrite", (takes) => takes.delete(key)).catc
 export async function find(scope) {
   try {
     if (!scope) return undefined;
-    const all = await run("readonly", (takes) => takes.getAll());
+    const all = await run(READING, (takes) => takes.getAll(), OFFER_MS);
     const old = Date.now() - KEEP_MS;
     all.filter((take) => take.at < old).forEach((take) => drop(take.key));
     const mine = all.filter((take) => take.scope === scope && take.at >= old && take.bytes.byteLength);

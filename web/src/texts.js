@@ -192,10 +192,14 @@ export function tagOf(text) {
   }
 }
 
+/** Where a page has words of its own for one, it has them for the other. */
+const OWN = { leftShort: "left" };
+
 /** A function from a text's name, and what stands in its braces, to the text. */
 export function textsFor(tag, own = {}) {
   const column = LANGUAGES.indexOf(languageOf(tag));
-  return (name, values = {}) => (own[name] ?? TABLE[name][column])
+  const text = (name) => own[name] ?? own[OWN[name]] ?? TABLE[name][column];
+  return (name, values = {}) => text(name)
     .replace(/\{(\w+)\}/g, (_, key) => values[key] ?? "");
 }
 

@@ -268,9 +268,9 @@ export class View {
   }
 
   #another() {
-    return this.#button("another", () => {
-      this.#recorder.reset();
-      this.#recorder.record();
+    return this.#button("another", async () => {
+      await this.#recorder.reset();
+      if (this.#recorder.state === "idle") this.#recorder.record();
     }, { className: "quiet end", word: true, icon: false, first: true });
   }
 

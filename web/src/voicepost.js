@@ -196,8 +196,11 @@ class VoiceMessage extends Base {
   }
 
   get #language() {
-    return tagOf(this.getAttribute("lang")) || tagOf(this.closest("[lang]")?.getAttribute("lang"))
-      || navigator.language;
+    for (let at = this; at; at = at.parentElement?.closest("[lang]")) {
+      const tag = tagOf(at.getAttribute("lang"));
+      if (tag) return tag;
+    }
+    return tagOf(document.documentElement.lang) ?? tagOf(navigator.language) ?? "en";
   }
 
   /** Language and direction of the texts; own ones are taken to be in the page's language. */
