@@ -127,8 +127,8 @@ impl Record {
     /// recording.
     pub(super) fn failed(&mut self, ending: &Ending, due_at: UnixMs, now: UnixMs) {
         self.possible_duplicate |= self.post_in_doubt;
-        // Nothing is held that nobody was told of.
-        self.was_promised |= self.stage == Stage::Held;
+        // Nothing durable is held that nobody was told of.
+        self.was_promised |= self.stage == Stage::Held && self.clip == ClipPlace::Spooled;
         if let Some(recording) = self.recording_in_doubt() {
             self.add_copy(recording, now);
         }

@@ -80,6 +80,12 @@ impl Keeping {
         }
     }
 
+    /// When the copies of an upload must go that is too old to be posted: at once, but for their
+    /// whole time where a post that references them may stand.
+    pub fn due_outdated_at(&self, record: &Record, now: UnixMs) -> UnixMs {
+        if record.may_stand() { self.due_at(now, record.withdrawn) } else { now }
+    }
+
     /// What goes with `event` into its commit: the spooled clip of a message that fails is kept,
     /// unless its sender wants it gone.
     pub fn clip_of_failed(&self, record: &Record, event: &Event, now: UnixMs) -> Option<Event> {

@@ -172,12 +172,15 @@ impl Pace {
         let ends_after_ms = left_at_ms.saturating_add(reset_ms);
         let ends_at_ms = now_ms.saturating_add(reset_ms);
         match self.window.as_mut().filter(|window| now_ms < window.ends_at_ms) {
-            Some(window) if left_at_ms < window.began_at_ms => {}
+            Some(window) if window.is_told && left_at_ms < window.began_at_ms => {}
+            // What ended while the answer was on its way tells nothing of the window now.
             Some(window) if !window.is_told => {
-                window.used = window.used.max(count);
-                window.allowed = allowed;
-                window.ends_at_ms = ends_at_ms;
-                window.is_told = true;
+                if ends_after_ms > now_ms {
+                    window.used = window.used.max(count);
+                    window.allowed = allowed;
+                    window.ends_at_ms = ends_at_ms;
+                    window.is_told = true;
+                }
             }
             // Answers overtake each other: within a window the count never falls.
             Some(window) if ends_after_ms <= window.ends_at_ms + SAME_WINDOW_MS => {

@@ -146,7 +146,8 @@ impl Pipeline {
             (Err(CommitError::KeyTaken(holder)), Some(claim))
                 if self.was_untold(holder.id).await =>
             {
-                record.possible_duplicate = true;
+                // Another request under the same key doubles nothing.
+                record.possible_duplicate = claim.fingerprint == holder.fingerprint;
                 let claim = KeyClaim { taken_from: Some(holder.id), ..claim };
                 self.parts.ledger.commit(vec![accepted(record, Some(claim))]).await
             }

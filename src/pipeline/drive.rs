@@ -174,7 +174,7 @@ impl Drive {
             match next_step(&self.record, outdated, now.max(self.waited_until)) {
                 NextStep::Upload => self.upload().await?,
                 NextStep::UploadAgain => {
-                    let due_at = self.due_early_at();
+                    let due_at = self.due_outdated_at();
                     self.commit(Event::UploadOutdated { due_at }).await?;
                 }
                 NextStep::Post => self.post().await?,
@@ -241,9 +241,9 @@ impl Drive {
             let decide = |record: &Record| {
                 let event = event(record);
                 let kept = keeping.clip_of_failed(record, &event, now).filter(|_| told_later);
-                // What comes of an upload after the end is no failure of the message.
-                let fails = event.fails() && told_later && record.stage.is_open();
-                let promise = fails.then_some(Event::PromiseFails);
+                // Of what is not durable nobody has a 2xx.
+                let promised = told_later && record.stage.is_open() && record.is_durable();
+                let promise = (promised && event.fails()).then_some(Event::PromiseFails);
                 kept.into_iter().chain(promise).chain([event]).collect()
             };
             match change_by(ledger, &mut self.record, &decide, now).await {

@@ -2,7 +2,7 @@
 
 use super::Answer;
 use super::drive::{Drive, Stop};
-use crate::domain::{ClipPlace, Code, Event, Problem, Step};
+use crate::domain::{ClipPlace, Code, Event, Problem, Step, UnixMs};
 use crate::spool::SpoolError;
 
 /// What a sender is told while the ledger has no room.
@@ -14,6 +14,11 @@ const UNDECIDED: &str =
 const RETRY_AFTER_UNDECIDED_SECONDS: u32 = 5;
 
 impl Drive {
+    /// When the copies of an upload that is too old must go.
+    pub(super) fn due_outdated_at(&self) -> UnixMs {
+        self.pipeline.parts.rules.keeping.due_outdated_at(&self.record, self.now())
+    }
+
     /// Makes the clip durable, then tells the sender 202. Invariant 1: the clip is synced, then
     /// the commit that says so, then the answer. Does nothing for a message that has ended.
     pub(super) async fn promise(&mut self) -> Result<(), Stop> {

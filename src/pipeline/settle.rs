@@ -170,7 +170,7 @@ impl Drive {
         }
         match self.pipeline.parts.rules.on_unknown {
             OnUnknown::Repeat if self.upload_outdated() => {
-                let due_at = self.due_early_at();
+                let due_at = self.due_outdated_at();
                 self.commit(Event::UploadOutdated { due_at }).await
             }
             OnUnknown::Repeat => self.repeat().await,

@@ -97,6 +97,21 @@ fn a_late_answer_opens_no_window_of_its_own() {
     assert_eq!(pace.turn(EVERYBODY, 12_701), Turn::WaitUntil(60_010));
 }
 
+/// Answers that take longer than an untold window is guessed to last are heard all the same.
+#[test]
+fn a_window_is_learned_of_from_answers_that_are_slow() {
+    let mut pace = Pace::default();
+    assert!(take(&mut pace, EVERYBODY, 0).is_some());
+    pace.came_back(rate(1, 30, 60_000), 0, 10);
+    for _ in 0..4 {
+        assert!(take(&mut pace, EVERYBODY, 60_020).is_some());
+    }
+    // The guess is over, and the next call begins another.
+    assert!(take(&mut pace, EVERYBODY, 65_100).is_some());
+    pace.came_back(rate(30, 30, 60_000), 60_020, 65_500);
+    assert_eq!(pace.turn(EVERYBODY, 65_501), Turn::WaitUntil(125_500));
+}
+
 proptest! {
     /// Against a server that counts calls in fixed windows and answers 429 above its limit: the
     /// gate never makes it say so, whatever the latencies and however the callers come.

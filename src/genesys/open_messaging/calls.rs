@@ -186,7 +186,8 @@ fn recording(origin: &Origin) -> NewCopy {
 }
 
 /// The message on the wire: fixed by the record and its copy (invariant 2). Genesys tells messages
-/// apart by id and time, so both stay the same in every repeat.
+/// apart by id and time, so both stay the same in every repeat; the address of the clip does too,
+/// unless it has ended meanwhile and the clip was published anew.
 fn message(record: &Record) -> Option<Value> {
     let hosted = HostedClip::unpack(&record.current_copy()?.private)?;
     let envelope = record.envelope.as_ref()?;
