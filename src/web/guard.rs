@@ -4,7 +4,9 @@
 //! Every path is closed but those that `web/mod.rs` names, letter by letter: a router may read
 //! `/%761` as `/v1`, so a list of closed paths would have holes.
 
+use std::cell::Cell;
 use std::net::IpAddr;
+use std::rc::Rc;
 
 use actix_web::body::BoxBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -73,22 +75,37 @@ async fn pass_signed(
         return Ok(request.into_response(refusal));
     }
     // Counted also where the connection breaks before there is an answer.
-    let mut unproven = Unproven { quotas: &site.quotas, address, counts: true };
+    let proof = Proof::default();
+    let unproven = Unproven { quotas: &site.quotas, address, proof: proof.clone() };
+    request.extensions_mut().insert(proof);
     let response = next.call(request).await?;
-    unproven.counts = proves_nothing(response.status());
+    if !proves_nothing(response.status()) {
+        unproven.proof.is_given();
+    }
     Ok(response)
+}
+
+/// Whether a request has proved itself, for whoever sees it first.
+#[derive(Clone, Default)]
+pub(super) struct Proof(Rc<Cell<bool>>);
+
+impl Proof {
+    /// From now on the request counts against nobody, whatever becomes of it.
+    pub(super) fn is_given(&self) {
+        self.0.set(true);
+    }
 }
 
 /// A request that has not proved itself yet: counted when it ends so.
 struct Unproven<'a> {
     quotas: &'a Quotas,
     address: IpAddr,
-    counts: bool,
+    proof: Proof,
 }
 
 impl Drop for Unproven<'_> {
     fn drop(&mut self) {
-        if self.counts {
+        if !self.proof.0.get() {
             self.quotas.unproven(self.address);
         }
     }

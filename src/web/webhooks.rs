@@ -9,10 +9,11 @@ use std::time::Duration;
 
 use actix_web::http::StatusCode;
 use actix_web::web::{Bytes, Payload};
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::{HttpMessage as _, HttpRequest, HttpResponse};
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
+use super::guard::Proof;
 use super::linger::BodyRead;
 use super::surrogates::without_lone_surrogates;
 use super::{Site, Webhook, answers, problem};
@@ -44,6 +45,9 @@ pub(super) async fn open_messaging(request: HttpRequest, body: Payload) -> HttpR
     };
     let signed = webhook.key.is_signature_of(&body, shown);
     webhook.heard(signed);
+    if let Some(proof) = request.extensions().get::<Proof>().filter(|_| signed) {
+        proof.is_given();
+    }
     let mut response = if signed {
         match take_in(&site, webhook, &body).await {
             Ok(entered) => answers::json(&request, StatusCode::OK, &json!({ "entered": entered })),
