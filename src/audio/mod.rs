@@ -93,7 +93,7 @@ mod vorbis_setup;
 mod wav;
 mod wav_disguise;
 mod wav_format;
-mod wav_unpadded;
+mod wav_other_way;
 mod waveform;
 mod webm;
 mod webm_element;

@@ -7,6 +7,9 @@ use super::mpeg::{HeaderBytes, OTHER_FRAME_BYTES_MAX};
 /// Places ahead at which a header may be expected.
 const PLACES: usize = (OTHER_FRAME_BYTES_MAX + 1).next_power_of_two();
 
+/// The eleven bits with which every header of MPEG audio begins.
+const SYNC: u32 = 0xFFE0_0000;
+
 /// The headers that are expected, each at its place. Every header counts, so that none hides
 /// another.
 #[derive(Debug)]
@@ -35,6 +38,9 @@ impl OtherLayerSearch {
         self.window = self.window << 8 | u32::from(byte);
         self.place = (self.place + 1) % PLACES;
         let expected = std::mem::take(&mut self.expected[self.place]);
+        if self.window & SYNC != SYNC {
+            return false;
+        }
         let HeaderBytes::OtherLayer(frame) = HeaderBytes::parse(self.window.to_be_bytes()) else {
             return false;
         };

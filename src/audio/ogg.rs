@@ -55,6 +55,8 @@ pub(super) struct OggWalk {
     left_out_us: u64,
     has_audio: bool,
     is_wrong: bool,
+    /// What granules leave out and is played all the same.
+    hidden_us: u64,
     is_cut: bool,
     format: Option<Format>,
 }
@@ -86,6 +88,7 @@ impl OggWalk {
             left_out_us: 0,
             has_audio: false,
             is_wrong: false,
+            hidden_us: 0,
             is_cut: false,
             format: None,
         }
@@ -179,6 +182,7 @@ impl OggWalk {
         self.played_before_us = self.played_before_us.saturating_add(link.played_us());
         self.has_audio |= link.has_audio();
         self.is_wrong |= link.granules_are_wrong();
+        self.hidden_us = self.hidden_us.saturating_add(link.hidden_us());
         self.is_cut |= link.is_in_packet();
         self.format = self.format.or(link.format());
     }
@@ -327,7 +331,7 @@ impl OggWalk {
         if is_cut || self.is_cut {
             notes.push(Note::Truncated);
         }
-        if self.is_wrong || self.left_out_us > LEFT_OUT_US_MAX {
+        if self.is_wrong || self.hidden_us.max(self.left_out_us) > LEFT_OUT_US_MAX {
             notes.push(Note::HeaderDurationWrong);
         }
         if self.links_before > 1 {

@@ -156,6 +156,13 @@ impl Link {
         microseconds(left_out, self.clock.rate_hz)
     }
 
+    /// What the granules leave out and is played all the same.
+    pub(super) fn hidden_us(&self) -> u64 {
+        let played = self.clock.played_samples();
+        let told = self.clock.granule_span().map(|span| span.saturating_sub(self.clock.pre_skip));
+        microseconds(played.saturating_sub(told.unwrap_or(played)), self.clock.rate_hz)
+    }
+
     /// Whether the granules tell of more than a second more or less than the packets play.
     pub(super) fn granules_are_wrong(&self) -> bool {
         let span = self.clock.granule_span();

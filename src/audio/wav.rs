@@ -9,7 +9,7 @@ use crate::domain::{ClipRefusal, Note};
 use super::playtime::{Found, PlaytimeLimit, check_junk, corrupted, microseconds, unsupported};
 use super::wav_disguise::DisguiseSearch;
 use super::wav_format::{self, FORMAT_BYTES, WavFormat};
-use super::wav_unpadded::UnpaddedWalk;
+use super::wav_other_way::OtherWay;
 
 /// Sizes from here on are placeholders.
 const UNKNOWN_SIZE_MIN: u32 = 0x7FFF_0000;
@@ -27,10 +27,8 @@ pub(super) struct WavWalk {
     format: Option<WavFormat>,
     is_rf64: bool,
     has_data: bool,
-    /// Another way through the chunks, behind data of an odd size.
-    unpadded: Option<UnpaddedWalk>,
-    /// The players' way on, behind a chunk whose name is no name.
-    behind_junk: Option<UnpaddedWalk>,
+    /// Where players may go on otherwise than this walk.
+    other_ways: Vec<OtherWay>,
     /// In data that are said to be 16-bit PCM.
     disguise: Option<DisguiseSearch>,
     data_bytes: u64,
@@ -81,8 +79,7 @@ impl WavWalk {
             format: None,
             is_rf64: false,
             has_data: false,
-            unpadded: None,
-            behind_junk: None,
+            other_ways: Vec::new(),
             disguise: None,
             data_bytes: 0,
             data_bytes_refused: u64::MAX,
@@ -96,9 +93,7 @@ impl WavWalk {
 
     pub(super) fn feed(&mut self, mut bytes: &[u8]) -> Result<(), ClipRefusal> {
         while !bytes.is_empty() {
-            let piece = bytes;
-            let (is_behind_odd, is_behind_junk) =
-                (self.unpadded.is_some(), self.behind_junk.is_some());
+            let (piece, ways) = (bytes, self.other_ways.len());
             bytes = match self.at {
                 At::FileHeader => self.gather(bytes, 12, |walk| {
                     walk.file_begins();
@@ -122,10 +117,8 @@ impl WavWalk {
             };
             let taken = &piece[..piece.len() - bytes.len()];
             self.bytes += taken.len() as u64;
-            let meets = |walk: &mut UnpaddedWalk| walk.meets_data(taken);
-            if is_behind_odd && self.unpadded.as_mut().is_some_and(meets)
-                || is_behind_junk && self.behind_junk.as_mut().is_some_and(meets)
-            {
+            // Those that begin in this piece begin behind it.
+            if self.other_ways[..ways].iter_mut().any(|way| way.meets_data(taken)) {
                 return Err(second_data());
             }
             if matches!(self.at, At::ChunkHeader) && self.head_bytes == 0 {
@@ -195,7 +188,7 @@ impl WavWalk {
             }
             _ if !id.iter().all(|byte| (0x20..0x7F).contains(byte)) => {
                 // Junk to us; players step over it by its size, and take what comes.
-                self.behind_junk = Some(UnpaddedWalk::behind(padded));
+                self.other_ways.push(OtherWay::behind(padded));
                 At::Junk
             }
             _ => At::Skip { bytes_left: padded },
@@ -276,7 +269,7 @@ impl WavWalk {
         let bytes_left = bytes_left - count;
         self.at = match (bytes_left, is_odd) {
             (0, true) => {
-                self.unpadded = Some(UnpaddedWalk::default());
+                self.other_ways.push(OtherWay::behind(0));
                 At::Skip { bytes_left: 1 }
             }
             (0, false) => At::ChunkHeader,

@@ -1,22 +1,21 @@
-//! The chunks behind audio of an odd size, as players read them that go on without the padding
-//! byte, ffmpeg among them: each finds a way of its own through the same bytes, and what one takes
-//! for the inside of a chunk may be the head of a data chunk to the other. And those behind a chunk
-//! whose name is no name, which players step over.
+//! Another way through the chunks of a WAVE file than ours, as players take it: without the padding
+//! byte behind audio of an odd size, as ffmpeg does, or over a chunk whose name is no name. What is
+//! the inside of a chunk on one way may be the head of a data chunk on the other.
 
 const CHUNK_HEADER_BYTES: usize = 8;
 
-/// The walk from the last byte of the audio on; it only looks for another data chunk.
-#[derive(Debug, Default)]
-pub(super) struct UnpaddedWalk {
+/// The walk on; it only looks for another data chunk.
+#[derive(Debug)]
+pub(super) struct OtherWay {
     head: [u8; CHUNK_HEADER_BYTES],
     head_bytes: usize,
     skipped_bytes_left: u64,
 }
 
-impl UnpaddedWalk {
-    /// A walk that begins so many bytes ahead.
-    pub(super) fn behind(skipped_bytes_left: u64) -> UnpaddedWalk {
-        UnpaddedWalk { skipped_bytes_left, ..UnpaddedWalk::default() }
+impl OtherWay {
+    /// A walk whose first chunk begins so many bytes ahead.
+    pub(super) fn behind(skipped_bytes_left: u64) -> OtherWay {
+        OtherWay { head: [0; CHUNK_HEADER_BYTES], head_bytes: 0, skipped_bytes_left }
     }
 
     /// Takes the next bytes; whether a data chunk begins in them.
