@@ -133,3 +133,9 @@ test("every language fits on a phone at 200 %", async () => {
     }
   }
 });
+
+test("a page that has words of its own for the time left has them everywhere", () => {
+  const text = textsFor("en", { left: "Nog {seconds} seconden" });
+  assert.equal(text("leftShort", { seconds: 3 }), "Nog 3 seconden");
+  assert.equal(textsFor("de")("leftShort", { seconds: 3 }), "Noch 3 s");
+});

@@ -25,6 +25,17 @@ fn a_copy_whose_post_may_stand_keeps_to_the_floor() {
     assert_eq!(asked, Some(Event::WithdrawalAsked));
 }
 
+/// Its clip is published anew, and the post that may stand still references the old one.
+#[test]
+fn an_upload_that_is_too_old_keeps_its_audio_while_its_post_may_stand() {
+    let keeping = Keeping { ttl_seconds: 900, delay_seconds_min: 30, failed_seconds: 0 };
+    assert_eq!(keeping.due_outdated_at(&doubled(), START), START.plus_seconds(900));
+    let unposted = after(&[uploaded(None)]);
+    assert_eq!(keeping.due_outdated_at(&unposted, START), START);
+    let withdrawn = Record { withdrawn: true, ..doubled() };
+    assert_eq!(keeping.due_outdated_at(&withdrawn, START), START.plus_seconds(30));
+}
+
 /// What nobody could look up may stand in the conversation's recording, which no call deletes: such
 /// a message is never called purged.
 #[test]

@@ -4,7 +4,7 @@ use serde_json::json;
 use voicepost::sandbox::{Endpoint, FaultAction, FaultRule, Latency};
 
 use crate::process::{Send, World, wait_until};
-use crate::support::{Form, TestGateway};
+use crate::support::{Form, TestGateway, logged};
 
 fn asynchronous() -> Form {
     Form::sample().header("Prefer", "respond-async")
@@ -161,4 +161,18 @@ fn while_purges_are_late_a_message_is_let_in_now_and_then() {
     let id = let_in.at("/id");
     gateway.receipt_when(&id, "its purge succeeds", |r| r["purge"]["state"] == "purged");
     gateway.send(&Form::sample()).receipt(201);
+}
+
+/// A purge that Genesys keeps putting off is no failed try, and not silent either.
+#[test]
+fn a_delete_that_is_answered_429_is_in_the_log() {
+    let gateway = TestGateway::start();
+    let pause = FaultAction::status(429).retry_after("1");
+    gateway.trouble(vec![FaultRule::new(Endpoint::Delete, pause).times(2)]);
+    let id = gateway.send(&Form::sample()).receipt(201)["id"].as_str().unwrap().to_owned();
+    let purged =
+        gateway.receipt_when(&id, "it is purged", |receipt| receipt["purge"]["state"] == "purged");
+    assert_eq!(purged["purge"]["copies"][0]["state"], "gone");
+    let told = |line: &&str| line.contains("purges pause") && line.contains(&id);
+    assert_eq!(logged().lines().filter(told).count(), 2);
 }

@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use voicepost::domain::MessageId;
+use voicepost::domain::{MessageId, Stage};
 use voicepost::pipeline::Clip;
-use voicepost::sandbox::{Endpoint, FaultAction, FaultRule};
+use voicepost::sandbox::{Endpoint, FaultAction, FaultRule, Latency};
 
 use crate::support::{Form, TestGateway, eventually, wait_for};
 
@@ -27,6 +27,22 @@ fn a_clip_that_cannot_be_kept_is_not_promised() {
     let id = receipt["id"].as_str().unwrap();
     assert_ne!(id, reply.at("/id"));
     gateway.receipt_when(id, "it is sent", |receipt| receipt["status"] == "sent");
+}
+
+/// A sender who was sent away with a 409, because nothing could be kept, has no promise that failed.
+#[test]
+fn who_was_told_to_come_back_is_told_of_the_failure() {
+    let gateway = TestGateway::start();
+    std::fs::remove_dir(spool(&gateway)).unwrap();
+    let refused = FaultAction::status(400);
+    let slow = FaultAction { latency_ms: Some(Latency::Fixed(2_500)), ..refused };
+    gateway.trouble(vec![FaultRule::new(Endpoint::Post, slow)]);
+    let form = Form::sample().header("Prefer", "wait=1").header("Idempotency-Key", "once");
+    gateway.send(&form).problem(409, "in-progress");
+    eventually("it fails", || (gateway.records()[0].stage == Stage::Failed).then_some(()));
+    std::fs::create_dir(spool(&gateway)).unwrap();
+    let code = gateway.records()[0].ending.as_ref().unwrap().code.as_str();
+    gateway.send(&form).problem(502, code);
 }
 
 /// Invariant 1: what was told a 202 is not lost because a file could not be read for a while.

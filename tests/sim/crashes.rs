@@ -3,13 +3,14 @@
 //! `VOICEPOST_SIM_CRASH_SEEDS=from..to` asks for them, of those random plans as well, in which
 //! nothing else dies.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use voicepost::domain::RouteName;
 
 use crate::checker::check;
 use crate::plan::{Crash, Plan};
 use crate::runs::{live, seeds_of};
+use crate::world::Counters;
 
 const ROUTES: [RouteName; 2] = [RouteName::MediaApi, RouteName::OpenMessaging];
 
@@ -19,22 +20,25 @@ fn assert_survives(plan: &Plan, crash: Crash) {
     assert!(wrong.is_empty(), "{route:?}, seed {seed}, {crash:?}: {wrong:#?}");
 }
 
+/// Dies once at each point that a run without deaths has, in either way; how many points there are.
+fn dies_at_each(
+    plan: &Plan,
+    points: fn(&Counters) -> &AtomicU64,
+    ways: fn(u64) -> [Crash; 2],
+) -> u64 {
+    let count = points(&live(plan.clone()).counters).load(Ordering::Relaxed);
+    (1..=count).flat_map(ways).for_each(|crash| assert_survives(plan, crash));
+    count
+}
+
 fn dies_at_each_commit(plan: &Plan) -> u64 {
-    let commits = live(plan.clone()).counters.commits.load(Ordering::Relaxed);
-    for number in 1..=commits {
-        assert_survives(plan, Crash::Commit { number, durable: false });
-        assert_survives(plan, Crash::Commit { number, durable: true });
-    }
-    commits
+    let ways = |number| [false, true].map(|durable| Crash::Commit { number, durable });
+    dies_at_each(plan, |counters| &counters.commits, ways)
 }
 
 fn dies_at_each_call(plan: &Plan) -> u64 {
-    let calls = live(plan.clone()).counters.calls.load(Ordering::Relaxed);
-    for number in 1..=calls {
-        assert_survives(plan, Crash::Call { number, effect: false });
-        assert_survives(plan, Crash::Call { number, effect: true });
-    }
-    calls
+    let ways = |number| [false, true].map(|effect| Crash::Call { number, effect });
+    dies_at_each(plan, |counters| &counters.calls, ways)
 }
 
 /// The random plans that are asked for, without deaths of their own.

@@ -49,7 +49,9 @@ pub(super) async fn purge(api: &Api, copy: &Copy, url: &str) -> PurgeOutcome {
 fn item_ids(listing: &Value, url: &str) -> Result<Vec<String>, &'static str> {
     let items = listing["entities"].as_array();
     let items = items.ok_or("the list of cached media has no entities")?;
-    let is_ours = |item: &&Value| item["url"].as_str().is_none_or(|of| of == url);
+    // The last segment is signed: nobody else's address has it, however the rest is written.
+    let segment = url.rsplit('/').next().unwrap_or(url);
+    let is_ours = |item: &&Value| item["url"].as_str().is_none_or(|of| of.contains(segment));
     let ours: Vec<&Value> = items.iter().filter(is_ours).collect();
     if ours.is_empty() && !items.is_empty() {
         return Err("the list of cached media is one of other addresses");
@@ -70,14 +72,17 @@ mod tests {
 
     #[test]
     fn only_what_this_address_has_is_deleted() {
-        let ids = |items: Value| item_ids(&json!({ "entities": items }), "https://gw/media/a");
-        let ours = json!({ "id": "1", "url": "https://gw/media/a" });
+        let ids =
+            |items: Value| item_ids(&json!({ "entities": items }), "https://gw/media/signed.ogg");
+        let ours = json!({ "id": "1", "url": "https://gw/media/signed.ogg" });
         let foreign = json!({ "id": "2", "url": "https://elsewhere/b" });
         assert_eq!(ids(json!([])), Ok(vec![]));
         assert_eq!(ids(json!([{ "id": "3" }])), Ok(vec!["3".to_owned()]));
         assert_eq!(ids(json!([foreign, ours])), Ok(vec!["1".to_owned()]));
+        let other_case = json!({ "id": "4", "url": "HTTPS://GW:443/media/signed.ogg" });
+        assert_eq!(ids(json!([other_case])), Ok(vec!["4".to_owned()]));
         assert!(ids(json!([foreign])).is_err(), "no proof that ours is gone");
-        assert!(ids(json!([{ "url": "https://gw/media/a" }])).is_err());
-        assert!(item_ids(&json!({}), "https://gw/media/a").is_err());
+        assert!(ids(json!([{ "url": "https://gw/media/signed.ogg" }])).is_err());
+        assert!(item_ids(&json!({}), "https://gw/media/signed.ogg").is_err());
     }
 }

@@ -105,6 +105,26 @@ fn killed_during_the_post_a_message_in_memory_has_failed_and_may_be_a_duplicate(
     assert_eq!(gateway.send(&one("c-1")).id(), repeat.id(), "one more repeat makes no message");
 }
 
+/// The key of a message that nobody was told of may be used for another request, which doubles
+/// nothing.
+#[test]
+fn another_request_under_the_key_of_a_message_in_doubt_is_no_duplicate() {
+    let world = World::new(&[]);
+    let gateway = world.start();
+    world.hold(Endpoint::Post, HELD_SECONDS);
+    let sender = gateway.sending(one("c-1"));
+    wait_until("the post took effect", || world.posts() == 1);
+    gateway.kill();
+    assert!(sender.join().unwrap().is_none());
+    world.release();
+
+    let gateway = world.start();
+    let other = gateway.send(&Send::new("c-2", "Something else").key("key-1"));
+    assert_eq!(other.status, 201);
+    let receipt = gateway.receipt(&other.id());
+    assert_eq!(receipt["delivery"]["possible_duplicate"], false);
+}
+
 #[test]
 fn killed_during_the_post_a_spooled_message_is_repeated_and_marked() {
     let world = World::new(&[]);
