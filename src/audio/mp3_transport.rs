@@ -1,9 +1,9 @@
 //! An MPEG transport stream that passes for MP3: players take one for the other by how often its
 //! sync bytes come, and play what it carries, which may last longer than its MP3 headers say.
 //!
-//! Measured with ffmpeg 5.1, between frames of 960 and of 1,440 bytes: eight of ten packets, of 188,
-//! 192 or 204 bytes, make it a transport stream, seven do not; eight packets at the front are
-//! enough, and those that begin only behind 5 KiB are none.
+//! Measured with ffmpeg 5.1, between frames of 960 and of 1,440 bytes: of ten packets of 188, 192
+//! or 204 bytes seven make no transport stream, and nine do; eight of 188 bytes at the front are
+//! enough, and those that begin only at 5 KiB or behind are none.
 
 /// How far it is looked for.
 const REGION_BYTES: u32 = 8 * 1024;

@@ -29,7 +29,7 @@ fn a_clip_that_cannot_be_kept_is_not_promised() {
     gateway.receipt_when(id, "it is sent", |receipt| receipt["status"] == "sent");
 }
 
-/// A sender who was sent away with a 409, because nothing could be kept, has no promise that failed.
+/// A sender who was sent away with a 409, as nothing could be kept, has no promise that failed.
 #[test]
 fn who_was_told_to_come_back_is_told_of_the_failure() {
     let gateway = TestGateway::start();
