@@ -24,6 +24,9 @@ use symphonia_format_mkv::MkvReader;
 use voicepost::audio::{Gate, inspect, prove};
 use voicepost::domain::{AudioLimits, ClipRefusal, Container, Media};
 
+/// The ID3v2 tag in front of `hello.mp3`.
+const MP3_TAG_BYTES: usize = 45;
+
 /// Wide enough for clips put together from repeated ones, and for recordings of 62 s.
 const LIMITS: AudioLimits = AudioLimits {
     duration_ms_max: 65_000,
@@ -92,7 +95,9 @@ fn clips() -> std::io::Result<Vec<(&'static str, Vec<u8>)>> {
     let mut long_wav = wav_header.to_vec();
     long_wav[74..78].fill(0xFF);
     long_wav.extend(minute(samples));
-    let (long_mp3, long_opus) = (minute(&mp3), ogg_writer::repeated(&opus, 12));
+    // Put together with their tags, and as one encoder would have written them.
+    let (mp3_in_turn, long_mp3) = (minute(&mp3), minute(&mp3[MP3_TAG_BYTES..]));
+    let long_opus = ogg_writer::repeated(&opus, 12);
     let long_vorbis = ogg_writer::repeated(&vorbis, 12);
     let recorded = |file: &str| read(&format!("recorded/{file}"));
     Ok(vec![
@@ -104,6 +109,7 @@ fn clips() -> std::io::Result<Vec<(&'static str, Vec<u8>)>> {
         ("mp4 opus", recorded("chromium-opus.mp4")?),
         ("mp4 aac", recorded("webkit-aac-24k.mp4")?),
         ("mp3", long_mp3),
+        ("mp3 put together", mp3_in_turn),
         ("wav", long_wav),
         ("opus", long_opus),
         ("vorbis", long_vorbis),

@@ -66,6 +66,7 @@ mod flac;
 mod flac_crc;
 mod flac_frame;
 mod gate;
+mod heads;
 mod inspect;
 mod mp3;
 mod mp3_other_layer;

@@ -2,53 +2,46 @@
 //! that are as far apart as the first says for the beginning of a stream, and play it. Rate and
 //! version may change from one to the next: such streams are played as well (seen with ffmpeg).
 
+use super::heads::Heads;
 use super::mpeg::{HeaderBytes, OTHER_FRAME_BYTES_MAX};
 
 /// Places ahead at which a header may be expected.
-const PLACES: usize = (OTHER_FRAME_BYTES_MAX + 1).next_power_of_two();
+const PLACES: u64 = (OTHER_FRAME_BYTES_MAX as u64 + 1).next_power_of_two();
 
-/// The eleven bits with which every header of MPEG audio begins.
-const SYNC: u32 = 0xFFE0_0000;
+/// The byte with which every header of MPEG audio begins.
+const SYNC: u8 = 0xFF;
 
 /// The headers that are expected, each at its place. Every header counts, so that none hides
 /// another.
 #[derive(Debug)]
 pub(super) struct OtherLayerSearch {
-    window: u32,
-    /// The place of the last byte taken.
-    place: usize,
-    /// For each place whether a header would continue one seen before.
-    expected: Box<[bool]>,
+    headers: Heads,
+    /// Where a header would end that continues one seen before, each at its remainder by `PLACES`.
+    expected: Box<[u64]>,
     /// Bytes of frames that were taken since.
     pub(super) bytes_since_junk: usize,
 }
 
 impl OtherLayerSearch {
     pub(super) fn new() -> OtherLayerSearch {
-        let expected = vec![false; PLACES].into();
-        OtherLayerSearch { window: 0, place: 0, expected, bytes_since_junk: 0 }
+        let expected = vec![0; PLACES as usize].into();
+        OtherLayerSearch { headers: Heads::new(SYNC), expected, bytes_since_junk: 0 }
     }
 
     /// Takes the next bytes; whether the second header of a stream ends in them.
     pub(super) fn finds_stream(&mut self, bytes: &[u8]) -> bool {
-        bytes.iter().any(|byte| self.take(*byte))
+        let expected = &mut self.expected;
+        self.headers.any(bytes, |ended, head| continues_stream(expected, ended, head))
     }
+}
 
-    fn take(&mut self, byte: u8) -> bool {
-        self.window = self.window << 8 | u32::from(byte);
-        self.place = (self.place + 1) % PLACES;
-        let expected = std::mem::take(&mut self.expected[self.place]);
-        if self.window & SYNC != SYNC {
-            return false;
-        }
-        let HeaderBytes::OtherLayer(frame) = HeaderBytes::parse(self.window.to_be_bytes()) else {
-            return false;
-        };
-        if frame.frame_bytes > 0 {
-            self.expected[(self.place + frame.frame_bytes as usize) % PLACES] = true;
-        }
-        expected
+fn continues_stream(expected: &mut [u64], ended: u64, head: [u8; 4]) -> bool {
+    let HeaderBytes::OtherLayer(frame) = HeaderBytes::parse(head) else { return false };
+    if frame.frame_bytes > 0 {
+        let next = ended + u64::from(frame.frame_bytes);
+        expected[(next % PLACES) as usize] = next;
     }
+    expected[(ended % PLACES) as usize] == ended
 }
 
 #[cfg(test)]
