@@ -6,6 +6,7 @@ use tracing::Dispatch;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
+use super::panics;
 use crate::settings::{Log, LogFormat};
 
 /// Why there is no log.
@@ -44,11 +45,13 @@ where
     })
 }
 
-/// Makes standard error the log of this process, once.
+/// Makes standard error the log of this process, its panics included, once.
 ///
 /// # Errors
 /// `Filter` as for [`subscriber`]; `AlreadySet` when called a second time.
 pub fn init(settings: &Log) -> Result<(), LogError> {
     let log = subscriber(settings, std::io::stderr, std::io::stderr().is_terminal())?;
-    tracing::dispatcher::set_global_default(log).map_err(|_| LogError::AlreadySet)
+    tracing::dispatcher::set_global_default(log).map_err(|_| LogError::AlreadySet)?;
+    panics::log();
+    Ok(())
 }

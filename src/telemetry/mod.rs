@@ -5,6 +5,7 @@
 
 mod log;
 mod metrics;
+mod panics;
 
 pub use log::{LogError, init, subscriber};
 pub use metrics::{CLASSIC_TYPE, Call, CallOutcome, GaugeGuard, Metrics, OPENMETRICS_TYPE};

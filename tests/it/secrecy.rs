@@ -1,10 +1,13 @@
 //! Invariant 8: secrets, tokens, transcripts and guest identities are never logged, not even at
 //! the most talkative level, and not by the libraries underneath.
 
+use std::process::Command;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 use voicepost::sandbox::{Cut, Endpoint, FaultAction, FaultRule};
+use voicepost::settings::Log;
 
 use crate::support::{Form, TestGateway, fixture, logged};
 
@@ -80,4 +83,38 @@ fn nothing_of_a_guest_and_no_secret_is_logged() {
         let line = log.lines().find(|line| line.contains(secret));
         assert_eq!(line, None, "{secret:?} is logged");
     }
+}
+
+/// In a process of its own, which is this test once more: log and panics are set up once a process.
+#[test]
+fn a_panic_is_logged_without_what_it_was_about() {
+    if std::env::var_os(PANICS).is_some() {
+        return panic_over_what_a_guest_said();
+    }
+    let process = Command::new(std::env::current_exe().unwrap())
+        .args(["secrecy::a_panic_is_logged_without_what_it_was_about", "--exact", "--nocapture"])
+        .env(PANICS, "1")
+        .output()
+        .unwrap();
+    assert!(process.status.success(), "{process:?}");
+    let log = String::from_utf8(process.stderr).unwrap();
+    let panics: Vec<&str> = log.lines().filter(|line| line.contains("panicked")).collect();
+    assert_eq!(panics.len(), 2, "{log}");
+    assert!(panics.iter().all(|panic| panic.contains("tests/it/secrecy.rs:")), "{log}");
+    assert_eq!(panics.iter().filter(|panic| panic.contains("a literal")).count(), 1, "{log}");
+    assert!(!log.contains(TRANSCRIPT), "{log}");
+}
+
+const PANICS: &str = "VOICEPOST_TEST_PANICS";
+
+fn panic_over_what_a_guest_said() {
+    let log: Log = serde_json::from_value(json!({ "filter": "trace", "format": "text" })).unwrap();
+    voicepost::telemetry::init(&log).unwrap();
+    let transcript = format!("{TRANSCRIPT} \u{fc}");
+    let within_a_letter = transcript.len() - 1;
+    let threads = [
+        std::thread::spawn(move || transcript[..within_a_letter].len()),
+        std::thread::spawn(|| panic!("a literal")),
+    ];
+    assert!(threads.into_iter().all(|thread| thread.join().is_err()));
 }
