@@ -5,6 +5,7 @@ use std::io::Write as _;
 use std::net::TcpStream;
 use std::time::Duration;
 
+use rusqlite::Connection;
 use rustix::net::sockopt::set_socket_linger;
 use serde_json::{Value, json};
 use voicepost::domain::Stage;
@@ -13,7 +14,7 @@ use voicepost::sandbox::{Endpoint, FaultAction, FaultRule, Latency};
 use crate::access::{signed, with_tokens};
 use crate::replies;
 use crate::support::issuer::{Issuer, SECRET, claims};
-use crate::support::{Form, Request, TestGateway, eventually, pause};
+use crate::support::{Form, Request, SENDER, TestGateway, eventually, pause};
 
 fn reset(stream: TcpStream) {
     set_socket_linger(&stream, Some(Duration::ZERO)).unwrap();
@@ -87,4 +88,30 @@ fn a_stranger_who_breaks_off_counts_like_one_who_waits_for_the_refusal() {
     eventually("the address is shut", || {
         (replies::call(&gateway, replies::SECRET, b"{}").status == 429).then_some(())
     });
+}
+
+#[test]
+fn who_signs_and_breaks_off_counts_against_nobody() {
+    let builder = replies::builder().settings(|s| s.quota.address_per_minute = 3);
+    let ledger = builder.data().join("voicepost.db");
+    let gateway = builder.start();
+    let ledger = Connection::open(ledger).unwrap();
+    // As long as somebody else writes, no reply is committed, and no call of the webhook answered.
+    ledger.execute_batch("BEGIN IMMEDIATE").unwrap();
+    for number in 0..4 {
+        let body = replies::answer(&format!("reply-{number}"), SENDER, "Hello").to_string();
+        let call = Request::new("POST", "/webhooks/open-messaging")
+            .header("Content-Type", "application/json")
+            .header("X-Hub-Signature-256", &replies::signature(replies::SECRET, body.as_bytes()))
+            .head(&format!("Content-Length: {}", body.len()));
+        let mut stream = gateway.public.connect();
+        stream.write_all(&call).unwrap();
+        stream.write_all(body.as_bytes()).unwrap();
+        pause(Duration::from_millis(100));
+        reset(stream);
+    }
+    pause(Duration::from_millis(100));
+    ledger.execute_batch("ROLLBACK").unwrap();
+    let last = replies::answer("reply-4", SENDER, "Hello").to_string();
+    assert_eq!(replies::call(&gateway, replies::SECRET, last.as_bytes()).status, 200);
 }
