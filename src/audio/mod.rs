@@ -23,7 +23,8 @@
 //!   junk. Behind junk the next frame, page or cluster counts again, what is left of a cluster does
 //!   not; in MP4 all the rest is junk. Two headers of MPEG layer I or II that follow each other
 //!   between or behind MP3 frames are a stream that players play: `unsupported-audio-format`, in a
-//!   tag too.
+//!   tag too. An MP3 frame without a neighbour tells nothing of the length, but as players play it,
+//!   it must not make the clip too long.
 //! - **Beside the audio**: tags, comments and whole RIFF chunks of any name and content are neither
 //!   read nor held against the clip. A clip that is delivered as it is keeps them, byte for byte,
 //!   so that its SHA-256 stays the sender's. They decide nothing: media type and name are ours, and
@@ -51,8 +52,9 @@
 //!   more than a second in all.
 //! - **Two readings** that players do not share (a second format or data chunk in a WAV, one that
 //!   is found behind data of an odd size without its padding byte, two sizes in an RF64, valid bits
-//!   that take fewer bytes than there are, coded audio in the place of 16-bit samples, Ogg streams
-//!   side by side, an Ogg page or FLAC frame with a wrong checksum): refused.
+//!   that take fewer bytes than there are, coded audio in the place of samples, a voice recorder's
+//!   mark, an MPEG transport or program stream, a QuickTime box or a tracker's module in an MP3,
+//!   Ogg streams side by side, an Ogg page or FLAC frame with a wrong checksum): refused.
 //! - **Limits**: `audio-too-short`, and `audio-too-long` at the byte that makes it certain.
 //! - **Nothing to hear**: well-formed packets that do not decode are `audio-undecodable`; ADPCM
 //!   whose blocks begin as no decoder takes them, too.
@@ -69,9 +71,10 @@ mod gate;
 mod heads;
 mod inspect;
 mod mp3;
+mod mp3_front;
 mod mp3_other_layer;
+mod mp3_systems;
 mod mp3_tags;
-mod mp3_transport;
 mod mp4;
 mod mp4_boxes;
 mod mp4_edit;
@@ -92,6 +95,7 @@ mod types;
 mod vorbis;
 mod vorbis_setup;
 mod wav;
+mod wav_act;
 mod wav_disguise;
 mod wav_format;
 mod wav_other_way;

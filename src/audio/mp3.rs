@@ -8,9 +8,10 @@
 
 use crate::domain::{ClipRefusal, Codec, Note};
 
+use super::mp3_front::FrontSearch;
 use super::mp3_other_layer::OtherLayerSearch;
+use super::mp3_systems::{Systems, SystemsSearch};
 use super::mp3_tags::Mp3Tags;
-use super::mp3_transport::TransportSearch;
 use super::mpeg::{FrameHeader, HeaderBytes, OTHER_FRAME_BYTES_MAX};
 use super::playtime::{Found, PlaytimeLimit, check_junk, corrupted, microseconds, unsupported};
 use super::xing::{self, EncoderHeader};
@@ -47,12 +48,16 @@ pub(super) struct Mp3Walk {
     format: Option<FrameHeader>,
     encoder_header: Option<EncoderHeader>,
     ticks: u64,
+    /// Of frames without neighbours, which players play: they tell nothing of the length, but must
+    /// not make it too long.
+    lone_ticks: u64,
     /// Ticks that make the clip too long, those to be trimmed included.
     ticks_refused: u64,
     junk_bytes: u64,
     tags: Mp3Tags,
     other_layer: Option<OtherLayerSearch>,
-    transport: TransportSearch,
+    systems: Box<SystemsSearch>,
+    front: FrontSearch,
 }
 
 impl Mp3Walk {
@@ -76,18 +81,25 @@ impl Mp3Walk {
             format: None,
             encoder_header: None,
             ticks: 0,
+            lone_ticks: 0,
             ticks_refused: limit.samples_refused(TICKS_HZ),
             junk_bytes: 0,
             tags: Mp3Tags::default(),
             other_layer: None,
-            transport: TransportSearch::new(),
+            systems: Box::new(SystemsSearch::new()),
+            front: FrontSearch::default(),
         }
     }
 
     pub(super) fn feed(&mut self, mut bytes: &[u8]) -> Result<(), ClipRefusal> {
         self.bytes += bytes.len() as u64;
-        if self.transport.finds(bytes) {
-            return Err(unsupported("an MPEG transport stream"));
+        match self.systems.finds(bytes) {
+            Some(Systems::Transport) => return Err(unsupported("an MPEG transport stream")),
+            Some(Systems::Program) => return Err(unsupported("an MPEG program stream")),
+            None => {}
+        }
+        if let Some(whose) = self.front.finds(bytes) {
+            return Err(unsupported(format!("{whose} that begins like MP3")));
         }
         while !bytes.is_empty() {
             bytes = if self.frame_bytes_left > 0 {
@@ -190,10 +202,14 @@ impl Mp3Walk {
             return Ok(());
         }
         self.ticks += ticks;
-        if self.ticks < self.ticks_refused {
+        self.check_long()
+    }
+
+    fn check_long(&self) -> Result<(), ClipRefusal> {
+        if self.ticks + self.lone_ticks < self.ticks_refused {
             return Ok(());
         }
-        self.limit.check_long(self.played_us(true))
+        self.limit.check_long(self.played_us(true) + microseconds(self.lone_ticks, TICKS_HZ))
     }
 
     /// Where a frame should begin, there is none, or one of another kind.
@@ -202,8 +218,9 @@ impl Mp3Walk {
             return Err(unsupported("bytes that begin like MP3 but hold no run of frames"));
         }
         self.frame = None;
-        self.waiting_ticks = 0;
+        self.lone_ticks += std::mem::take(&mut self.waiting_ticks);
         self.headers_wanted = HEADERS_TO_RESUME;
+        self.check_long()?;
         let waiting = std::mem::take(&mut self.waiting_bytes);
         self.add_junk(waiting)
     }

@@ -9,13 +9,13 @@ use super::mpeg::{HeaderBytes, OTHER_FRAME_BYTES_MAX};
 const PLACES: u64 = (OTHER_FRAME_BYTES_MAX as u64 + 1).next_power_of_two();
 
 /// The byte with which every header of MPEG audio begins.
-const SYNC: u8 = 0xFF;
+const SYNC: &[u8] = &[0xFF];
 
 /// The headers that are expected, each at its place. Every header counts, so that none hides
 /// another.
 #[derive(Debug)]
 pub(super) struct OtherLayerSearch {
-    headers: Heads,
+    headers: Heads<4>,
     /// Where a header would end that continues one seen before, each at its remainder by `PLACES`.
     expected: Box<[u64]>,
     /// Bytes of frames that were taken since.

@@ -9,8 +9,9 @@ use super::playtime::corrupted;
 
 /// Packets that one table may tell of: enough for a minute of the shortest there are, 2.5 ms.
 pub(super) const PACKETS_MAX: usize = 32_768;
-/// The same where no size is written for each, so that a few bytes can not ask for much memory.
-pub(super) const EQUAL_PACKETS_MAX: usize = 8_192;
+/// The same where no size is written for each, so that a few bytes can not ask for much memory:
+/// enough for a minute of packets of 5 ms.
+pub(super) const EQUAL_PACKETS_MAX: usize = 12_288;
 
 /// Where a packet lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,9 +4,10 @@
 //! A declared data size is honoured as an upper bound when it can be meant. Live recorders write 0,
 //! 0xFFFFFFFF or about 0x7FFFFFFF because they do not know it yet: then the audio goes to the end.
 
-use crate::domain::{ClipRefusal, Note};
+use crate::domain::{ClipRefusal, Codec, Note};
 
 use super::playtime::{Found, PlaytimeLimit, check_junk, corrupted, microseconds, unsupported};
+use super::wav_act::ActSearch;
 use super::wav_disguise::DisguiseSearch;
 use super::wav_format::{self, FORMAT_BYTES, WavFormat};
 use super::wav_other_way::OtherWay;
@@ -29,8 +30,9 @@ pub(super) struct WavWalk {
     has_data: bool,
     /// Where players may go on otherwise than this walk.
     other_ways: Vec<OtherWay>,
-    /// In data that are said to be 16-bit PCM.
+    /// In data that are said to be PCM.
     disguise: Option<DisguiseSearch>,
+    act: ActSearch,
     data_bytes: u64,
     /// Data bytes that make the clip too long.
     data_bytes_refused: u64,
@@ -81,6 +83,7 @@ impl WavWalk {
             has_data: false,
             other_ways: Vec::new(),
             disguise: None,
+            act: ActSearch::default(),
             data_bytes: 0,
             data_bytes_refused: u64::MAX,
             size_is_unknown: false,
@@ -92,6 +95,9 @@ impl WavWalk {
     }
 
     pub(super) fn feed(&mut self, mut bytes: &[u8]) -> Result<(), ClipRefusal> {
+        if self.act.finds(bytes) {
+            return Err(unsupported("a voice recorder's ACT file"));
+        }
         while !bytes.is_empty() {
             let (piece, ways) = (bytes, self.other_ways.len());
             bytes = match self.at {
@@ -200,7 +206,8 @@ impl WavWalk {
         let format = wav_format::parse(&self.head[..kept])?;
         let samples = self.limit.samples_refused(format.sample_rate_hz);
         self.data_bytes_refused = format.bytes_for(samples);
-        self.disguise = format.is_pcm16().then(DisguiseSearch::default);
+        self.disguise =
+            (format.codec == Codec::Pcm).then(|| DisguiseSearch::new(format.is_pcm16()));
         self.format = Some(format);
         let padded = u64::from(chunk_bytes) + u64::from(chunk_bytes & 1);
         self.at = At::Skip { bytes_left: padded - kept as u64 };
@@ -280,7 +287,7 @@ impl WavWalk {
 
     fn add_data(&mut self, bytes: &[u8]) -> Result<(), ClipRefusal> {
         if let Some(coding) = self.disguise.as_mut().and_then(|search| search.finds(bytes)) {
-            return Err(unsupported(format!("WAV with {coding} in the place of 16-bit samples")));
+            return Err(unsupported(format!("WAV with {coding} in the place of samples")));
         }
         self.data_bytes += bytes.len() as u64;
         if self.data_bytes < self.data_bytes_refused {

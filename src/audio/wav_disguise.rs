@@ -1,11 +1,12 @@
-//! Coded audio in a WAVE file whose header says 16-bit PCM. Players look into the first data of
-//! such a file, because DTS and AC-3 were once sold so, and play what they find, which may last
-//! longer.
+//! Coded audio in a WAVE file whose header says PCM. Players look into the first data of such a
+//! file, because DTS and AC-3 were once sold so, and play what they find, which may last longer.
 //!
-//! Measured with ffmpeg 5.1: MPEG audio is found at the first byte that is not zero; AAC, AC-3 and
-//! its successor at the first byte; DTS anywhere; all within about 128 KiB. Data of other widths
-//! are played as the samples they are.
+//! Measured with ffmpeg 5.1: in data of 16 bits MPEG audio is found at the first byte that is not
+//! zero; AAC, AC-3 and its successor at the first byte; DTS anywhere; all within about 128 KiB. In
+//! data of every width the bursts of a digital cable (IEC 61937) are found anywhere; one is not
+//! enough.
 
+use super::heads::Heads;
 use super::mpeg::HeaderBytes;
 
 /// How far players look.
@@ -21,6 +22,12 @@ const DTS_SYNC_BYTES: usize = 6;
 const KILOBITS_AC3: [usize; 19] =
     [32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 448, 512, 576, 640];
 
+/// With which a burst begins, as words of 16 bits with the lower byte first.
+const BURST: &[u8] = &[0x72, 0xF8, 0x1F, 0x4E];
+/// The types of data that there are; the next byte tells one.
+const BURST_TYPES: u8 = 0x37;
+const BURSTS: u8 = 2;
+
 /// What is found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Coding {
@@ -33,19 +40,36 @@ enum Coding {
 }
 
 /// The look into the data of one clip.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct DisguiseSearch {
     bytes: usize,
-    chain: Chain,
-    dts: DtsSyncs,
+    /// Of 16-bit data only.
+    frames: Option<(Chain, DtsSyncs)>,
+    bursts: Heads<5>,
+    bursts_seen: u8,
 }
 
 impl DisguiseSearch {
+    /// A look into PCM, of 16 bits or of other widths.
+    pub(super) fn new(is_pcm16: bool) -> DisguiseSearch {
+        let frames = is_pcm16.then(Default::default);
+        DisguiseSearch { bytes: 0, frames, bursts: Heads::new(BURST), bursts_seen: 0 }
+    }
+
     /// Takes the next bytes; what they are, if they are not samples.
     pub(super) fn finds(&mut self, bytes: &[u8]) -> Option<&'static str> {
         let bytes = &bytes[..bytes.len().min(REGION_BYTES - self.bytes)];
         self.bytes += bytes.len();
-        let coding = self.chain.follow(bytes).or_else(|| self.dts.count(bytes))?;
+        let seen = &mut self.bursts_seen;
+        let is_enough = self.bursts.any(bytes, |_, head| {
+            *seen += u8::from(head[4] < BURST_TYPES);
+            *seen == BURSTS
+        });
+        if is_enough {
+            return Some("the bursts of a digital cable (IEC 61937)");
+        }
+        let (chain, dts) = self.frames.as_mut()?;
+        let coding = chain.follow(bytes).or_else(|| dts.count(bytes))?;
         Some(match coding {
             Coding::Mpeg => "MPEG audio",
             Coding::Adts | Coding::Latm => "AAC",

@@ -44,17 +44,28 @@ fn chunks_that_players_end_at_are_refused() {
     assert!(judge(&with(b"LIST", 4)).is_ok() && judge(&with(b"XMA3", 44)).is_ok());
 }
 
-/// Frames of 320 kbit/s at 48 kHz, whose insides are packets of a transport stream of this length.
-fn transport(packet_bytes: usize, of_ten: usize) -> Vec<u8> {
+/// Frames of 320 kbit/s at 48 kHz with these bytes between their headers.
+fn framed(mut inside: Vec<u8>) -> Vec<u8> {
     const FRAME_BYTES: usize = 960;
-    let mut stream = vec![0; 40 * FRAME_BYTES];
-    for (number, packet) in stream.chunks_mut(packet_bytes).enumerate() {
-        if number % 10 < of_ten && packet.len() >= 4 {
-            packet[..4].copy_from_slice(&[0x47, 0x1F, 0xFF, 0x10]);
-        }
-    }
-    for frame in stream.chunks_mut(FRAME_BYTES) {
+    inside.resize(40 * FRAME_BYTES, 0);
+    for frame in inside.chunks_mut(FRAME_BYTES) {
         frame[..4].copy_from_slice(&[0xFF, 0xFB, 0xE4, 0xC0]);
+    }
+    inside
+}
+
+/// Packets of this length, of which the twelfth begins what the others go on with.
+fn transport(packet_bytes: usize, of_ten: usize, adaptation_bytes: u8) -> Vec<u8> {
+    let mut stream = vec![0; 40_000];
+    for (number, packet) in stream.chunks_exact_mut(packet_bytes).enumerate() {
+        if number % 10 < of_ten {
+            packet[..4].copy_from_slice(&[0x47, 0x01, 0x00, 0x10]);
+        }
+        if number == 11 {
+            let begins = 5 + usize::from(adaptation_bytes);
+            packet[..5].copy_from_slice(&[0x47, 0x41, 0x00, 0x30, adaptation_bytes]);
+            packet[begins..][..4].copy_from_slice(&[0, 0, 1, 0xC0]);
+        }
     }
     stream
 }
@@ -62,10 +73,94 @@ fn transport(packet_bytes: usize, of_ten: usize) -> Vec<u8> {
 #[test]
 fn a_transport_stream_between_mp3_headers_is_none() {
     for packet_bytes in [188, 192, 204] {
-        assert_eq!(detected(&transport(packet_bytes, 8)), "an MPEG transport stream");
-        assert!(judge(&transport(packet_bytes, 4)).is_ok(), "a coincidence, to players too");
+        for adaptation_bytes in [0, 1, 170] {
+            let stream = framed(transport(packet_bytes, 8, adaptation_bytes));
+            assert_eq!(detected(&stream), "an MPEG transport stream");
+        }
+        let rare = framed(transport(packet_bytes, 4, 1));
+        assert!(judge(&rare).is_ok(), "a coincidence, to players too");
     }
-    assert!(judge(&transport(190, 10)).is_ok(), "packets of no length that there is");
+    assert!(judge(&framed(transport(190, 10, 1))).is_ok(), "packets of no length that there is");
+    // The same bytes at the same distance, as a tone has them, carry nothing.
+    let packet = [&[0x47, 0x01, 0x00, 0x10][..], &[0; 188]].concat();
+    assert!(judge(&framed(packet.repeat(200))).is_ok());
+}
+
+#[test]
+fn a_program_stream_between_mp3_headers_is_none() {
+    let pack = [0, 0, 1, 0xBA, 0x44, 0, 4, 0];
+    let audio = [0, 0, 1, 0xC0, 0, 9, 0x80, 0x80];
+    for code in [pack, audio] {
+        let stream = |count| framed([&[0x55; 100][..], &code.repeat(count)].concat());
+        assert_eq!(detected(&stream(5)), "an MPEG program stream");
+        assert!(judge(&stream(2)).is_ok(), "a coincidence, to players too");
+    }
+}
+
+#[test]
+fn a_name_of_another_format_behind_an_mp3_header_is_believed() {
+    for (at, name, whose) in [
+        (4, "udta", "QuickTime"),
+        (4, "moov", "QuickTime"),
+        (44, "SCRM", "a tracker's module"),
+        (1_080, "M.K.", "a tracker's module"),
+        (1_080, "8CHN", "a tracker's module"),
+        (1_080, "32CH", "a tracker's module"),
+    ] {
+        let mut clip = framed(Vec::new());
+        clip[at..at + 4].copy_from_slice(name.as_bytes());
+        assert_eq!(detected(&clip), format!("{whose} that begins like MP3"));
+        let mut elsewhere = framed(Vec::new());
+        elsewhere[at + 8..at + 12].copy_from_slice(name.as_bytes());
+        assert!(judge(&elsewhere).is_ok(), "{name}");
+    }
+    let mut counted = framed(Vec::new());
+    counted[1_080..1_084].copy_from_slice(b"xxCH");
+    assert!(judge(&counted).is_ok());
+}
+
+/// A frame that no other follows is played all the same.
+#[test]
+fn frames_without_neighbours_make_an_mp3_too_long() {
+    // 8 kbit/s at 8 kHz, 72 ms each; the other rate is 11,025 Hz.
+    let frame = [&[0xFF, 0xE3, 0x18, 0xC0][..], &[0; 68]].concat();
+    let honest = frame.repeat(14);
+    let tag = |body: Vec<u8>| {
+        let size = (body.len() as u32).to_le_bytes();
+        let head = [&b"APETAGEX"[..], &2_000_u32.to_le_bytes(), &size, &[0; 16]].concat();
+        [&honest[..], &head, &body].concat()
+    };
+    let lone = |count: usize| tag([&frame[..], b"x"].concat().repeat(count));
+    assert_eq!(code(&lone(900)), Code::AudioTooLong);
+    assert!(judge(&lone(700)).is_ok_and(|media| media.duration_ms == 14 * 72));
+    let other = [&[0xFF, 0xE3, 0x10, 0xC0][..], &[0; 48]].concat();
+    assert_eq!(code(&tag([&frame[..], &other].concat().repeat(600))), Code::AudioTooLong);
+}
+
+/// Players look for bursts in data of every width.
+#[test]
+fn what_goes_over_a_digital_cable_is_no_samples() {
+    let burst = [&[0x72, 0xF8, 0x1F, 0x4E, 0x01, 0x00][..], &[0; 1_000]].concat();
+    for format in [PCM_8_KHZ, [1, 1, 8_000, 0, 8_000, 0, 1, 8]] {
+        let clip = |bursts: usize| {
+            let mut clip = wav(format, 16_000, 16_000);
+            clip[2_000..][..burst.len() * bursts].copy_from_slice(&burst.repeat(bursts));
+            clip
+        };
+        let found = "WAV with the bursts of a digital cable (IEC 61937) in the place of samples";
+        assert_eq!(detected(&clip(2)), found);
+        assert!(judge(&clip(1)).is_ok(), "a coincidence, to players too");
+    }
+}
+
+#[test]
+fn a_voice_recorders_mark_makes_a_wav_another_file() {
+    let mut clip = wav(PCM_8_KHZ, 16_000, 16_000);
+    clip[44..512].fill(0);
+    clip[256] = 0x84;
+    assert_eq!(detected(&clip), "a voice recorder's ACT file");
+    clip[500] = 1;
+    assert!(judge(&clip).is_ok());
 }
 
 /// Of Vorbis players cut the last packet and no more, whatever the last page says.
