@@ -91,16 +91,30 @@ impl Mp3Walk {
         }
     }
 
-    pub(super) fn feed(&mut self, mut bytes: &[u8]) -> Result<(), ClipRefusal> {
+    pub(super) fn feed(&mut self, bytes: &[u8]) -> Result<(), ClipRefusal> {
+        let Some((count, refusal)) = self.what_else(bytes) else { return self.walk(bytes) };
+        // Whichever comes first, however the clip comes in pieces.
+        self.walk(&bytes[..count])?;
+        Err(refusal)
+    }
+
+    /// Why these bytes are refused though they may hold frames, and after how many.
+    fn what_else(&mut self, bytes: &[u8]) -> Option<(usize, ClipRefusal)> {
+        let systems = self.systems.finds(bytes).map(|(count, systems)| {
+            let name = match systems {
+                Systems::Transport => "an MPEG transport stream",
+                Systems::Program => "an MPEG program stream",
+            };
+            (count, unsupported(name))
+        });
+        let front = self.front.finds(bytes);
+        let front = front
+            .map(|(count, whose)| (count, unsupported(format!("{whose} that begins like MP3"))));
+        front.into_iter().chain(systems).min_by_key(|(count, _)| *count)
+    }
+
+    fn walk(&mut self, mut bytes: &[u8]) -> Result<(), ClipRefusal> {
         self.bytes += bytes.len() as u64;
-        match self.systems.finds(bytes) {
-            Some(Systems::Transport) => return Err(unsupported("an MPEG transport stream")),
-            Some(Systems::Program) => return Err(unsupported("an MPEG program stream")),
-            None => {}
-        }
-        if let Some(whose) = self.front.finds(bytes) {
-            return Err(unsupported(format!("{whose} that begins like MP3")));
-        }
         while !bytes.is_empty() {
             bytes = if self.frame_bytes_left > 0 {
                 self.in_frame(bytes)?

@@ -26,22 +26,25 @@ pub(super) struct FrontSearch {
 }
 
 impl FrontSearch {
-    /// Takes the next bytes; what else they say they are.
-    pub(super) fn finds(&mut self, bytes: &[u8]) -> Option<&'static str> {
+    /// Takes the next bytes; what else they say the clip is, and the number of them that say so.
+    pub(super) fn finds(&mut self, bytes: &[u8]) -> Option<(usize, &'static str)> {
         let seen_bytes = self.front.len();
         if seen_bytes == FRONT_BYTES {
             return None;
         }
         self.front.extend(&bytes[..bytes.len().min(FRONT_BYTES - seen_bytes)]);
-        let is_there = |at: usize, name: &[u8]| {
-            let is_new = at + name.len() > seen_bytes;
-            is_new && self.front.get(at..).is_some_and(|front| front.starts_with(name))
-        };
-        let named = NAMES.iter().find(|(at, names, _)| names.iter().any(|n| is_there(*at, n)))?;
-        let (at, _, whose) = named;
+        let new = NAMES
+            .iter()
+            .flat_map(|(at, names, whose)| names.iter().map(|name| (*at, *name, *whose)))
+            .filter(|(at, name, _)| at + name.len() > seen_bytes && self.has(*at, name));
+        let (end, whose) = new.map(|(at, name, whose)| (at + name.len(), whose)).min()?;
+        Some((end - seen_bytes, whose))
+    }
+
+    fn has(&self, at: usize, name: &[u8]) -> bool {
         // Two letters are too few without the two digits before them.
-        let digits = &self.front[CHANNELS_AT.min(*at)..*at];
-        let is_count = *at != CHANNELS_AT + 2 || digits.iter().all(u8::is_ascii_digit);
-        is_count.then_some(*whose)
+        let counts = |digits: &[u8]| digits.iter().all(u8::is_ascii_digit);
+        self.front.get(at..).is_some_and(|front| front.starts_with(name))
+            && (name.len() > 2 || counts(&self.front[CHANNELS_AT..at]))
     }
 }

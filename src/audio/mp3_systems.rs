@@ -37,6 +37,7 @@ const PES_PACKETS: u32 = 4;
 pub(super) struct SystemsSearch {
     transport: Transport,
     starts: Heads<START_BYTES>,
+    bytes: u64,
     region_left: usize,
     packs: u32,
     pes_packets: u32,
@@ -54,27 +55,39 @@ impl SystemsSearch {
         SystemsSearch {
             transport: Transport::new(),
             starts: Heads::new(START),
+            bytes: 0,
             region_left: REGION_BYTES,
             packs: 0,
             pes_packets: 0,
         }
     }
 
-    /// Takes the next bytes; what they are, where they are no MP3.
-    pub(super) fn finds(&mut self, bytes: &[u8]) -> Option<Systems> {
-        let region = &bytes[..bytes.len().min(self.region_left)];
+    /// Takes the next bytes; what the clip is where it is no MP3, and the number of them that make
+    /// it so.
+    pub(super) fn finds(&mut self, bytes: &[u8]) -> Option<(usize, Systems)> {
+        let before = self.bytes;
+        self.bytes += bytes.len() as u64;
+        let (region, rest) = bytes.split_at(bytes.len().min(self.region_left));
         self.region_left -= region.len();
+        let mut transport_at = self.transport.sees(region);
         // What a transport stream carries may begin anywhere.
-        if self.transport.sees(if self.transport.is_likely { bytes } else { region }) {
-            return Some(Systems::Transport);
+        if transport_at.is_none() && self.transport.likely_at.is_some() {
+            transport_at = self.transport.sees(rest);
         }
-        let (packs, pes_packets) = (&mut self.packs, &mut self.pes_packets);
-        let is_program = self.starts.any(region, |_, head| {
+        let (packs, pes_packets, mut program_at) = (&mut self.packs, &mut self.pes_packets, None);
+        self.starts.any(region, |ended, head| {
             *packs += u32::from(is_pack(head));
             *pes_packets += u32::from(is_pes(head));
-            *packs == PACKS || *pes_packets == PES_PACKETS
+            program_at = (*packs == PACKS || *pes_packets == PES_PACKETS).then_some(ended);
+            program_at.is_some()
         });
-        is_program.then_some(Systems::Program)
+        let found = match (transport_at, program_at) {
+            (Some(at), program_at) if program_at.is_none_or(|other| at <= other) => {
+                (at, Systems::Transport)
+            }
+            (_, program_at) => (program_at?, Systems::Program),
+        };
+        Some(((found.0 - before) as usize, found.1))
     }
 }
 
@@ -94,16 +107,18 @@ fn is_pes([_, _, _, id, _, _, flags, more]: [u8; START_BYTES]) -> bool {
     is_stream && (is_mpeg2 || is_mpeg1)
 }
 
-/// Sync bytes of a transport stream, whether they come often enough, and what they lead to.
+/// Sync bytes of a transport stream, and what they lead to.
 #[derive(Debug)]
 struct Transport {
     syncs: Heads<5>,
     marks: Box<[Marks; PHASES]>,
-    is_likely: bool,
+    /// Where they had come often enough.
+    likely_at: Option<u64>,
     starts: Heads<3>,
     /// Where a payload begins that tells what it is, each at its remainder by `PLACES`.
     payloads: Box<[u64]>,
-    has_start: bool,
+    /// Where the first of those has begun with a start code.
+    start_at: Option<u64>,
 }
 
 /// Which of the last packets at one phase began with a sync byte.
@@ -118,31 +133,38 @@ impl Transport {
         Transport {
             syncs: Heads::new(SYNC),
             marks: Box::new([Marks::default(); PHASES]),
-            is_likely: false,
+            likely_at: None,
             starts: Heads::new(START),
             payloads: vec![0; PLACES as usize].into(),
-            has_start: false,
+            start_at: None,
         }
     }
 
-    fn sees(&mut self, bytes: &[u8]) -> bool {
-        bytes.chunks(BLOCK_BYTES).any(|block| {
-            let (marks, payloads, is_likely) =
-                (&mut self.marks, &mut self.payloads, &mut self.is_likely);
+    /// How many bytes of the clip make it a transport stream, where these are among them.
+    fn sees(&mut self, bytes: &[u8]) -> Option<u64> {
+        bytes.chunks(BLOCK_BYTES).find_map(|block| {
+            let (marks, payloads) = (&mut self.marks, &mut self.payloads);
+            let mut likely_at = self.likely_at;
             self.syncs.any(block, |ended, head| {
-                *is_likely |= is_packet(head) && marks_enough(marks, ended);
+                if is_packet(head) && marks_enough(marks, ended) {
+                    likely_at = likely_at.or(Some(ended));
+                }
                 if let Some(at) = payload_at(ended, head) {
                     payloads[(at % PLACES) as usize] = at;
                 }
                 false
             });
-            let (payloads, has_start) = (&self.payloads, &mut self.has_start);
+            self.likely_at = likely_at;
+            let (payloads, mut start_at) = (&self.payloads, self.start_at);
             self.starts.any(block, |ended, _| {
                 let at = ended - START.len() as u64;
-                *has_start |= payloads[(at % PLACES) as usize] == at;
-                *has_start
+                if payloads[(at % PLACES) as usize] == at {
+                    start_at = start_at.or(Some(ended));
+                }
+                start_at.is_some()
             });
-            self.is_likely && self.has_start
+            self.start_at = start_at;
+            Some(likely_at?.max(start_at?))
         })
     }
 }

@@ -94,10 +94,13 @@ impl WavWalk {
         }
     }
 
-    pub(super) fn feed(&mut self, mut bytes: &[u8]) -> Result<(), ClipRefusal> {
-        if self.act.finds(bytes) {
-            return Err(unsupported("a voice recorder's ACT file"));
-        }
+    pub(super) fn feed(&mut self, bytes: &[u8]) -> Result<(), ClipRefusal> {
+        let Some(count) = self.act.finds(bytes) else { return self.walk(bytes) };
+        self.walk(&bytes[..count])?;
+        Err(unsupported("a voice recorder's ACT file"))
+    }
+
+    fn walk(&mut self, mut bytes: &[u8]) -> Result<(), ClipRefusal> {
         while !bytes.is_empty() {
             let (piece, ways) = (bytes, self.other_ways.len());
             bytes = match self.at {
@@ -286,7 +289,11 @@ impl WavWalk {
     }
 
     fn add_data(&mut self, bytes: &[u8]) -> Result<(), ClipRefusal> {
-        if let Some(coding) = self.disguise.as_mut().and_then(|search| search.finds(bytes)) {
+        // Whichever comes first, however the clip comes in pieces.
+        let left = self.data_bytes_refused.saturating_sub(self.data_bytes);
+        let judged =
+            &bytes[..usize::try_from(left).map_or(bytes.len(), |left| left.min(bytes.len()))];
+        if let Some(coding) = self.disguise.as_mut().and_then(|search| search.finds(judged)) {
             return Err(unsupported(format!("WAV with {coding} in the place of samples")));
         }
         self.data_bytes += bytes.len() as u64;

@@ -17,13 +17,14 @@ pub(super) struct ActSearch {
 }
 
 impl ActSearch {
-    /// Takes the next bytes; whether the file is one.
-    pub(super) fn finds(&mut self, bytes: &[u8]) -> bool {
+    /// Takes the next bytes; how many of them make the file one.
+    pub(super) fn finds(&mut self, bytes: &[u8]) -> Option<usize> {
         let room = FRONT_BYTES - self.front.len();
-        if room == 0 {
-            return false;
-        }
         self.front.extend(&bytes[..bytes.len().min(room)]);
+        (room > 0 && self.is_one()).then_some(room)
+    }
+
+    fn is_one(&self) -> bool {
         self.front.len() == FRONT_BYTES
             && self.front[FORMAT_SIZE_AT..].starts_with(FORMAT_SIZE)
             && self.front[MARK_AT] == MARK
