@@ -9,11 +9,9 @@ use crate::domain::{ClipRefusal, Codec, Note};
 use super::playtime::{Found, PlaytimeLimit, check_junk, corrupted, microseconds, unsupported};
 use super::wav_act::ActSearch;
 use super::wav_disguise::DisguiseSearch;
-use super::wav_format::{self, FORMAT_BYTES, WavFormat};
+use super::wav_format::{self, FORMAT_BYTES, UNKNOWN_SIZE_MIN, WavFormat};
 use super::wav_other_way::OtherWay;
 
-/// Sizes from here on are placeholders.
-const UNKNOWN_SIZE_MIN: u32 = 0x7FFF_0000;
 const CHUNK_HEADER_BYTES: u64 = 8;
 
 /// The state between two pieces of a WAVE file.
@@ -235,9 +233,7 @@ impl WavWalk {
         }
         self.has_data = true;
         let size = self.data_size(chunk_bytes)?;
-        let is_placeholder =
-            size == 0 || (UNKNOWN_SIZE_MIN.into()..=u32::MAX.into()).contains(&size);
-        if is_placeholder {
+        if wav_format::is_unknown_size(size) {
             self.size_is_unknown = true;
             return Ok(At::DataToEnd);
         }

@@ -17,6 +17,9 @@ const EXTENSIBLE: u16 = 0xFFFE;
 const GUID_TAIL: [u8; 14] =
     [0x00, 0x00, 0x00, 0x00, 0x10, 0x00, 0x80, 0x00, 0x00, 0xAA, 0x00, 0x38, 0x9B, 0x71];
 
+/// Sizes from here on are placeholders.
+pub(super) const UNKNOWN_SIZE_MIN: u32 = 0x7FFF_0000;
+
 /// How the bytes of the data chunk become samples.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct WavFormat {
@@ -171,23 +174,37 @@ fn refuse_block(tag: u16, channels: u16, block_bytes: u16, bits: u16) -> ClipRef
     ))
 }
 
-/// Format and audio of a whole WAV clip that has passed the gate, however its sizes are written.
+/// Whether the data go to the end of the file, because this size of theirs cannot be meant.
+pub(super) fn is_unknown_size(data_bytes: u64) -> bool {
+    data_bytes == 0 || (UNKNOWN_SIZE_MIN.into()..=u32::MAX.into()).contains(&data_bytes)
+}
+
+/// Format and audio of a whole WAV clip that has passed the gate, however its sizes are written:
+/// the very bytes that the gate has counted.
 pub(super) fn locate(clip: &[u8]) -> Option<(WavFormat, &[u8])> {
+    let is_rf64 = clip.starts_with(b"RF64");
     let mut rest = clip.get(12..)?;
-    let mut format = None;
+    let (mut format, mut long_data_bytes) = (None, None);
     loop {
         let (head, body) = rest.split_first_chunk::<8>()?;
-        let size = u32::from_le_bytes([head[4], head[5], head[6], head[7]]) as usize;
+        let size = u32::from_le_bytes([head[4], head[5], head[6], head[7]]);
         match &head[..4] {
-            b"fmt " => format = parse(body.get(..size.min(FORMAT_BYTES))?).ok(),
-            // A size that cannot be meant, or is more than there is: to the end.
+            b"fmt " => format = parse(body.get(..FORMAT_BYTES.min(size as usize))?).ok(),
+            b"ds64" if is_rf64 => {
+                let long = body.get(8..)?.first_chunk::<8>()?;
+                long_data_bytes = Some(u64::from_le_bytes(*long));
+            }
             b"data" => {
-                let audio = if size == 0 { body } else { body.get(..size).unwrap_or(body) };
-                return Some((format?, audio));
+                let data_bytes = long_data_bytes.unwrap_or(size.into());
+                let known = usize::try_from(data_bytes).ok();
+                let known = known.filter(|_| !is_unknown_size(data_bytes));
+                // More than there is: to the end, too.
+                return Some((format?, known.and_then(|known| body.get(..known)).unwrap_or(body)));
             }
             _ => {}
         }
-        rest = body.get(size + (size & 1)..)?;
+        let padded = u64::from(size) + u64::from(size & 1);
+        rest = body.get(usize::try_from(padded).ok()?..)?;
     }
 }
 

@@ -83,5 +83,6 @@ mod tls;
 mod tls_inbound;
 mod token;
 mod wav_hostile;
+mod waveform;
 mod ways;
 mod withdrawals;
