@@ -14,7 +14,9 @@ const SILENCE: f32 = 0.003;
 /// The same of samples of 8 bits, a step of which is 1/128: the last bit is noise.
 const SILENCE_8_BIT: f32 = 0.008;
 /// One step in so many may be louder in a silent clip: switching a microphone clicks.
-const CLICKS: usize = 100;
+const STEPS_PER_CLICK: usize = 100;
+/// And no more than these, however long the clip is: the shortest word has more.
+const CLICK_STEPS_MAX: usize = 5;
 
 /// The waveform of a clip that is `media`; `None` where it cannot be decoded after all.
 ///
@@ -106,7 +108,8 @@ impl Peaks {
         });
         let peaks = peaks.collect();
         let loud = self.steps.iter().filter(|step| step.swing() > silence).count();
-        Some(Waveform { peaks, silent: loud <= count / CLICKS })
+        let clicks_max = (count / STEPS_PER_CLICK).min(CLICK_STEPS_MAX);
+        Some(Waveform { peaks, silent: loud <= clicks_max })
     }
 }
 
@@ -128,6 +131,25 @@ mod tests {
         peaks.push(&samples, 16_000);
         assert!(!peaks.finish(SILENCE).unwrap().silent);
         assert_eq!(Peaks::default().finish(SILENCE), None);
+    }
+
+    #[test]
+    fn a_short_word_is_heard_in_a_long_clip() {
+        let is_silent = |loud_ms: usize| {
+            let mut samples = vec![0.0; 60 * 16_000];
+            samples[80_000..][..loud_ms * 16].fill_with({
+                let mut sample = 0.1;
+                move || {
+                    sample = -sample;
+                    sample
+                }
+            });
+            let mut peaks = Peaks::default();
+            peaks.push(&samples, 16_000);
+            peaks.finish(SILENCE).unwrap().silent
+        };
+        assert!(is_silent(0) && is_silent(50));
+        assert!(!is_silent(60) && !is_silent(300));
     }
 
     #[test]
