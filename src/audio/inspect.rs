@@ -123,7 +123,7 @@ pub(super) fn behind_tags(mut clip: &[u8]) -> &[u8] {
     }
 }
 
-fn frame_at(bytes: &[u8]) -> Option<FrameHeader> {
+pub(super) fn frame_at(bytes: &[u8]) -> Option<FrameHeader> {
     match HeaderBytes::parse(*bytes.first_chunk()?) {
         HeaderBytes::Layer3(header) => Some(header),
         _ => None,

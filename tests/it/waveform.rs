@@ -4,11 +4,74 @@
 use voicepost::audio;
 use voicepost::domain::Waveform;
 
-use crate::audio::LIMITS;
+use crate::audio::{LIMITS, clip};
+use crate::ogg_writer::{ENDS, page, pages, seal};
 
 fn drawn(clip: &[u8]) -> Waveform {
     let media = audio::judge(clip, &LIMITS).unwrap().deliverable().unwrap();
     audio::waveform(clip, &media).unwrap()
+}
+
+fn serial(page: &[u8]) -> u32 {
+    u32::from_le_bytes(page[14..18].try_into().unwrap())
+}
+
+/// A decoder that is handed them makes up audio for each, and takes its time.
+#[test]
+fn empty_packets_of_opus_play_nothing() {
+    let hello = clip("hello.ogg");
+    let wanted = drawn(&hello);
+    let parts = pages(&hello);
+    let empty = page(serial(parts[0]), 0, -1, &[b"".as_slice(); 255]).repeat(40);
+    let behind = [&hello[..], &empty].concat();
+    let (headers, speech) = parts.split_at(2);
+    let in_front = [&headers.concat()[..], &empty, &speech.concat()].concat();
+    let between = [&parts[..4].concat()[..], &empty, &parts[4..].concat()].concat();
+    for (place, clip) in [("behind", behind), ("in front", in_front), ("between", between)] {
+        let drawn = drawn(&clip);
+        assert_eq!((drawn.peaks, drawn.silent), (wanted.peaks.clone(), false), "{place}");
+    }
+}
+
+/// Streams of nothing but headers.
+#[test]
+fn a_chain_of_empty_streams_costs_no_decoders() {
+    let hello = clip("hello.ogg");
+    let parts = pages(&hello);
+    let headers = parts[..2].concat();
+    let empty = page(serial(parts[0]), ENDS, 0, &[b""]);
+    for link in [headers.clone(), [headers, empty].concat()] {
+        let chain = [&hello[..], &link.repeat(2_000)].concat();
+        assert_eq!(drawn(&chain).peaks, drawn(&hello).peaks);
+    }
+}
+
+/// Codebooks are costly to build, and a stream of one packet plays nothing.
+#[test]
+fn a_chain_of_vorbis_is_drawn_unless_every_stream_is_another() {
+    let hello = clip("hello.vorbis.ogg");
+    let parts = pages(&hello);
+    let (identification, pages_of_headers) = (parts[0].to_vec(), parts[1].to_vec());
+    let chain = |streams: u8, differ: bool| {
+        let mut clip = hello.clone();
+        for number in 0..streams {
+            let mut identification = identification.clone();
+            // The nominal bit rate, which decides nothing.
+            identification[28 + 20] ^= if differ { number + 1 } else { 0 };
+            seal(&mut identification);
+            clip.extend(identification);
+            clip.extend(&pages_of_headers);
+        }
+        clip
+    };
+    let look = |clip: &[u8]| {
+        let media = audio::judge(clip, &LIMITS).unwrap().deliverable().unwrap();
+        audio::waveform(clip, &media).map(|drawn| drawn.peaks)
+    };
+    let wanted = Some(drawn(&hello).peaks);
+    assert_eq!(look(&chain(100, false)), wanted);
+    assert_eq!(look(&chain(3, true)), wanted);
+    assert_eq!(look(&chain(100, true)), None);
 }
 
 /// Three seconds of digital silence with a chunk of anything behind them, whichever way the size of
