@@ -156,7 +156,7 @@ pub(super) fn opus(clip: &[u8], pieces: &mut Pieces<'_>) -> Option<()> {
     let mut packets = OggPackets::new(clip);
     loop {
         let Some(head) = packets.next() else { return Some(()) };
-        let layout = opus::stream_layout(head)?;
+        let (layout, factor) = (opus::stream_layout(head)?, opus::output_factor(head)?);
         packets.next();
         let mut link = None;
         while let Some(packet) = packets.next() {
@@ -169,7 +169,7 @@ pub(super) fn opus(clip: &[u8], pieces: &mut Pieces<'_>) -> Option<()> {
             let link = match &mut link {
                 Some(link) => link,
                 // A stream without audio is not worth a decoder.
-                None => link.insert(OpusLink::new(layout)?),
+                None => link.insert(OpusLink::new(layout, factor)?),
             };
             link.decode(packet, pieces);
         }
@@ -181,11 +181,13 @@ pub(super) fn opus(clip: &[u8], pieces: &mut Pieces<'_>) -> Option<()> {
 struct OpusLink {
     decoder: OpusMSDecoder,
     channels: usize,
+    /// What each sample is multiplied by.
+    factor: f32,
     pcm: Vec<i16>,
 }
 
 impl OpusLink {
-    fn new(layout: StreamLayout) -> Option<OpusLink> {
+    fn new(layout: StreamLayout, factor: f32) -> Option<OpusLink> {
         let StreamLayout { streams, coupled } = layout;
         // Each channel of each stream as it comes: which loudspeaker it is for makes no picture.
         let order: Vec<u8> = (0..streams + coupled).collect();
@@ -193,7 +195,7 @@ impl OpusLink {
         let rate_hz = OPUS_RATE_HZ as i32;
         let decoder = OpusMSDecoder::new(rate_hz, channels, streams, coupled, &order).ok()?;
         let pcm = vec![0; OPUS_PACKET_SAMPLES * order.len()];
-        Some(OpusLink { decoder, channels: order.len(), pcm })
+        Some(OpusLink { decoder, channels: order.len(), factor, pcm })
     }
 
     fn decode(&mut self, packet: &[u8], pieces: &mut Pieces<'_>) {
@@ -202,8 +204,9 @@ impl OpusLink {
         let samples = decoded.ok().and_then(|samples| usize::try_from(samples).ok());
         let pcm = samples.and_then(|samples| self.pcm.get(..samples * self.channels));
         let Some(pcm) = pcm else { return };
+        let scale = self.factor / 32_768.0;
         pieces.pcm.clear();
-        pieces.pcm.extend(pcm.iter().map(|one| f32::from(*one) / 32_768.0));
+        pieces.pcm.extend(pcm.iter().map(|one| (f32::from(*one) * scale).clamp(-1.0, 1.0)));
         (pieces.take)(&pieces.pcm, self.channels, OPUS_RATE_HZ);
     }
 }

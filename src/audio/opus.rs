@@ -104,6 +104,13 @@ pub(super) fn streams(head: &[u8]) -> u8 {
     }
 }
 
+/// What players multiply every sample by, as an identification header tells it in 1/256 dB
+/// (RFC 7845 §5.1, "output gain"); `None` for a header that is too short.
+pub(super) fn output_factor(head: &[u8]) -> Option<f32> {
+    let gain = i16::from_le_bytes([*head.get(16)?, *head.get(17)?]);
+    Some(10f32.powf(f32::from(gain) / (20.0 * 256.0)))
+}
+
 /// The streams in each packet, and how many of them, the first ones, are pairs of channels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct StreamLayout {

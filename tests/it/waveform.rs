@@ -2,7 +2,7 @@
 //! header says of loudness and size is followed.
 
 use voicepost::audio;
-use voicepost::domain::Waveform;
+use voicepost::domain::{PEAKS, Waveform};
 
 use crate::audio::{LIMITS, clip};
 use crate::ogg_writer::{ENDS, page, pages, seal};
@@ -72,6 +72,34 @@ fn a_chain_of_vorbis_is_drawn_unless_every_stream_is_another() {
     assert_eq!(look(&chain(100, false)), wanted);
     assert_eq!(look(&chain(3, true)), wanted);
     assert_eq!(look(&chain(100, true)), None);
+}
+
+/// RFC 7845 §5.1: in 1/256 dB, and for the stream whose header says so.
+#[test]
+fn the_output_gain_of_opus_is_applied() {
+    let hello = clip("hello.ogg");
+    let with_gain = |decibels: i16| {
+        let mut clip = hello.clone();
+        let head_bytes = pages(&hello)[0].len();
+        let gain = head_bytes - 3;
+        clip[gain..gain + 2].copy_from_slice(&(decibels * 256).to_le_bytes());
+        seal(&mut clip[..head_bytes]);
+        clip
+    };
+    let wanted = drawn(&hello);
+    assert_eq!(drawn(&with_gain(0)), wanted);
+    let quieter = drawn(&with_gain(-20));
+    assert!(!quieter.silent);
+    for (quieter, wanted) in quieter.peaks.iter().zip(&wanted.peaks) {
+        assert!((f32::from(*quieter) - f32::from(*wanted) / 10.0).abs() <= 0.6);
+    }
+    let gone = drawn(&with_gain(-128));
+    assert!(gone.silent && gone.peaks.iter().all(|peak| *peak == 0), "{gone:?}");
+    assert_eq!(drawn(&with_gain(60)).peaks.iter().max(), Some(&255));
+    let chained = drawn(&[with_gain(-128), hello.clone()].concat());
+    let (first, second) = chained.peaks.split_at(PEAKS / 2);
+    assert!(first.iter().all(|peak| *peak == 0), "{chained:?}");
+    assert!(second.iter().max() == wanted.peaks.iter().max(), "{chained:?}");
 }
 
 /// Three seconds of digital silence with a chunk of anything behind them, whichever way the size of
