@@ -90,3 +90,38 @@ impl PacketSink for Remux {
         self.packet.clear();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::ogg_packets::OggPackets;
+    use super::super::super::packets::{AudioTrack, Coding, PacketSink};
+    use super::super::super::playtime::PlaytimeLimit;
+    use super::Remux;
+    use crate::domain::AudioLimits;
+
+    /// A decoder that is handed an empty one takes it for lost, and makes up audio.
+    #[test]
+    fn empty_packets_are_left_behind() {
+        let limit = PlaytimeLimit::new(&AudioLimits {
+            duration_ms_max: 60_000,
+            duration_ms_grace: 0,
+            duration_ms_min: 0,
+            bytes_max: 1_000,
+        });
+        let head = b"OpusHead\x01\x01\0\0\x80\xBB\0\0\0\0\0".to_vec();
+        let coding = Coding::Opus { head };
+        let mut remux = Remux::new(limit, 100);
+        remux.track(&AudioTrack { coding, start_samples: 0, played_samples: None }).unwrap();
+        for part in [&b""[..], b"\xF8\x01", b"", b"", b"\xF8\x02", b""] {
+            remux.part(part);
+            remux.end().unwrap();
+        }
+        let clip = remux.finish().unwrap();
+        let mut packets = OggPackets::new(&clip);
+        let mut bytes = Vec::new();
+        while let Some(packet) = packets.next() {
+            bytes.push(packet.len());
+        }
+        assert_eq!(bytes[2..], [2, 2]);
+    }
+}
