@@ -91,7 +91,7 @@ pub(super) fn mp3(clip: &[u8], pieces: &mut Pieces<'_>) -> Option<()> {
             if pieces.is_full() {
                 return Some(());
             }
-            // Tags full of frames play nothing, and those need not even decode.
+            // By its header, as the gate counts: one that does not decode costs its time as well.
             if let Some(header) = frame_at(frame) {
                 pieces.spend(header.samples.into(), header.sample_rate_hz);
             }
