@@ -57,12 +57,29 @@ impl TokenDesk {
     }
 }
 
+impl TokenDesk {
+    /// A token in place of one that has expired before it was renewed: the clock went on without
+    /// the timer, because it was set or the machine slept.
+    async fn renew_expired(&self, version: u64) -> Result<AccessToken, Failure> {
+        match tokio::time::timeout(TOKEN_WAIT, self.renew(version)).await {
+            Ok(Ok(token)) => Ok(token),
+            // An exchange has failed already, and the next one is due.
+            Ok(Err(_)) => self.wait().await,
+            Err(_) => Err(unavailable("the token has expired, and no other has come yet")),
+        }
+    }
+}
+
 impl TokenSource for TokenDesk {
     fn token(&self) -> LocalBoxFuture<'_, Result<AccessToken, Failure>> {
-        let usable = self.usable(&self.view.borrow());
-        match usable {
-            Some(token) => std::future::ready(Ok(token)).boxed_local(),
-            None => self.wait().boxed_local(),
+        let (usable, published) = {
+            let view = self.view.borrow();
+            (self.usable(&view), view.token.as_ref().map(|token| token.version))
+        };
+        match (usable, published) {
+            (Some(token), _) => std::future::ready(Ok(token)).boxed_local(),
+            (None, Some(version)) => self.renew_expired(version).boxed_local(),
+            (None, None) => self.wait().boxed_local(),
         }
     }
 

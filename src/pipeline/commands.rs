@@ -202,7 +202,8 @@ impl Pipeline {
         }
         self.check_route(&record)?;
         let expires_at = now.plus_seconds(self.parts.rules.expires_after_seconds);
-        self.change(&mut record, Event::Replayed { expires_at }).await.map_err(refused)?;
+        let replayed = self.change(&mut record, Event::Replayed { expires_at }).await;
+        replayed.map_err(|error| overtaken(id, error))?;
         tracing::warn!(message.id = %id, "failed message replayed by an operator");
         self.wake(&record);
         Ok(self.receipt(&record))
@@ -222,7 +223,7 @@ impl Pipeline {
             return Err(Problem::new(Code::WrongState, detail).about(id));
         }
         let event = Event::CopyGivenUp { ordinal, reason };
-        self.change(&mut record, event).await.map_err(refused)?;
+        self.change(&mut record, event).await.map_err(|error| overtaken(id, error))?;
         tracing::warn!(message.id = %id, copy.ordinal = ordinal, "purge given up by an operator");
         Ok(self.receipt(&record))
     }
@@ -360,6 +361,16 @@ fn not_found(id: MessageId) -> Problem {
 
 pub(super) fn internal(error: impl std::fmt::Display) -> Problem {
     Problem::new(Code::Internal, error.to_string())
+}
+
+/// An order that came together with another change of the message.
+fn overtaken(id: MessageId, error: ChangeError) -> Problem {
+    match error {
+        ChangeError::Commit(CommitError::Conflict { .. }) => {
+            unfit(id, format!("message {id} has just changed; look at it and try again"))
+        }
+        error => refused(error),
+    }
 }
 
 pub(super) fn refused(error: ChangeError) -> Problem {

@@ -23,6 +23,8 @@ use crate::domain::{Lane, MessageId, UnixMs};
 pub(super) const PARK_AFTER: Duration = Duration::from_secs(5);
 /// One that waits for its turn is looked at this often all the same.
 const TURN_LOOK: Duration = Duration::from_secs(60);
+/// And one that waits for a time this often: the clock may have been set right meanwhile.
+const CLOCK_LOOK: Duration = Duration::from_secs(300);
 /// How many sleepers of a lane are woken when it moves: the one whose turn it is, and those that
 /// may be uploaded ahead of it.
 const LANE_WAKES: usize = 3;
@@ -95,7 +97,10 @@ impl Parked {
         }
         drop(state.take(id));
         let (at, due_at) = match until {
-            Until::Time(at) => (Instant::now() + Duration::from_millis(at.ms_since(now)), Some(at)),
+            Until::Time(at) => {
+                let pause = Duration::from_millis(at.ms_since(now)).min(CLOCK_LOOK);
+                (Instant::now() + pause, Some(at))
+            }
             Until::Turn => (Instant::now() + TURN_LOOK, None),
         };
         if let (Until::Turn, Some(seat)) = (until, &seat) {

@@ -144,3 +144,18 @@ fn a_clock_that_was_ahead_delays_no_purge_beyond_the_next_start() {
     let kept_ms = upload.deleted_at_ms.unwrap() - post.arrived_at_ms;
     assert!(kept_ms < 180_000, "deleted after {kept_ms} ms");
 }
+
+#[test]
+fn a_clock_that_jumps_past_the_life_of_the_token_delays_no_message() {
+    let mut plan = Plan::calm(RouteName::MediaApi);
+    plan.sendings.truncate(1);
+    // As after a sleep of the machine: the timer of the renewal has not gone on.
+    plan.steps = vec![ClockStep { at_ms: 20_000, by_ms: 7 * 86_400_000 }];
+    plan.sendings.push(Sending { at_ms: 30_000, ..plan.sendings[0].clone() });
+    let world = live(plan);
+    let sandbox = world.sandbox.lock().unwrap();
+    let posts = sandbox.account().posts();
+    assert_eq!(posts.len(), 2);
+    let apart_ms = posts[1].arrived_at_ms - posts[0].arrived_at_ms;
+    assert!((29_000..35_000).contains(&apart_ms), "posted after {apart_ms} ms");
+}
