@@ -148,7 +148,8 @@ impl Pipeline {
         self.check_route(&record)?;
         let seconds = self.parts.rules.expires_after_seconds;
         let expires_at = self.parts.clock.now().plus_seconds(seconds);
-        self.change(&mut record, Event::Released { expires_at }).await.map_err(refused)?;
+        let released = self.change(&mut record, Event::Released { expires_at }).await;
+        released.map_err(|error| overtaken(id, error))?;
         tracing::warn!(message.id = %id, "held message released by an operator");
         self.wake(&record);
         Ok(self.receipt(&record))
@@ -287,7 +288,9 @@ impl Pipeline {
         }
         let now = self.parts.clock.now();
         let due_at = self.parts.rules.keeping.due_early_at(record, now);
-        self.change(record, Event::PurgeHastened { due_at }).await.map_err(refused)
+        let id = record.id;
+        let hastened = self.change(record, Event::PurgeHastened { due_at }).await;
+        hastened.map_err(|error| overtaken(id, error))
     }
 
     /// Commits an event that was decided by just this version of the record; `Err`: the newer one.
@@ -363,10 +366,11 @@ pub(super) fn internal(error: impl std::fmt::Display) -> Problem {
     Problem::new(Code::Internal, error.to_string())
 }
 
-/// An order that came together with another change of the message.
+/// An order that came together with another change of the message: it fitted the record as it was
+/// read, and no longer fits the one that is there now.
 fn overtaken(id: MessageId, error: ChangeError) -> Problem {
     match error {
-        ChangeError::Commit(CommitError::Conflict { .. }) => {
+        ChangeError::Illegal(_) | ChangeError::Commit(CommitError::Conflict { .. }) => {
             unfit(id, format!("message {id} has just changed; look at it and try again"))
         }
         error => refused(error),

@@ -51,6 +51,20 @@ fn a_failed_message_is_delivered_anew() {
 }
 
 #[test]
+fn of_replays_that_come_together_one_counts_and_the_others_are_told_so() {
+    for _ in 0..5 {
+        let (gateway, id) = failed(3_600);
+        let statuses: Vec<u16> = std::thread::scope(|scope| {
+            let replays: Vec<_> =
+                (0..6).map(|_| scope.spawn(|| replay(&gateway, &id).status)).collect();
+            replays.into_iter().map(|one| one.join().unwrap()).collect()
+        });
+        let count = |status| statuses.iter().filter(|one| **one == status).count();
+        assert_eq!((count(200), count(409)), (1, 5), "{statuses:?}");
+    }
+}
+
+#[test]
 fn a_kept_clip_goes_when_its_time_is_over() {
     let (gateway, id) = failed(1);
     let refused = replay(&gateway, &id).problem(409, "wrong-state");
