@@ -146,8 +146,8 @@ impl Transport {
             let (marks, payloads) = (&mut self.marks, &mut self.payloads);
             let mut likely_at = self.likely_at;
             self.syncs.any(block, |ended, head| {
-                if is_packet(head) && marks_enough(marks, ended) {
-                    likely_at = likely_at.or(Some(ended));
+                if likely_at.is_none() && is_packet(head) && marks_enough(marks, ended) {
+                    likely_at = Some(ended);
                 }
                 if let Some(at) = payload_at(ended, head) {
                     payloads[(at % PLACES) as usize] = at;
@@ -155,16 +155,15 @@ impl Transport {
                 false
             });
             self.likely_at = likely_at;
-            let (payloads, mut start_at) = (&self.payloads, self.start_at);
-            self.starts.any(block, |ended, _| {
-                let at = ended - START.len() as u64;
-                if payloads[(at % PLACES) as usize] == at {
-                    start_at = start_at.or(Some(ended));
-                }
-                start_at.is_some()
-            });
-            self.start_at = start_at;
-            Some(likely_at?.max(start_at?))
+            if self.start_at.is_none() {
+                let (payloads, start_at) = (&self.payloads, &mut self.start_at);
+                self.starts.any(block, |ended, _| {
+                    let at = ended - START.len() as u64;
+                    *start_at = (payloads[(at % PLACES) as usize] == at).then_some(ended);
+                    start_at.is_some()
+                });
+            }
+            Some(likely_at?.max(self.start_at?))
         })
     }
 }
