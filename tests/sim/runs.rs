@@ -159,3 +159,27 @@ fn a_clock_that_jumps_past_the_life_of_the_token_delays_no_message() {
     let apart_ms = posts[1].arrived_at_ms - posts[0].arrived_at_ms;
     assert!((29_000..35_000).contains(&apart_ms), "posted after {apart_ms} ms");
 }
+
+#[test]
+fn a_clock_that_was_behind_at_a_start_delays_no_message_for_long() {
+    let mut plan = Plan::calm(RouteName::MediaApi);
+    plan.sendings.truncate(1);
+    plan.sendings[0].patience.respond_async = true;
+    let other = Sending { conversation_id: "b".into(), at_ms: 5_000, ..plan.sendings[0].clone() };
+    plan.sendings.push(other);
+    let pause = FaultAction::status(429).retry_after("20");
+    plan.faults = vec![FaultRule::new(Endpoint::Post, pause).times(1)];
+    // A day behind when the next process starts, and right again a little later.
+    plan.steps = vec![
+        ClockStep { at_ms: 4_000, by_ms: -86_400_000 },
+        ClockStep { at_ms: 30_000, by_ms: 86_400_000 },
+    ];
+    plan.crashes = vec![Crash::Commit { number: 5, durable: true }];
+    let world = live(plan);
+    assert_eq!(check(&world), Vec::<String>::new());
+    let sandbox = world.sandbox.lock().unwrap();
+    let (upload, posts) = (&sandbox.account().uploads()[0], sandbox.account().posts());
+    let waited_ms = posts[1].arrived_at_ms - upload.arrived_at_ms;
+    assert_eq!(posts.len(), 2);
+    assert!((20_000..320_000).contains(&waited_ms), "posted after {waited_ms} ms");
+}
