@@ -55,9 +55,7 @@ impl TokenDesk {
             }
         }
     }
-}
 
-impl TokenDesk {
     /// A token in place of one that has expired before it was renewed: the clock went on without
     /// the timer, because it was set or the machine slept.
     async fn renew_expired(&self, version: u64) -> Result<AccessToken, Failure> {
