@@ -54,6 +54,9 @@ codes! {
     UploadTooSlow = "upload-too-slow",
     /// The first request with this idempotency key is not durable yet.
     InProgress = "in-progress",
+    /// The message may be posted, there is no room to write down whether it is, and the request has
+    /// no key under which it could be repeated.
+    Undecided = "undecided",
     /// The operator's action does not fit the state it was asked for.
     WrongState = "wrong-state",
     /// The clip or the whole body is larger than allowed.

@@ -8,9 +8,10 @@ use tokio::time::Instant;
 
 use super::clip::unstored;
 use super::draw;
-use super::drive::{self, Drive, Sender};
+use super::drive::{self, Drive};
 use super::known;
 use super::lanes::Seat;
+use super::sender::Sender;
 use super::{Answer, Clip, HeldClip, Pipeline, Ticket};
 use crate::actors::{AskError, CheckClip, CheckedClip, ConvertedClip, NotChecked};
 use crate::domain::{
@@ -35,12 +36,12 @@ pub(super) async fn accept(
     answer: oneshot::Sender<Answer>,
 ) {
     let started = Instant::now();
-    let patience = message.patience;
+    let (patience, has_key) = (message.patience, message.key.is_some());
     match pipeline.begin(message, clip).await {
         Ok(Begun::New { record, seat, clip, upload }) => {
             pipeline.parts.metrics.accepted(started.elapsed());
             draw::draw(&pipeline, &record, clip.as_ref());
-            let sender = Sender::new(answer, patience, started);
+            let sender = Sender::new(answer, patience, started, has_key);
             let permit = ticket.into_drive();
             let mut drive = Drive::new(pipeline, *record, seat, clip, Some(sender), permit);
             drive.permit = upload;

@@ -373,6 +373,7 @@ fn overtaken(id: MessageId, error: ChangeError) -> Problem {
         ChangeError::Illegal(_) | ChangeError::Commit(CommitError::Conflict { .. }) => {
             unfit(id, format!("message {id} has just changed; look at it and try again"))
         }
+        ChangeError::Gone(id) => not_found(id),
         error => refused(error),
     }
 }

@@ -9,16 +9,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use tokio::sync::{Notify, OwnedSemaphorePermit, oneshot};
+use tokio::sync::{Notify, OwnedSemaphorePermit};
 use tokio::time::Instant;
 
 use super::known;
 use super::lanes::Seat;
 use super::parking::{PARK_AFTER, Until};
-use super::{Answer, Drain, HeldClip, Pipeline};
+use super::sender::Sender;
+use super::{Drain, HeldClip, Pipeline};
 use crate::actors::Vigil;
 use crate::domain::{
-    ClipPlace, Code, Ending, Event, NextStep, Patience, Record, Stage, Step, UnixMs, next_step,
+    ClipPlace, Code, Ending, Event, NextStep, Record, Stage, Step, UnixMs, next_step,
 };
 use crate::ledger::{ChangeError, CommitError, change_by};
 
@@ -28,29 +29,6 @@ const STORAGE_PAUSE: Duration = Duration::from_secs(5);
 const FAULT_PAUSE_MS: i64 = 60_000;
 /// Pause of a drive that finds the gateway shutting down while it waits.
 const DRAIN_PAUSE: Duration = Duration::from_millis(50);
-
-/// The sender of a message, as long as they wait for an answer.
-pub(super) struct Sender {
-    pub(super) answer: oneshot::Sender<Answer>,
-    respond_async: bool,
-    until: Instant,
-}
-
-impl Sender {
-    pub(super) fn new(
-        answer: oneshot::Sender<Answer>,
-        patience: Patience,
-        started: Instant,
-    ) -> Sender {
-        let until = started + Duration::from_millis(patience.wait_ms);
-        Sender { answer, respond_async: patience.respond_async, until }
-    }
-
-    /// Whether they have waited as long as they wanted to.
-    pub(super) fn waited(&self) -> bool {
-        self.until <= Instant::now()
-    }
-}
 
 /// One message on its way.
 pub(super) struct Drive {

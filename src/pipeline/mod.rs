@@ -37,6 +37,7 @@ mod promise;
 mod recovery;
 mod repeats;
 mod replies;
+mod sender;
 mod settle;
 mod waiting;
 

@@ -33,10 +33,12 @@ impl Drive {
     }
 
     /// Nothing can be promised of a message whose post is or may be on the wire, nor can it be
-    /// refused. A sender who has waited as long as they wanted to is told to ask again.
+    /// refused. A sender who has waited as long as they wanted to is told to ask again: under their
+    /// key, or for the message alone, since a second request without a key is a second message.
     fn let_sender_come_back(&mut self) {
         let Some(sender) = self.sender.take_if(|sender| sender.waited()) else { return };
-        let problem = Problem::new(Code::InProgress, UNDECIDED)
+        let code = if sender.has_key { Code::InProgress } else { Code::Undecided };
+        let problem = Problem::new(code, UNDECIDED)
             .about(self.record.id)
             .retry_after(RETRY_AFTER_UNDECIDED_SECONDS);
         // A sender that hung up can ask as well.

@@ -51,6 +51,7 @@ const fn row(code: Code) -> Row {
         Code::MethodNotAllowed => (405, "The path does not take this method", false),
         Code::UploadTooSlow => (408, "The body came too slowly", true),
         Code::InProgress => (409, "The first request with this key is not durable yet", true),
+        Code::Undecided => (409, "The message may be posted; ask for it, do not send again", false),
         Code::WrongState => (409, "The message is not in a state for this", false),
         Code::TooLarge => (413, "The request is too large", false),
         Code::UnsupportedMediaType => (415, "The body is not multipart/form-data", false),
@@ -118,7 +119,8 @@ pub(super) fn respond(request: &HttpRequest, problem: Problem) -> HttpResponse {
     if let Some(seconds) = problem.retry_after_seconds.or(default) {
         response.insert_header((RETRY_AFTER, HeaderValue::from(seconds)));
     }
-    if let Some(id) = problem.message_id.filter(|_| problem.code == Code::InProgress) {
+    let tells_where = matches!(problem.code, Code::InProgress | Code::Undecided);
+    if let Some(id) = problem.message_id.filter(|_| tells_where) {
         response.insert_header((LOCATION, format!("/v1/voice-messages/{id}")));
     }
     response.body(Value::Object(body).to_string())

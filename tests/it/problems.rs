@@ -8,7 +8,7 @@ use voicepost::web::ROWS;
 
 /// Code, status, whether the same request can succeed later, and the test that meets it: its file
 /// in this folder and its name.
-const KNOWN: [(&str, u16, bool, &str, &str); 44] = [
+const KNOWN: [(&str, u16, bool, &str, &str); 45] = [
     ("malformed-request", 400, false, "parts.rs", "a_body_that_cannot_be_read_is_malformed"),
     ("missing-part", 400, false, "parts.rs", "a_missing_part_is_named"),
     ("unknown-part", 400, false, "parts.rs", "an_unknown_part_is_refused_with_the_names_there_are"),
@@ -52,6 +52,7 @@ const KNOWN: [(&str, u16, bool, &str, &str); 44] = [
     ),
     ("upload-too-slow", 408, true, "clips.rs", "a_body_that_stops_coming_is_answered_408"),
     ("in-progress", 409, true, "repeats.rs", "a_repeat_that_comes_too_early_is_told_where_to_look"),
+    ("undecided", 409, false, "storage.rs", "who_has_no_key_is_not_told_to_send_again"),
     ("wrong-state", 409, false, "admin.rs", "a_message_on_its_way_is_not_purged_by_an_operator"),
     (
         "too-large",

@@ -45,6 +45,23 @@ fn who_was_told_to_come_back_is_told_of_the_failure() {
     gateway.send(&form).problem(502, code);
 }
 
+/// Another request without a key would be another message in the conversation.
+#[test]
+fn who_has_no_key_is_not_told_to_send_again() {
+    let gateway = TestGateway::start();
+    std::fs::remove_dir(spool(&gateway)).unwrap();
+    gateway
+        .trouble(vec![FaultRule::new(Endpoint::Post, FaultAction::latency(Latency::Fixed(2_500)))]);
+    let reply = gateway.send(&Form::sample().header("Prefer", "wait=1"));
+    reply.problem(409, "undecided");
+    assert_eq!(reply.json()["retryable"], false);
+    let id = reply.at("/id");
+    assert_eq!(reply.header("location"), Some(format!("/v1/voice-messages/{id}").as_str()));
+    assert!(reply.header("retry-after").is_some());
+    gateway.receipt_when(&id, "it is sent", |receipt| receipt["status"] == "sent");
+    assert_eq!(gateway.at_genesys(|sandbox| sandbox.account().posts().len()), 1);
+}
+
 /// Invariant 1: what was told a 202 is not lost because a file could not be read for a while.
 #[test]
 fn a_clip_that_cannot_be_read_for_a_while_is_sent_later() {
