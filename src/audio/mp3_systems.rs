@@ -6,10 +6,13 @@
 //! or 204 bytes seven make no transport stream, and nine do; eight of 188 bytes at the front are
 //! enough. The same frames over and over may have as many sync bytes, so that a packet is asked for
 //! too whose payload begins with a start code: without one nothing of a transport stream is played.
+//! Three packs with a packet each make a program stream, two do not; 13 packets alone do where the
+//! first frames are few. Behind so few frames players look for either beyond 200 KiB, and no
+//! longer at 450 and 700.
 
 use super::heads::Heads;
 
-/// As far as players look for what a file is.
+/// Further than players look for what a file is.
 const REGION_BYTES: usize = 1024 * 1024;
 /// Lengths of a packet (ISO/IEC 13818-1; with a time code; with error correction).
 const PACKET_BYTES: [u64; 3] = [188, 192, 204];
@@ -28,7 +31,7 @@ const START: &[u8] = &[0, 0, 1];
 const PACK: u8 = 0xBA;
 /// A start code, and as much behind it as tells whether it may be one.
 const START_BYTES: usize = 8;
-/// Fewer than players ask for.
+/// As many as players ask for, and fewer packets.
 const PACKS: u32 = 3;
 const PES_PACKETS: u32 = 4;
 

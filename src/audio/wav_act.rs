@@ -1,11 +1,12 @@
 //! A voice recorder's file ("ACT", G.729) that passes for WAV: its header is that of a WAVE file
 //! with a mark further down, and players that see the mark play speech of a twentieth of the size.
 
-/// The mark, the zeros behind it, and the only size of a format chunk that goes with them (as
-/// ffmpeg 5.1 asks for them).
+/// The mark, behind which the length stands, the zeros around both, and the only size of a format
+/// chunk that goes with them: any other byte there, and ffmpeg 5.1 plays the WAV.
 const MARK_AT: usize = 256;
 const MARK: u8 = 0x84;
-const ZEROS_FROM: usize = 264;
+const ZEROS_FROM: usize = 44;
+const LENGTH_ENDS: usize = 264;
 const FRONT_BYTES: usize = 512;
 const FORMAT_SIZE_AT: usize = 16;
 const FORMAT_SIZE: &[u8] = &[16, 0, 0, 0];
@@ -28,6 +29,7 @@ impl ActSearch {
         self.front.len() == FRONT_BYTES
             && self.front[FORMAT_SIZE_AT..].starts_with(FORMAT_SIZE)
             && self.front[MARK_AT] == MARK
-            && self.front[ZEROS_FROM..].iter().all(|byte| *byte == 0)
+            && self.front[ZEROS_FROM..MARK_AT].iter().all(|byte| *byte == 0)
+            && self.front[LENGTH_ENDS..].iter().all(|byte| *byte == 0)
     }
 }
