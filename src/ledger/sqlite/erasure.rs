@@ -9,6 +9,7 @@ use super::SqliteLedger;
 use super::rows;
 use super::seal::{self, Kind};
 use super::store::Store;
+use super::words;
 use super::write::release_key;
 use super::writer::Operation;
 use crate::domain::{CopyKind, CopyState, Envelope, Lane, MessageId, Principal, RouteName, UnixMs};
@@ -99,7 +100,8 @@ fn look_for(
     limit: u32,
 ) -> Result<Sighting, ReadError> {
     let mut statement = connection.prepare_cached(
-        "SELECT accepted_seq, principal, route, lane, envelope FROM messages
+        "SELECT accepted_seq, principal, route, lane, who FROM messages
+         LEFT JOIN words ON words.seq = words_seq
          WHERE accepted_seq > ?1 ORDER BY accepted_seq LIMIT ?2",
     )?;
     let mut found = statement.query(params![rows::stored_count(after_seq), limit])?;
@@ -110,12 +112,12 @@ fn look_for(
         looked_at += 1;
         let (principal, lane) = (Principal(row.get(1)?), Lane(row.get(3)?));
         let is_named = match row.get_ref(4)?.as_blob_or_null().map_err(unreadable)? {
-            Some(sealed) => {
+            Some(sealed) if !words::is_erased(sealed) => {
                 let opened = seal::open(connection.sealer(), Kind::Envelope, sealed)?;
                 let envelope: Envelope = serde_json::from_slice(&opened).map_err(unreadable)?;
                 envelope.sender_id.as_deref() == Some(subject.sender_id.as_str())
             }
-            None => false,
+            _ => false,
         };
         let is_theirs =
             is_named || subject.principals.contains(&principal) || subject.lanes.contains(&lane);

@@ -1,7 +1,8 @@
 //! The ledger in SQLite: one file, one writer with group commit, one reader.
 //!
 //! - `schema`: tables, settings, migrations · `directory`: rights and the lock
-//! - `rows`, `seal`, `store`: records as rows · `write`, `read`: the statements
+//! - `rows`, `seal`, `store`: records as rows · `words`: what is to leave without a trace ·
+//!   `write`, `read`: the statements
 //! - `writer`, `reader`: the threads that run them · `recent`: the records committed last
 //!
 //! Limits: at most `queue_max` commits and as many questions wait; whoever comes then waits for a
@@ -19,6 +20,7 @@ mod rows;
 mod schema;
 mod seal;
 mod store;
+mod words;
 mod write;
 mod writer;
 

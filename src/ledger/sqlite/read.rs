@@ -12,7 +12,7 @@ use crate::ledger::{AfterDue, DueCopy, HistoryRow, KeyHolder, ReadError, Totals}
 /// One record with its copies.
 pub(super) fn find(connection: &Store, id: MessageId) -> Result<Option<Record>, ReadError> {
     let _snapshot = connection.unchecked_transaction()?;
-    let sql = select(MESSAGE_COLUMNS, "FROM messages WHERE id = ?1");
+    let sql = messages("", "WHERE id = ?1");
     let mut statement = connection.prepare_cached(&sql)?;
     let mut found = statement.query(params![id.as_bytes()])?;
     let Some(row) = found.next()? else { return Ok(None) };
@@ -22,7 +22,7 @@ pub(super) fn find(connection: &Store, id: MessageId) -> Result<Option<Record>, 
 }
 
 fn copies(connection: &Store, id: MessageId) -> Result<Vec<Copy>, ReadError> {
-    let sql = select(COPY_COLUMNS, "FROM copies WHERE message_id = ?1 ORDER BY ordinal");
+    let sql = format!("SELECT {COPY_COLUMNS} FROM copies WHERE message_id = ?1 ORDER BY ordinal");
     let mut statement = connection.prepare_cached(&sql)?;
     let mut found = statement.query(params![id.as_bytes()])?;
     let mut copies = Vec::new();
@@ -56,24 +56,20 @@ pub(super) fn unfinished(
 ) -> Result<Vec<Record>, ReadError> {
     let _snapshot = connection.unchecked_transaction()?;
     let rest = concat!(
-        "FROM messages INDEXED BY messages_live WHERE ",
+        "WHERE ",
         live!(),
         " AND (stage <> 'held' OR intent_step IS NOT NULL)
           AND accepted_seq > ?1 ORDER BY accepted_seq LIMIT ?2"
     );
     let after_seq = rows::stored_count(after_seq);
-    records(connection, &select(MESSAGE_COLUMNS, rest), params![after_seq, limit])
+    records(connection, &messages("INDEXED BY messages_live", rest), params![after_seq, limit])
 }
 
 /// Records that wait for an operator, in order of acceptance.
 pub(super) fn held(connection: &Store, limit: u32) -> Result<Vec<Record>, ReadError> {
     let _snapshot = connection.unchecked_transaction()?;
-    let rest = concat!(
-        "FROM messages INDEXED BY messages_live WHERE stage = 'held' AND ",
-        live!(),
-        " ORDER BY accepted_seq LIMIT ?1"
-    );
-    records(connection, &select(MESSAGE_COLUMNS, rest), params![limit])
+    let rest = concat!("WHERE stage = 'held' AND ", live!(), " ORDER BY accepted_seq LIMIT ?1");
+    records(connection, &messages("INDEXED BY messages_live", rest), params![limit])
 }
 
 fn records(
@@ -228,6 +224,10 @@ pub(super) fn totals(connection: &Store) -> Result<Totals, ReadError> {
     })
 }
 
-fn select(columns: &str, rest: &str) -> String {
-    format!("SELECT {columns} {rest}")
+/// Asks for messages with their words.
+fn messages(index: &str, rest: &str) -> String {
+    format!(
+        "SELECT {MESSAGE_COLUMNS} FROM messages {index}
+         LEFT JOIN words ON words.seq = words_seq {rest}"
+    )
 }

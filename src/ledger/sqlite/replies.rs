@@ -9,6 +9,7 @@ use super::SqliteLedger;
 use super::rows;
 use super::seal::{self, Kind};
 use super::store::Store;
+use super::words;
 use super::writer::Operation;
 use crate::domain::{Lane, Principal, Reply, ReplyState, UnixMs};
 use crate::ledger::{CommitError, REPLIES_MAX, ReadError, ReplyBook, ReplyRow};
@@ -38,19 +39,7 @@ pub(super) struct Kept {
 /// Writes one entry; returns how many rows it made or changed.
 pub(super) fn write(connection: &Store, entry: &ReplyEntry) -> rusqlite::Result<u64> {
     let changed = match entry {
-        ReplyEntry::Keep { lane, state, kept } => connection
-            .prepare_cached(
-                "INSERT INTO replies (reply_id, lane, came_at, state, receipt_owed, body)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (reply_id) DO NOTHING",
-            )?
-            .execute(params![
-                kept.reply.id,
-                lane.0,
-                kept.reply.came_at.0,
-                state.as_str(),
-                *state != ReplyState::Awaited,
-                seal::seal_json(connection.sealer(), Kind::Reply, kept)?,
-            ])?,
+        ReplyEntry::Keep { lane, state, kept } => keep(connection, lane, *state, kept)?,
         ReplyEntry::Given(seqs) => {
             let mut given = connection.prepare_cached(
                 "UPDATE replies SET state = 'delivered', receipt_owed = 1
@@ -70,6 +59,33 @@ pub(super) fn write(connection: &Store, entry: &ReplyEntry) -> rusqlite::Result<
         }
     };
     Ok(changed as u64)
+}
+
+fn keep(
+    connection: &Store,
+    lane: &Lane,
+    state: ReplyState,
+    kept: &Kept,
+) -> rusqlite::Result<usize> {
+    let words_seq = words::next_seq(connection)?;
+    let inserted = connection
+        .prepare_cached(
+            "INSERT INTO replies (reply_id, lane, came_at, state, receipt_owed, words_seq)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (reply_id) DO NOTHING",
+        )?
+        .execute(params![
+            kept.reply.id,
+            lane.0,
+            kept.reply.came_at.0,
+            state.as_str(),
+            state != ReplyState::Awaited,
+            words_seq,
+        ])?;
+    if inserted == 1 {
+        let said = seal::seal_json(connection.sealer(), Kind::Reply, kept)?;
+        words::append(connection, words_seq, None, Some(said))?;
+    }
+    Ok(inserted)
 }
 
 fn expire(
@@ -123,9 +139,9 @@ fn replies_after(
     limit: u32,
 ) -> Result<Vec<ReplyRow>, ReadError> {
     let mut statement = connection.prepare_cached(
-        "SELECT seq, state, body FROM replies
-         WHERE lane = ?1 AND seq > ?2 AND came_at >= ?3 AND state <> 'failed'
-         ORDER BY seq LIMIT ?4",
+        "SELECT replies.seq, state, said FROM replies JOIN words ON words.seq = words_seq
+         WHERE lane = ?1 AND replies.seq > ?2 AND came_at >= ?3 AND state <> 'failed'
+         ORDER BY replies.seq LIMIT ?4",
     )?;
     let after_seq = rows::stored_count(after_seq);
     let mut found = statement.query(params![lane.0, after_seq, since.0, limit])?;
@@ -158,7 +174,8 @@ fn conversation_of(
 
 fn receipts_owed(connection: &Store, limit: u32) -> Result<Vec<ReplyRow>, ReadError> {
     let mut statement = connection.prepare_cached(
-        "SELECT seq, state, body FROM replies WHERE receipt_owed = 1 ORDER BY seq LIMIT ?1",
+        "SELECT replies.seq, state, said FROM replies JOIN words ON words.seq = words_seq
+         WHERE receipt_owed = 1 ORDER BY replies.seq LIMIT ?1",
     )?;
     let mut found = statement.query(params![limit])?;
     let mut replies = Vec::new();

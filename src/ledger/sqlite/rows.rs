@@ -6,6 +6,7 @@ use rusqlite::Row;
 use serde::{Deserialize, Serialize};
 
 use super::seal::{self, Kind};
+use super::words;
 use crate::domain::{
     ClipPlace, Code, Copy, CopyKind, CopyState, Deliverable, Ending, Intent, Lane, Media,
     MessageId, Principal, Private, Record, Retention, RouteName, Stage, Step, UnixMs, Waveform,
@@ -16,7 +17,7 @@ use crate::sealing::Sealer;
 /// Columns of a message in the order [`message`] reads them.
 pub(super) const MESSAGE_COLUMNS: &str = "accepted_seq, id, version, principal, route, lane, \
      stage, clip, next_attempt_at, created_at, uploaded_at, posted_at, expires_at, \
-     last_error_code, intent_step, intent, envelope, transcript, body";
+     last_error_code, intent_step, intent, who, said, body";
 
 /// Columns of a copy in the order [`copy`] reads them.
 pub(super) const COPY_COLUMNS: &str = "ordinal, kind, state, due_at, retention, attempts, \
@@ -53,7 +54,7 @@ pub(super) fn intent_value(record: &Record, sealer: &Sealer) -> rusqlite::Result
     intent.map(|intent| seal::seal(sealer, Kind::Intent, &intent.private.0)).transpose()
 }
 
-/// A column that holds a sealed value as JSON, as [`sealed_json`] reads it.
+/// A column of `words`: a sealed value as JSON, as [`sealed_json`] reads it.
 pub(super) fn json_value<T: Serialize>(
     value: Option<&T>,
     sealer: &Sealer,
@@ -175,7 +176,11 @@ where
     if optional(row, column)?.is_none() {
         return Ok(None);
     }
-    let value = seal::open(sealer, kind, blob(row, column)?)?;
+    let value = blob(row, column)?;
+    if words::is_erased(value) {
+        return Ok(None);
+    }
+    let value = seal::open(sealer, kind, value)?;
     serde_json::from_slice(&value).map(Some).map_err(unreadable("sealed value"))
 }
 

@@ -2,8 +2,7 @@
 //!
 //! Times are integer milliseconds since 1970. A column exists where a query or an operator needs
 //! it; the rest of a record is the JSON in `body`. What a guest said and who they are stands only
-//! in the sealed columns (`envelope`, `transcript`, `intent`, `private`, `replies.body`), see
-//! `seal`.
+//! in the sealed columns of `words`, and signed media URLs in `intent` and `private`, see `seal`.
 
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
@@ -150,7 +149,45 @@ const STEPS: &[&str] = &[
     CREATE INDEX messages_lane ON messages (lane, accepted_seq)
       WHERE route = 'open-messaging' AND posted_at IS NOT NULL;
     ",
+    // What is to leave without a trace moves out of the rows that grow and move, see `words`.
+    "
+    CREATE TABLE words (
+      seq INTEGER PRIMARY KEY,
+      erased INTEGER NOT NULL DEFAULT 0,
+      who BLOB,
+      said BLOB
+    );
+    ALTER TABLE messages ADD COLUMN words_seq INTEGER;
+    UPDATE messages SET words_seq = number FROM (
+      SELECT accepted_seq AS seq, row_number() OVER (ORDER BY accepted_seq) AS number
+      FROM messages WHERE envelope IS NOT NULL OR transcript IS NOT NULL)
+    WHERE seq = accepted_seq;
+    INSERT INTO words (seq, who, said)
+      SELECT words_seq, envelope, transcript FROM messages
+      WHERE words_seq IS NOT NULL ORDER BY words_seq;
+    ALTER TABLE messages DROP COLUMN envelope;
+    ALTER TABLE messages DROP COLUMN transcript;
+
+    ALTER TABLE replies ADD COLUMN words_seq INTEGER;
+    UPDATE replies SET words_seq = number + (SELECT coalesce(max(seq), 0) FROM words) FROM (
+      SELECT seq AS reply_seq, row_number() OVER (ORDER BY seq) AS number FROM replies)
+    WHERE reply_seq = seq;
+    INSERT INTO words (seq, said) SELECT words_seq, body FROM replies ORDER BY words_seq;
+    ALTER TABLE replies DROP COLUMN body;
+
+    CREATE TRIGGER messages_words AFTER DELETE ON messages BEGIN
+      UPDATE words SET who = zeroblob(length(who)), said = zeroblob(length(said)), erased = 1
+      WHERE seq = old.words_seq;
+    END;
+    CREATE TRIGGER replies_words AFTER DELETE ON replies BEGIN
+      UPDATE words SET who = zeroblob(length(who)), said = zeroblob(length(said)), erased = 1
+      WHERE seq = old.words_seq;
+    END;
+    ",
 ];
+
+/// Schemas before this one had words in rows that move, and so in unused bytes of the file.
+const WORDS_APART: u32 = 7;
 
 /// The newest schema this program knows.
 pub(super) const KNOWN: u32 = STEPS.len() as u32;
@@ -192,6 +229,9 @@ pub(super) fn migrate(connection: &mut Connection, version: u32) -> Result<(), U
         transaction.pragma_update(None, "user_version", number as u32 + 1)?;
         transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
         transaction.commit()?;
+    }
+    if (1..WORDS_APART).contains(&version) {
+        connection.execute_batch("VACUUM")?;
     }
     Ok(())
 }

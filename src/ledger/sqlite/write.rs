@@ -11,6 +11,7 @@ use super::replies;
 use super::rows;
 use super::seal::{self, Kind};
 use super::store::Store;
+use super::words;
 use crate::domain::{MessageId, Record, UnixMs};
 use crate::ledger::{CommitError, Committed, KeyChange, KeyClaim, Transition};
 
@@ -61,10 +62,9 @@ fn insert(connection: &Store, transition: &Transition) -> Applied<Committed> {
     {
         return Ok(Err(CommitError::KeyTaken(holder)));
     }
-    if !insert_message(connection, record)? {
+    let Some(seq) = insert_message(connection, record)? else {
         return Ok(Err(CommitError::Conflict { id: record.id, expected_version: 0 }));
-    }
-    let seq = connection.last_insert_rowid();
+    };
     if let Some(claim) = claim {
         insert_key(connection, record, claim)?;
     }
@@ -79,6 +79,7 @@ fn update(connection: &Store, transition: &Transition, expected: u64) -> Applied
         let conflict = CommitError::Conflict { id: record.id, expected_version: expected };
         return Ok(Err(conflict));
     }
+    words::forget(connection, record)?;
     if let Some(KeyChange::Release) = &transition.key {
         release_key(connection, record.id, record.created_at)?;
     }
@@ -88,15 +89,16 @@ fn update(connection: &Store, transition: &Transition, expected: u64) -> Applied
     Ok(Ok(Committed { version, accepted_seq: record.accepted_seq }))
 }
 
-/// Returns false, and writes nothing, where the id is there already.
-fn insert_message(connection: &Store, record: &Record) -> rusqlite::Result<bool> {
+/// Returns the number of acceptance; `None`, and writes nothing, where the id is there already.
+fn insert_message(connection: &Store, record: &Record) -> rusqlite::Result<Option<i64>> {
     let sealer = connection.sealer();
+    let words_seq = words::next_seq(connection)?;
     let inserted = connection
         .prepare_cached(
             "INSERT INTO messages (id, version, principal, route, lane, stage, clip,
                next_attempt_at, created_at, uploaded_at, posted_at, expires_at, last_error_code,
-               intent_step, intent, envelope, transcript, body)
-             VALUES (?1, 1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)
+               intent_step, intent, words_seq, body)
+             VALUES (?1, 1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)
              ON CONFLICT (id) DO NOTHING",
         )?
         .execute(params![
@@ -114,11 +116,17 @@ fn insert_message(connection: &Store, record: &Record) -> rusqlite::Result<bool>
             record.last_error_code.map(|code| code.as_str()),
             record.intent.as_ref().map(|intent| intent.step.as_str()),
             rows::intent_value(record, sealer)?,
-            rows::json_value(record.envelope.as_ref(), sealer, Kind::Envelope)?,
-            rows::json_value(record.transcript.as_ref(), sealer, Kind::Transcript)?,
+            words_seq,
             rows::body_value(record)?,
         ])?;
-    Ok(inserted == 1)
+    if inserted == 0 {
+        return Ok(None);
+    }
+    let seq = connection.last_insert_rowid();
+    let who = rows::json_value(record.envelope.as_ref(), sealer, Kind::Envelope)?;
+    let said = rows::json_value(record.transcript.as_ref(), sealer, Kind::Transcript)?;
+    words::append(connection, words_seq, who, said)?;
+    Ok(Some(seq))
 }
 
 /// What acceptance fixed (id, principal, route, lane, `created_at`) is never written again, and
@@ -129,9 +137,8 @@ fn update_message(connection: &Store, record: &Record, expected: u64) -> rusqlit
         .prepare_cached(
             "UPDATE messages SET version = version + 1, stage = ?3, clip = ?4, next_attempt_at = ?5,
                uploaded_at = ?6, posted_at = ?7, expires_at = ?8, last_error_code = ?9,
-               intent_step = ?10, intent = ?11, envelope = iif(?12, envelope, NULL),
-               transcript = iif(?13, transcript, NULL), body = ?14
-             WHERE accepted_seq = ?1 AND version = ?2 AND id = ?15",
+               intent_step = ?10, intent = ?11, body = ?12
+             WHERE accepted_seq = ?1 AND version = ?2 AND id = ?13",
         )?
         .execute(params![
             rows::stored_count(record.accepted_seq),
@@ -145,8 +152,6 @@ fn update_message(connection: &Store, record: &Record, expected: u64) -> rusqlit
             record.last_error_code.map(|code| code.as_str()),
             record.intent.as_ref().map(|intent| intent.step.as_str()),
             rows::intent_value(record, connection.sealer())?,
-            record.envelope.is_some(),
-            record.transcript.is_some(),
             rows::body_value(record)?,
             record.id.as_bytes(),
         ])?;
@@ -262,6 +267,7 @@ pub(super) fn sweep(connection: &Store, sweep: Sweep) -> rusqlite::Result<u64> {
         .execute(params![records_before.0, sweep.limit])?;
     let others = audit::sweep(connection, sweep.records_before)?
         + erasure::sweep(connection, sweep.records_before)?
-        + replies::sweep(connection, sweep.records_before)?;
+        + replies::sweep(connection, sweep.records_before)?
+        + words::sweep(connection, sweep.limit)?;
     Ok(keys as u64 + records as u64 + others)
 }

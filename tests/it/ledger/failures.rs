@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rusqlite::Connection;
-use voicepost::domain::{Private, Transcript, TranscriptSource};
+use voicepost::domain::{Private, Stage, Transcript, TranscriptSource};
 use voicepost::ledger::sqlite::{SqliteLedger, SqliteOptions};
 use voicepost::ledger::{CommitError, Ledger};
 
@@ -37,12 +37,16 @@ async fn a_full_disk_refuses_commits_and_later_ones_succeed() {
     // What needs no room still works, and what it frees can be used again.
     for number in 0..kept {
         let mut record = ledger.find(id(number)).await.unwrap().unwrap();
-        record.transcript = None;
+        (record.stage, record.intent) = (Stage::Sent, None);
+        (record.envelope, record.transcript) = (None, None);
         assert_eq!(one(&ledger, changed(&record, "forgotten")).await.unwrap().version, 2);
+        assert_eq!(ledger.find(id(number)).await.unwrap().unwrap().transcript, None);
     }
-    accept(&ledger, bulky(kept)).await;
     let history = ledger.history_after(None, 0, 1000).await.unwrap();
-    assert_eq!(history.len() as u64, 2 * kept + 1);
+    assert_eq!(history.len() as u64, 2 * kept);
+    let later = START.plus_seconds(3_600);
+    assert_eq!(ledger.sweep(later, later, 1000).await.unwrap(), kept);
+    accept(&ledger, plain(kept)).await;
 }
 
 #[tokio::test]
@@ -77,15 +81,13 @@ async fn a_value_under_an_unknown_key_is_an_error_and_stays_out_of_it() {
     drop(ledger);
     let file = Connection::open(directory.path().join("ledger.sqlite")).unwrap();
     let (first, length): (i64, i64) = file
-        .query_row(
-            "SELECT hex(substr(transcript, 1, 1)), length(transcript) FROM messages",
-            [],
-            |row| Ok((row.get::<_, String>(0)?.parse().unwrap(), row.get(1)?)),
-        )
+        .query_row("SELECT hex(substr(said, 1, 1)), length(said) FROM words", [], |row| {
+            Ok((row.get::<_, String>(0)?.parse().unwrap(), row.get(1)?))
+        })
         .unwrap();
     assert_eq!(first, 0);
     assert!(length > 1);
-    file.execute_batch("UPDATE messages SET transcript = x'01c0ffee'").unwrap();
+    file.execute_batch("UPDATE words SET said = x'01c0ffee'").unwrap();
     drop(file);
     let ledger = open(directory.path());
     let error = ledger.find(id(1)).await.unwrap_err().to_string();
