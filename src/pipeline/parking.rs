@@ -3,8 +3,9 @@
 //!
 //! A message on its way sleeps until a time, or until its lane moves, and keeps its seat in the
 //! lane. An ended one has none: it sleeps until its clip is no longer kept. Pauses run on the clock
-//! that only goes forward, so a stepped wall clock neither cuts nor stretches them. Of those whose
-//! time has come the one that was accepted first is woken first: when the rate gate opens, there
+//! that only goes forward, so a wall clock that is set back does not stretch them; one that is set
+//! forward, as after a start under a clock that was behind, ends them soon. Of those whose time has
+//! come the one that was accepted first is woken first: when the rate gate opens, there
 //! may be more of them than it lets through.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -23,7 +24,7 @@ use crate::domain::{Lane, MessageId, UnixMs};
 pub(super) const PARK_AFTER: Duration = Duration::from_secs(5);
 /// One that waits for its turn is looked at this often all the same.
 const TURN_LOOK: Duration = Duration::from_secs(60);
-/// And one that waits for a time this often: the clock may have been set right meanwhile.
+/// While one waits for a time, the clock is looked at this often: it may have been set right.
 const CLOCK_LOOK: Duration = Duration::from_secs(300);
 /// How many sleepers of a lane are woken when it moves: the one whose turn it is, and those that
 /// may be uploaded ahead of it.
@@ -61,8 +62,11 @@ struct State {
 }
 
 struct Sleeper {
+    /// When to look at it next.
     at: Instant,
-    /// The wall-clock time that `at` stands for, where the message waits for a time.
+    /// When its pause is over by the clock that only goes forward.
+    over_at: Instant,
+    /// The wall-clock time at which it is over, where the message waits for a time.
     due_at: Option<UnixMs>,
     seat: Option<Seat>,
 }
@@ -96,19 +100,18 @@ impl Parked {
             return;
         }
         drop(state.take(id));
-        let (at, due_at) = match until {
-            Until::Time(at) => {
-                let pause = Duration::from_millis(at.ms_since(now)).min(CLOCK_LOOK);
-                (Instant::now() + pause, Some(at))
-            }
-            Until::Turn => (Instant::now() + TURN_LOOK, None),
+        let (pause, due_at) = match until {
+            Until::Time(at) => (Duration::from_millis(at.ms_since(now)), Some(at)),
+            Until::Turn => (TURN_LOOK, None),
         };
+        let over_at = Instant::now() + pause;
+        let at = over_at.min(Instant::now() + CLOCK_LOOK);
         if let (Until::Turn, Some(seat)) = (until, &seat) {
             let lane = state.by_turn.entry(seat.lane().clone()).or_default();
             lane.insert(seat.accepted_seq(), id);
         }
         state.by_time.insert((at, id));
-        state.asleep.insert(id, Sleeper { at, due_at, seat });
+        state.asleep.insert(id, Sleeper { at, over_at, due_at, seat });
         drop(state);
         self.changed.notify_one();
     }
@@ -142,9 +145,9 @@ impl Parked {
 
     /// Takes the next one that is due, and those that wait for it in its lane and may go along
     /// with it; or says when the next one will be.
-    fn next(&self) -> Result<Vec<Woken>, Option<Instant>> {
+    fn next(&self, now: UnixMs) -> Result<Vec<Woken>, Option<Instant>> {
         let mut state = self.lock();
-        state.gather_due(Instant::now());
+        state.gather_due(Instant::now(), now);
         match state.due.first().copied() {
             Some((_, id)) => {
                 let mut woken: Vec<Woken> = state.take(id).into_iter().collect();
@@ -179,18 +182,23 @@ impl State {
         }
     }
 
-    fn gather_due(&mut self, now: Instant) {
+    fn gather_due(&mut self, now: Instant, wall: UnixMs) {
         while let Some((at, id)) = self.by_time.first().copied().filter(|(at, _)| *at <= now) {
             self.by_time.remove(&(at, id));
-            let place = self.asleep.get(&id).map_or(0, Sleeper::place);
-            self.due.insert((place, id));
+            let Some(sleeper) = self.asleep.get_mut(&id) else { continue };
+            if sleeper.over_at > now && sleeper.due_at.is_some_and(|due_at| due_at > wall) {
+                sleeper.at = sleeper.over_at.min(now + CLOCK_LOOK);
+                self.by_time.insert((sleeper.at, id));
+            } else {
+                self.due.insert((sleeper.place(), id));
+            }
         }
     }
 
     fn take(&mut self, id: MessageId) -> Option<Woken> {
         let sleeper = self.asleep.remove(&id)?;
         self.due.remove(&(sleeper.place(), id));
-        let Sleeper { at, due_at, seat } = sleeper;
+        let Sleeper { at, due_at, seat, .. } = sleeper;
         self.by_time.remove(&(at, id));
         if let Some(seat) = &seat
             && let Some(lane) = self.by_turn.get_mut(seat.lane())
@@ -210,7 +218,7 @@ impl Pipeline {
     pub(super) async fn wake_sleepers(self: Arc<Self>) {
         let drain = self.parts.admission.drain().clone();
         loop {
-            let next_at = match self.parked.next() {
+            let next_at = match self.parked.next(self.parts.clock.now()) {
                 Ok(woken) => {
                     tokio::select! {
                         biased;

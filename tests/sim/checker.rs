@@ -12,6 +12,7 @@ use voicepost::spool::Spool;
 use crate::limits::BEYOND_THE_MINUTE_MAX;
 use crate::lying::{alive, ends};
 use crate::process::KEEPING;
+use crate::waits;
 use crate::world::World;
 
 /// Everything that is wrong, in words; empty where the run kept every promise.
@@ -29,6 +30,7 @@ pub fn check(world: &World) -> Vec<String> {
     if world.plan.steps.is_empty() || world.plan.crashes.is_empty() {
         nothing_goes_too_early(world, &sandbox, &mut wrong);
     }
+    waits::are_kept(world, &mut wrong);
     lanes_are_in_order(world, &records, posts, &mut wrong);
     no_file_is_left_over(world, &records, &mut wrong);
     let through = world.counters.calls_through_closed_gate.load(Ordering::Relaxed);

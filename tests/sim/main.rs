@@ -17,5 +17,6 @@ mod plan;
 mod process;
 mod runs;
 mod transport;
+mod waits;
 mod way;
 mod world;

@@ -154,7 +154,8 @@ impl Plan {
                 },
             })
             .collect();
-        let faults = (0..random.random_range(0..5)).map(|_| fault(&mut random, route)).collect();
+        let mut faults: Vec<FaultRule> =
+            (0..random.random_range(0..5)).map(|_| fault(&mut random, route)).collect();
         let crashes = (0..random.random_range(0..4)).map(|_| crash(&mut random)).collect();
         let limited = random.random_bool(0.2);
         let outage = random.random_bool(0.3).then(|| {
@@ -175,6 +176,13 @@ impl Plan {
         let interventions = (0..orders).map(|_| intervention(&mut random, messages)).collect();
         let full = random.random_bool(0.15);
         let full_percent = if full { random.random_range(1..15) } else { 0 };
+        for rule in &mut faults {
+            let waits = matches!(rule.action.status, Some(429 | 503)) && random.random_bool(0.1);
+            if waits {
+                let seconds = random.random_range(60..1_500);
+                rule.action.retry_after = Some(seconds.to_string());
+            }
+        }
         Plan {
             seed,
             route,

@@ -343,8 +343,10 @@ async fn operate(world: &World, pipeline: &Arc<Pipeline>) {
 async fn quiet(world: &World, pipeline: &Arc<Pipeline>) {
     let operator_comes = world.plan.operator && !world.operated();
     let kept = |record: &Record| record.stage == Stage::Failed && record.clip == ClipPlace::Spooled;
+    let mut pause_seconds = 1.0;
     loop {
-        tokio::time::sleep(Duration::from_secs(1)).await;
+        tokio::time::sleep(Duration::from_secs_f64(pause_seconds)).await;
+        pause_seconds = f64::min(pause_seconds * 1.05, 20.0);
         let answered = world.senders.lock().unwrap().answers.len() == world.plan.sendings.len();
         let unfinished = pipeline.ledger().unfinished(0, 100).await.unwrap();
         let owed = pipeline.ledger().due_copies(None, 1).await.unwrap();

@@ -12,7 +12,7 @@ use voicepost::sandbox::{Endpoint, FaultAction, FaultRule, Latency};
 use crate::checker::check;
 use crate::plan::{ClockStep, Crash, Plan, Sending};
 use crate::process::{self, Ended};
-use crate::world::World;
+use crate::world::{START, World};
 
 /// Runs of the usual test on each route; thousands go into a long one.
 const SEEDS: std::ops::Range<u64> = 1..201;
@@ -182,4 +182,18 @@ fn a_clock_that_was_behind_at_a_start_delays_no_message_for_long() {
     let waited_ms = posts[1].arrived_at_ms - upload.arrived_at_ms;
     assert_eq!(posts.len(), 2);
     assert!((20_000..320_000).contains(&waited_ms), "posted after {waited_ms} ms");
+}
+
+#[test]
+fn a_long_pause_is_waited_for_to_its_end() {
+    let mut plan = Plan::calm(RouteName::MediaApi);
+    plan.sendings.truncate(1);
+    plan.sendings[0].patience.respond_async = true;
+    let pause = FaultAction::status(503).retry_after("900");
+    plan.faults = vec![FaultRule::new(Endpoint::Upload, pause).times(1)];
+    let world = live(plan);
+    assert_eq!(check(&world), Vec::<String>::new());
+    let sandbox = world.sandbox.lock().unwrap();
+    let came_ms = sandbox.account().uploads()[0].arrived_at_ms - START.0;
+    assert!((900_000..1_000_000).contains(&came_ms), "uploaded after {came_ms} ms");
 }
