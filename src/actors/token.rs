@@ -30,6 +30,8 @@ use crate::telemetry::Metrics;
 
 /// Pauses between exchanges that fail.
 const EXCHANGE_BACKOFF: Backoff = Backoff { pause_ms_min: 1_000, pause_ms_max: 60_000 };
+/// How often it is looked whether the clock has passed the end of the token.
+const CLOCK_LOOK: Duration = Duration::from_secs(5);
 /// Rejections of fresh tokens further apart than this are no longer the same trouble.
 const REJECTION_MEMORY_MS: u64 = 300_000;
 /// Words of the media-api contract for an exchange that is refused.
@@ -180,6 +182,7 @@ impl Actor for TokenActor {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         self.start_exchange(ctx);
+        ctx.run_interval(CLOCK_LOOK, Self::look_at_the_clock);
     }
 }
 
@@ -297,6 +300,18 @@ impl TokenActor {
         self.publish(TokenView { token: Some(token), expires_at, trouble: None });
         let pause_ms = renew_after_ms(expires_in, self.seed.clock.unit());
         self.arm(pause_ms.max(1_000), ctx);
+    }
+
+    /// Renews a token that has expired without its timer: the clock was set, or the machine slept.
+    /// A call would do it too; a gateway that is not ready gets none.
+    fn look_at_the_clock(&mut self, ctx: &mut Context<Self>) {
+        let expired = {
+            let view = self.published.borrow();
+            view.token.is_some() && view.usable(self.seed.clock.now()).is_none()
+        };
+        if expired && self.failures == 0 {
+            self.start_exchange(ctx);
+        }
     }
 
     /// A token that was answered 401 is of no use to anybody.

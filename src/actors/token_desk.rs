@@ -59,12 +59,16 @@ impl TokenDesk {
     /// A token in place of one that has expired before it was renewed: the clock went on without
     /// the timer, because it was set or the machine slept.
     async fn renew_expired(&self, version: u64) -> Result<AccessToken, Failure> {
-        match tokio::time::timeout(TOKEN_WAIT, self.renew(version)).await {
-            Ok(Ok(token)) => Ok(token),
-            // An exchange has failed already, and the next one is due.
-            Ok(Err(_)) => self.wait().await,
-            Err(_) => Err(unavailable("the token has expired, and no other has come yet")),
-        }
+        let renewed = async {
+            match self.renew(version).await {
+                Ok(token) => Ok(token),
+                // An exchange has failed already, and the next one is due.
+                Err(_) => self.wait().await,
+            }
+        };
+        let renewed = tokio::time::timeout(TOKEN_WAIT, renewed).await;
+        let late = || unavailable("the token has expired, and no other has come yet");
+        renewed.unwrap_or_else(|_| Err(late()))
     }
 }
 

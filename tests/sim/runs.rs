@@ -161,6 +161,21 @@ fn a_clock_that_jumps_past_the_life_of_the_token_delays_no_message() {
 }
 
 #[test]
+fn a_token_that_the_clock_has_passed_is_renewed_before_it_is_asked_for() {
+    let mut plan = Plan::calm(RouteName::MediaApi);
+    plan.sendings.truncate(1);
+    plan.steps = vec![ClockStep { at_ms: 10_000, by_ms: 7 * 86_400_000 }];
+    plan.sendings.push(Sending { at_ms: 20_000, ..plan.sendings[0].clone() });
+    let slow = FaultAction { latency_ms: Some(Latency::Fixed(3_000)), ..FaultAction::default() };
+    plan.faults = vec![FaultRule { skip: 1, ..FaultRule::new(Endpoint::Token, slow) }];
+    let world = live(plan);
+    let sandbox = world.sandbox.lock().unwrap();
+    let posts = sandbox.account().posts();
+    let apart_ms = posts[1].arrived_at_ms - posts[0].arrived_at_ms;
+    assert!((20_000..21_000).contains(&apart_ms), "posted after {apart_ms} ms");
+}
+
+#[test]
 fn a_clock_that_was_behind_at_a_start_delays_no_message_for_long() {
     let mut plan = Plan::calm(RouteName::MediaApi);
     plan.sendings.truncate(1);
