@@ -176,3 +176,38 @@ fn a_delete_that_is_answered_429_is_in_the_log() {
     let told = |line: &&str| line.contains("purges pause") && line.contains(&id);
     assert_eq!(logged().lines().filter(told).count(), 2);
 }
+
+/// What `POST` to the path answers to six who ask at once.
+fn at_once(gateway: &TestGateway, path: &str, body: &serde_json::Value) -> Vec<u16> {
+    std::thread::scope(|scope| {
+        let asked: Vec<_> =
+            (0..6).map(|_| scope.spawn(|| gateway.admin_post(path, body).status)).collect();
+        let mut statuses: Vec<u16> = asked.into_iter().map(|one| one.join().unwrap()).collect();
+        statuses.sort_unstable();
+        statuses
+    })
+}
+
+#[test]
+fn of_orders_that_come_together_one_counts_and_the_others_are_told_so() {
+    let gateway = TestGateway::builder().settings(|s| s.purge.ttl_seconds = 900).start();
+    for _ in 0..5 {
+        let sent = gateway.send(&Form::sample()).receipt(201);
+        let id = sent["id"].as_str().unwrap();
+        let give_up = format!("/admin/messages/{id}/copies/0/give-up");
+        let reason = json!({"reason": "the org was deleted"});
+        assert_eq!(at_once(&gateway, &give_up, &reason), [200, 409, 409, 409, 409, 409]);
+    }
+    let pause = FaultAction::status(429).retry_after("60");
+    gateway.trouble(vec![FaultRule::new(Endpoint::Upload, pause)]);
+    for _ in 0..5 {
+        let receipt = gateway.send(&asynchronous()).receipt(202);
+        let id = receipt["id"].as_str().unwrap();
+        gateway.receipt_when(id, "it pauses", |r| !r["delivery"]["next_attempt_at"].is_null());
+        let hold = format!("/admin/messages/{id}/hold");
+        gateway.admin_post(&hold, &json!({"reason": "the guest has called"})).receipt(200);
+        let release = format!("/admin/messages/{id}/release");
+        assert_eq!(at_once(&gateway, &release, &json!({})), [200, 409, 409, 409, 409, 409]);
+        gateway.delete(id).receipt(202);
+    }
+}
