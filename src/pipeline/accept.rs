@@ -167,7 +167,8 @@ impl Pipeline {
     async fn check_clip(&self, clip: &Clip, message: &NewMessage) -> Result<CheckedClip, Problem> {
         let (id, media, spool) = (message.id, message.media.clone(), &*self.parts.spool);
         let inspections = self.parts.admission.inspections();
-        let held = clip.bytes(id, media.bytes, spool, inspections).await;
+        let sha256 = hex(&message.sha256);
+        let held = clip.bytes(id, media.bytes, &sha256, spool, inspections).await;
         let held = held.map_err(|error| unstored(&error))?;
         let order = CheckClip { clip: held.bytes.clone(), media };
         match self.parts.actors.validator.try_ask(order).await {

@@ -4,13 +4,16 @@
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
+use ring::digest;
 
 use super::budget::{Budget, Pledge, Reserved};
-use crate::domain::{ClipPlace, Code, MessageId, Problem};
+use crate::domain::{ClipPlace, Code, MessageId, Problem, hex};
 use crate::spool::{Spool, SpoolError, SpoolWriter, Unclaimed};
 
 /// Memory that a clip starts with, where there is so much.
 const START_BYTES: u64 = 64 * 1024;
+/// Bytes that are hashed at a time.
+const HASHED_BYTES: usize = 64 * 1024;
 /// Seconds after which a sender should come back whose clip the spool could not take.
 const RETRY_AFTER_SECONDS: u32 = 60;
 
@@ -205,28 +208,44 @@ impl Clip {
         &self,
         id: MessageId,
         bytes: u64,
+        sha256: &str,
         spool: &dyn Spool,
         budget: &Budget,
     ) -> Result<HeldClip, SpoolError> {
         match self {
             Clip::Memory(held) => Ok(held.clone()),
-            Clip::Spooled(_) => read_back(id, bytes, spool, budget).await,
+            Clip::Spooled(_) => read_back(id, bytes, sha256, spool, budget).await,
         }
     }
 }
 
-/// Reads a clip of this many bytes back from the spool, once the budget has room for it: who comes
-/// first is served first. Nobody who holds some of that budget waits for more of it.
+/// Reads a clip back from the spool, once the budget has room for it: who comes first is served
+/// first. Nobody who holds some of that budget waits for more of it. One that is not of this many
+/// bytes with this SHA-256, in hex, is [`SpoolError::Damaged`].
 pub(super) async fn read_back(
     id: MessageId,
     bytes: u64,
+    sha256: &str,
     spool: &dyn Spool,
     budget: &Budget,
 ) -> Result<HeldClip, SpoolError> {
     let reserved = budget.reserve_in_turn(bytes).await;
-    let bytes = spool.read(id).await?;
+    let clip = spool.read(id).await?;
+    if clip.len() as u64 != bytes || sha256_of(&clip).await != sha256 {
+        return Err(SpoolError::Damaged(id));
+    }
     let share = Share { reserved, _pledge: None };
-    Ok(HeldClip { bytes, share: Arc::new(share) })
+    Ok(HeldClip { bytes: clip, share: Arc::new(share) })
+}
+
+/// In pieces, so that others get their turn on this thread while a large clip is hashed.
+async fn sha256_of(clip: &[u8]) -> String {
+    let mut context = digest::Context::new(&digest::SHA256);
+    for piece in clip.chunks(HASHED_BYTES) {
+        context.update(piece);
+        tokio::task::yield_now().await;
+    }
+    hex(context.finish().as_ref())
 }
 
 /// What a sender is told whose clip the spool could not take or give back.

@@ -47,6 +47,10 @@ impl Drive {
                 let detail = "the clip is no longer there to be uploaded".to_owned();
                 return self.fail(Code::Internal, detail).await;
             }
+            Err(SpoolError::Damaged(_)) => {
+                let detail = "the clip that is there is not the one that was accepted".to_owned();
+                return self.fail(Code::Internal, detail).await;
+            }
             // Out of descriptors, a disk that went away: the clip is still promised to be sent.
             Err(error) => return self.deferred(unreadable(&error)).await,
         };
@@ -351,10 +355,10 @@ impl Drive {
         if self.record.clip != ClipPlace::Spooled {
             return Ok(Some(Err(SpoolError::Missing(id))));
         }
-        let pipeline = Arc::clone(&self.pipeline);
+        let (pipeline, sha256) = (Arc::clone(&self.pipeline), self.record.sha256.clone());
         let read_back = async move {
             let parts = &pipeline.parts;
-            read_back(id, bytes, &*parts.spool, parts.admission.uploads()).await
+            read_back(id, bytes, &sha256, &*parts.spool, parts.admission.uploads()).await
         };
         let read = self.await_turn(read_back, false).await?;
         if let Some(Err(error)) = &read {

@@ -28,6 +28,9 @@ pub enum SpoolError {
     /// No clip of this id.
     #[error("the spool has no clip of message {0}")]
     Missing(MessageId),
+    /// The clip that lies there is not the one that was kept.
+    #[error("the spool's clip of message {0} is damaged")]
+    Damaged(MessageId),
     /// Anything else, with what was being done.
     #[error("the spool failed to {0}")]
     Failed(String),

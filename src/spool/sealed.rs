@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::disk::failed;
 use super::{Part, SpoolError};
 use crate::domain::MessageId;
-use crate::sealing::{SEAL_BYTES, Sealer};
+use crate::sealing::{OpenError, SEAL_BYTES, Sealer};
 
 /// How such a file begins. No clip does: it would be no audio.
 const MARK: &[u8; 8] = b"VPSEALED";
@@ -49,8 +49,12 @@ fn context(id: MessageId, number: u32, last: bool) -> Vec<u8> {
 /// The clip in a file's bytes, which may be the clip itself.
 pub(super) fn open(sealer: &Sealer, id: MessageId, file: Vec<u8>) -> Result<Vec<u8>, SpoolError> {
     let Some(mut rest) = file.strip_prefix(MARK) else { return Ok(file) };
-    let broken = |why: String| SpoolError::Failed(format!("decrypt a clip: {why}"));
-    let cut_off = || broken("its file is cut off".to_owned());
+    let unopened = |error| match error {
+        // The key may come back.
+        OpenError::UnknownKey(_) => SpoolError::Failed(format!("decrypt a clip: {error}")),
+        OpenError::Empty | OpenError::Forged => SpoolError::Damaged(id),
+    };
+    let cut_off = || SpoolError::Damaged(id);
     let mut clip = Vec::with_capacity(file.len());
     let mut number = 0;
     loop {
@@ -59,7 +63,7 @@ pub(super) fn open(sealer: &Sealer, id: MessageId, file: Vec<u8>) -> Result<Vec<
         let (sealed, after) = after.split_at_checked(length).ok_or_else(cut_off)?;
         let last = after.is_empty();
         let piece = sealer.open(&context(id, number, last), sealed);
-        clip.extend_from_slice(&piece.map_err(|error| broken(error.to_string()))?);
+        clip.extend_from_slice(&piece.map_err(unopened)?);
         if last {
             return Ok(clip);
         }

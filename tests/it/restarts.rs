@@ -1,8 +1,9 @@
 //! What a start makes of rows that an earlier process left behind, as their senders see it. That
 //! the rows are these after a crash is shown where processes are killed.
 
+use ring::digest;
 use serde_json::json;
-use voicepost::domain::{ClipPlace, Event, MessageId, Posted, Record, Step};
+use voicepost::domain::{ClipPlace, Event, MessageId, Posted, Record, Step, hex};
 use voicepost::ledger::sqlite::{SqliteLedger, SqliteOptions};
 use voicepost::ledger::{Ledger, Transition};
 
@@ -23,6 +24,10 @@ fn found_by(
     let now = voicepost::clock::Clock::system().now();
     (record.created_at, record.expires_at) = (now, now.plus_seconds(3_600));
     change(&mut record);
+    if let Some(clip) = &clip {
+        record.media.bytes = clip.len() as u64;
+        record.sha256 = hex(digest::digest(&digest::SHA256, clip).as_ref());
+    }
     let id = record.id;
     let path = builder.data().join("voicepost.db");
     let fatal = std::sync::Arc::new(|reason| panic!("{reason}"));

@@ -6,6 +6,7 @@ use std::time::Duration;
 use voicepost::domain::{MessageId, Stage};
 use voicepost::pipeline::Clip;
 use voicepost::sandbox::{Endpoint, FaultAction, FaultRule, Latency};
+use voicepost::settings::{LiveSecret, Secret};
 
 use crate::support::{Form, TestGateway, eventually, wait_for};
 
@@ -82,6 +83,35 @@ fn a_clip_that_cannot_be_read_for_a_while_is_sent_later() {
     std::fs::remove_dir(&file).unwrap();
     std::fs::rename(&aside, &file).unwrap();
     gateway.receipt_when(id, "it is sent", |receipt| receipt["status"] == "sent");
+}
+
+/// What is delivered is what was accepted, or nothing: whichever way the file came to be another.
+#[test]
+fn a_clip_that_is_not_the_one_that_was_kept_is_not_delivered() {
+    const KEY: &str = "a-key-of-the-operator-0123456789";
+    for key in [None, Some(Secret::new(KEY))] {
+        for how in ["cut off", "changed"] {
+            let key = key.clone().map(LiveSecret::from);
+            let gateway = TestGateway::builder().access(|access| access.data_key = key).start();
+            let pause = FaultAction::status(429).retry_after("1");
+            gateway.trouble(vec![FaultRule::new(Endpoint::Upload, pause).times(1)]);
+            let form = Form::sample().header("Prefer", "respond-async");
+            let receipt = gateway.send(&form).receipt(202);
+            let id = receipt["id"].as_str().unwrap();
+            let path = spool(&gateway).join(format!("{id}.clip"));
+            let mut file = std::fs::read(&path).unwrap();
+            match how {
+                "cut off" => file.truncate(5_000),
+                _ => file[20_000] ^= 1,
+            }
+            std::fs::write(&path, file).unwrap();
+            let failed = gateway.receipt_when(id, how, |receipt| receipt["status"] == "failed");
+            assert_eq!(failed["error"]["code"], "internal", "{how}");
+            let detail = "the clip that is there is not the one that was accepted";
+            assert_eq!(failed["error"]["detail"], detail, "{how}");
+            assert!(gateway.at_genesys(|sandbox| sandbox.account().uploads().is_empty()), "{how}");
+        }
+    }
 }
 
 /// A clip that came by the spool may wait for long until it is looked into, or is converted.

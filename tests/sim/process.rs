@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use ring::digest;
 use tokio::sync::watch;
 use voicepost::actors::{self, Cast, ClipRules, Fatal, PurgeRules};
 use voicepost::audio::Gate;
@@ -274,7 +275,7 @@ fn message(pipeline: &Pipeline, route: RouteName, number: usize, sending: &Sendi
         },
         transcript: Some(format!("message {number}")),
         media: gate.finish().unwrap(),
-        sha256: [7; 32],
+        sha256: digest::digest(&digest::SHA256, &clip()).as_ref().try_into().unwrap(),
         patience: sending.patience,
         received_at: pipeline.clock().now(),
     }
