@@ -275,6 +275,7 @@ fn accepted(number: u64) -> Record {
         message_id: None,
         crashes: 0,
         clip_kept_until: None,
+        clip_attempts: 0,
         created_at: START.plus_ms(i64::try_from(number).unwrap()),
         uploaded_at: None,
         posted_at: None,

@@ -41,6 +41,8 @@ pub enum Event {
     ClipSpooled,
     /// Our copy of the clip is gone.
     ClipDropped,
+    /// Our copy of the clip of an ended message could not be deleted; that will be tried again.
+    ClipDropDeferred { detail: String },
     /// The call under way was answered with a final no; copies are due at `due_at`.
     Refused { ending: Ending, due_at: UnixMs },
     /// Delivery was given up; copies are due at `due_at`.
@@ -107,6 +109,7 @@ impl Event {
             Event::ClipAnalysed { .. } => "clip-analysed",
             Event::ClipSpooled => "clip-spooled",
             Event::ClipDropped => "clip-dropped",
+            Event::ClipDropDeferred { .. } => "clip-drop-deferred",
             Event::Refused { .. } => "refused",
             Event::Failed { .. } => "failed",
             Event::Cancelled { .. } => "cancelled",
@@ -159,6 +162,7 @@ impl Event {
                 Some(format!("purge due at {due_at}"))
             }
             Event::ClipKept { until } => Some(format!("until {until}")),
+            Event::ClipDropDeferred { detail } => Some(detail.clone()),
             Event::RetentionSettled { ordinal, set, detail } => Some(match detail {
                 Some(detail) => format!("copy {ordinal}: {detail}"),
                 None if *set => format!("copy {ordinal}: set"),
@@ -230,6 +234,9 @@ impl Record {
             Event::ClipAnalysed { waveform } => self.waveform = Some(waveform.clone()),
             Event::ClipSpooled => self.clip = ClipPlace::Spooled,
             Event::ClipDropped => self.clip = ClipPlace::Gone,
+            Event::ClipDropDeferred { .. } => {
+                self.clip_attempts = self.clip_attempts.saturating_add(1);
+            }
             Event::Refused { ending, due_at } => {
                 self.intent = None;
                 // One that has ended meanwhile stays as it ended: its upload has left no copy.
@@ -289,6 +296,7 @@ impl Record {
             Event::UploadOutdated { .. } => self.stage == Stage::Uploaded && self.intent.is_none(),
             Event::ClipSpooled => self.clip == ClipPlace::Memory,
             Event::ClipDropped => !self.stage.is_open() && self.clip != ClipPlace::Gone,
+            Event::ClipDropDeferred { .. } => self.leaves_a_spool_file(),
             Event::Refused { .. } => {
                 (self.stage.is_open() && self.intent.is_some()) || in_flight(Step::Upload)
             }

@@ -169,9 +169,10 @@ impl Record {
         let any = |state| self.copies.iter().any(|copy| copy.state == state);
         let owed = || self.copies.iter().filter(|copy| copy.state == CopyState::Owed);
         let due = |copy: &super::Copy| copy.due_at.is_some_and(|at| at <= now);
-        if owed().any(|copy| due(copy) && copy.attempts >= PURGE_ATTEMPTS_STUCK) {
+        let stuck = |copy: &super::Copy| due(copy) && copy.attempts >= PURGE_ATTEMPTS_STUCK;
+        if owed().any(stuck) || self.clip_is_stuck() {
             PurgeState::Stuck
-        } else if owed().any(due) {
+        } else if owed().any(due) || self.clip_is_overdue() {
             PurgeState::Purging
         } else if any(CopyState::Owed) || self.is_under_way() || self.clip == ClipPlace::Spooled {
             PurgeState::Scheduled
@@ -182,6 +183,16 @@ impl Record {
         } else {
             PurgeState::Purged
         }
+    }
+
+    /// Whether our own copy should be gone, and could not be deleted.
+    pub fn clip_is_overdue(&self) -> bool {
+        self.clip == ClipPlace::Spooled && self.clip_attempts > 0
+    }
+
+    /// Whether that has failed so often that an operator should look.
+    pub fn clip_is_stuck(&self) -> bool {
+        self.clip_is_overdue() && self.clip_attempts >= PURGE_ATTEMPTS_STUCK
     }
 
     /// Whether nothing more happens to it by itself: it has ended, and nothing of its audio is

@@ -234,6 +234,8 @@ pub struct Record {
     /// Until when the spooled clip of an ended message is kept, so that an operator can replay it.
     /// `None`: not kept.
     pub clip_kept_until: Option<UnixMs>,
+    /// Failed tries to delete the spooled clip of an ended message, until it is stuck.
+    pub clip_attempts: u32,
     /// Everything that lies, or may lie, outside.
     pub copies: Vec<Copy>,
 }
@@ -270,6 +272,12 @@ impl Record {
     /// Whether audio of an ended message waits for its time to go, here or outside.
     pub fn has_audio_left(&self) -> bool {
         !self.purges_done() || self.clip_kept_until.is_some()
+    }
+
+    /// Whether it has ended, and its clip still lies in the spool.
+    pub fn leaves_a_spool_file(&self) -> bool {
+        let over = !self.stage.is_open() && self.stage != Stage::Held;
+        over && self.clip == ClipPlace::Spooled
     }
 
     /// Whether nothing outside is left to delete by us.

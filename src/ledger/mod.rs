@@ -188,6 +188,8 @@ pub struct Totals {
     pub purges_owed: u64,
     /// Copies that may exist without an id.
     pub orphaned: u64,
+    /// Spool files of ended messages that could not be deleted yet.
+    pub spool_files_undeleted: u64,
 }
 
 /// The durable rows behind everything.

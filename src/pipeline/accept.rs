@@ -245,6 +245,7 @@ impl Pipeline {
             posted_at: None,
             expires_at: now.plus_seconds(self.parts.rules.expires_after_seconds),
             clip_kept_until: None,
+            clip_attempts: 0,
             copies: Vec::new(),
         }
     }

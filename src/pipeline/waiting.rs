@@ -39,6 +39,8 @@ impl Pipeline {
             Stage::Accepted => (CallClass::Upload, before > super::lanes::UPLOADS_AHEAD_MAX),
             Stage::Uploaded if record.post_in_doubt => (CallClass::LookUp, before > 0),
             Stage::Uploaded => (CallClass::Post, before > 0),
+            // Its own file could not be deleted.
+            _ if record.clip_is_overdue() => return WaitsFor::ItsNextAttempt,
             Stage::Sent | Stage::Failed | Stage::Cancelled => return WaitsFor::Nothing,
         };
         let on_the_wire = record.intent.as_ref().map(|intent| intent.step);

@@ -29,7 +29,8 @@ fn the_state_shows_actors_and_ledger() {
     assert_eq!(state["storage_low"], false);
     assert_eq!(state["clip_memory_bytes"], 0);
     assert!(state["spool_bytes"].is_u64());
-    let ledger = json!({"open": 0, "held": 0, "purges_owed": 1, "orphaned": 0});
+    let ledger =
+        json!({"open": 0, "held": 0, "purges_owed": 1, "orphaned": 0, "spool_files_undeleted": 0});
     assert_eq!(state["ledger"], ledger);
     let actors = &state["actors"];
     assert_eq!(

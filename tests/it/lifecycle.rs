@@ -49,6 +49,7 @@ fn any_event() -> impl Strategy<Value = Event> {
     let ends = prop_oneof![
         Just(Event::ClipSpooled),
         Just(Event::ClipDropped),
+        Just(Event::ClipDropDeferred { detail: detail() }),
         (ending(), time()).prop_map(|(ending, due_at)| Event::Failed { ending, due_at }),
         (ending(), time()).prop_map(|(ending, due_at)| Event::Refused { ending, due_at }),
         time().prop_map(|due_at| Event::Cancelled { due_at }),

@@ -62,6 +62,7 @@ pub fn plain(number: u64) -> Record {
         message_id: None,
         crashes: 0,
         clip_kept_until: None,
+        clip_attempts: 0,
         created_at: START,
         uploaded_at: None,
         posted_at: None,
@@ -194,6 +195,7 @@ fn changing(record: Record) -> impl Strategy<Value = Record> {
             // As random as that is, and no part of its own.
             changed.audio_dropped = changed.post_in_doubt;
             changed.clip_kept_until = at.0;
+            changed.clip_attempts = changed.crashes;
             changed.last_error_code = tries.1;
             changed.ending = tries.2.map(|(code, detail)| Ending { code, detail });
             (changed.next_attempt_at, changed.uploaded_at, changed.posted_at) = (at.0, at.1, at.2);

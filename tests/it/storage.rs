@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use serde_json::{Value, json};
 use voicepost::domain::{MessageId, Stage};
 use voicepost::pipeline::Clip;
 use voicepost::sandbox::{Endpoint, FaultAction, FaultRule, Latency};
@@ -112,6 +113,46 @@ fn a_clip_that_is_not_the_one_that_was_kept_is_not_delivered() {
             assert!(gateway.at_genesys(|sandbox| sandbox.account().uploads().is_empty()), "{how}");
         }
     }
+}
+
+/// What could not be deleted here is told to the sender and to the operator, as what lies outside.
+#[test]
+fn a_spool_file_that_cannot_be_deleted_is_seen() {
+    let gateway = TestGateway::start();
+    let pause = FaultAction::status(429).retry_after("60");
+    gateway.trouble(vec![FaultRule::new(Endpoint::Upload, pause)]);
+    let receipt = gateway.send(&Form::sample().header("Prefer", "respond-async")).receipt(202);
+    let id = receipt["id"].as_str().unwrap();
+    let file = spool(&gateway).join(format!("{id}.clip"));
+    std::fs::remove_file(&file).unwrap();
+    // A folder in its place cannot be deleted as a file.
+    std::fs::create_dir(&file).unwrap();
+    gateway.delete(id).receipt(202);
+    let purge = |state| move |receipt: &Value| receipt["purge"]["state"] == state;
+    let overdue = gateway.receipt_when(id, "it is overdue", purge("purging"));
+    assert_eq!(overdue["purge"]["copies"], json!([{"kind": "spool-file", "state": "owed"}]));
+    let queue = gateway.admin_get("/admin/messages").receipt(200);
+    assert_eq!(queue[0]["waits_for"], "its-next-attempt");
+    let undeleted = || {
+        gateway.admin_get("/admin/state").receipt(200)["ledger"]["spool_files_undeleted"].clone()
+    };
+    assert_eq!(undeleted(), 1);
+    // Each order tries once more.
+    eventually("it is stuck", || {
+        (gateway.delete(id).receipt(202)["purge"]["state"] == "stuck").then_some(())
+    });
+    gateway.delete(id).receipt(202);
+    std::fs::remove_dir(&file).unwrap();
+    eventually("it is gone", || {
+        (gateway.delete(id).json()["purge"]["state"] == "purged").then_some(())
+    });
+    assert_eq!(undeleted(), 0);
+    let history = gateway.admin_get(&format!("/admin/messages/{id}/history")).json();
+    let rows = history.as_array().unwrap().iter();
+    let deferred: Vec<_> = rows.filter(|row| row["event"] == "clip-drop-deferred").collect();
+    assert_eq!(deferred.len(), 8, "more of them would tell nothing new: {history}");
+    let detail = deferred[0]["detail"].as_str().unwrap();
+    assert!(detail.starts_with("the spool failed to delete a clip"), "{detail}");
 }
 
 /// A clip that came by the spool may wait for long until it is looked into, or is converted.

@@ -221,6 +221,11 @@ pub(super) fn totals(connection: &Store) -> Result<Totals, ReadError> {
         orphaned: count(
             "SELECT count(*) FROM copies INDEXED BY copies_orphaned WHERE state = 'orphaned'",
         )?,
+        spool_files_undeleted: count(concat!(
+            "SELECT count(*) FROM messages INDEXED BY messages_live
+             WHERE clip = 'spooled' AND json_extract(body, '$.clip_attempts') IS NOT NULL AND ",
+            live!()
+        ))?,
     })
 }
 

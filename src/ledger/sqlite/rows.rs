@@ -1,6 +1,7 @@
 //! Records as rows, and rows as records. Both directions of each value stand side by side.
 
 use std::borrow::Cow;
+use std::num::NonZeroU32;
 
 use rusqlite::Row;
 use serde::{Deserialize, Serialize};
@@ -46,6 +47,8 @@ struct Body<'a> {
     was_promised: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     clip_kept_until: Option<UnixMs>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    clip_attempts: Option<NonZeroU32>,
 }
 
 /// The column `intent`.
@@ -81,6 +84,7 @@ pub(super) fn body_value(record: &Record) -> rusqlite::Result<String> {
         message_id: record.message_id.as_deref().map(Cow::Borrowed),
         crashes: record.crashes,
         clip_kept_until: record.clip_kept_until,
+        clip_attempts: NonZeroU32::new(record.clip_attempts),
     };
     serde_json::to_string(&body)
         .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))
@@ -123,6 +127,7 @@ pub(super) fn message(row: &Row<'_>, sealer: &Sealer) -> Result<Record, ReadErro
         message_id: body.message_id.map(Cow::into_owned),
         crashes: body.crashes,
         clip_kept_until: body.clip_kept_until,
+        clip_attempts: body.clip_attempts.map_or(0, NonZeroU32::get),
         copies: Vec::new(),
     })
 }

@@ -131,7 +131,18 @@ async fn totals_count_what_is_owed_with_and_without_a_time() {
     let mut held = accept(&ledger, plain(5)).await;
     let ending = Ending { code: Code::CrashLoop, detail: "three crashes".to_owned() };
     happen(&ledger, &mut held, &[uploaded(), Event::Held { ending }]).await;
-    let expected = Totals { open: 2, held: 1, purges_owed: 3, orphaned: 1 };
+    let kept = |number| Record {
+        stage: Stage::Failed,
+        clip: ClipPlace::Spooled,
+        intent: None,
+        ..plain(number)
+    };
+    accept(&ledger, kept(6)).await;
+    let mut undeleted = accept(&ledger, kept(7)).await;
+    let deferred = Event::ClipDropDeferred { detail: "the disk is read-only".to_owned() };
+    happen(&ledger, &mut undeleted, &[deferred]).await;
+    let expected =
+        Totals { open: 2, held: 1, purges_owed: 3, orphaned: 1, spool_files_undeleted: 1 };
     assert_eq!(ledger.totals().await.unwrap(), expected);
 }
 
