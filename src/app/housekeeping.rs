@@ -14,7 +14,7 @@ use crate::pipeline::Pipeline;
 use crate::settings::{Credentials, Looked, Settings};
 use crate::web::{Certificates, Renewal};
 
-/// How often free space is looked at.
+/// How often free space is looked at, and whether the spool takes a file.
 const STORAGE_LOOK: Duration = Duration::from_secs(5);
 /// How often old rows are swept.
 const SWEEP: Duration = Duration::from_secs(600);
@@ -35,13 +35,15 @@ const SWEEP_ROWS: u32 = 1_000;
 /// takes.
 const STRAY_AGE: Duration = Duration::from_secs(600);
 
-/// Looks at the free space of both disks, for as long as the system runs.
+/// Looks at the free space of both disks, and whether the spool takes a file, for as long as the
+/// system runs.
 pub(super) fn watch_storage(pipeline: &Arc<Pipeline>, free_bytes_min: u64) {
     let pipeline = Arc::clone(pipeline);
     actix::spawn(async move {
         loop {
             let ledger_free_bytes = pipeline.ledger().free_bytes();
             pipeline.admission().look_at_storage(ledger_free_bytes, free_bytes_min);
+            pipeline.admission().look_at_spool().await;
             tokio::time::sleep(STORAGE_LOOK).await;
         }
     });

@@ -9,7 +9,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use super::budget::{Budget, SpoolRoom};
 use super::clip::IncomingClip;
 use crate::domain::{Code, MessageId, Problem};
-use crate::spool::Spool;
+use crate::spool::{Spool, SpoolError};
 
 /// Seconds after which a refused sender should come back.
 const RETRY_AFTER_BUSY_SECONDS: u32 = 2;
@@ -30,6 +30,7 @@ pub struct Admission {
     uploads: Budget,
     room: SpoolRoom,
     storage_low: Arc<AtomicBool>,
+    spool_trouble: watch::Sender<Option<SpoolError>>,
     drain: Drain,
 }
 
@@ -75,6 +76,7 @@ impl Admission {
             uploads: Budget::new(bounds.read_back_bytes_max),
             room: SpoolRoom::new(spool, bounds.spool_bytes_max),
             storage_low: Arc::default(),
+            spool_trouble: watch::channel(None).0,
             drain: Drain::default(),
         }
     }
@@ -158,6 +160,27 @@ impl Admission {
         let spool_free_bytes = self.room.look(free_bytes_min);
         let free = [ledger_free_bytes, spool_free_bytes].into_iter().flatten().min();
         self.set_storage_low(free.is_some_and(|bytes| bytes < free_bytes_min));
+    }
+
+    /// Tries whether the spool takes a file.
+    pub async fn look_at_spool(&self) {
+        let trouble = self.room.spool().probe().await.err();
+        self.spool_trouble.send_if_modified(|shown| {
+            if *shown == trouble {
+                return false;
+            }
+            match &trouble {
+                Some(error) => tracing::error!(%error, "the spool takes no clips"),
+                None => tracing::info!("the spool takes clips again"),
+            }
+            *shown = trouble;
+            true
+        });
+    }
+
+    /// Why the spool takes no clips, where that is so: nothing can be promised.
+    pub fn spool_trouble(&self) -> Option<SpoolError> {
+        self.spool_trouble.borrow().clone()
     }
 
     /// Whether new messages are refused because the disk is nearly full.

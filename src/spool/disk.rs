@@ -5,9 +5,9 @@
 //! slow disk delays no connection but those that wait for it; once begun a job ends, even where
 //! nobody waits for it any more.
 
-use std::fs::{DirBuilder, File};
-use std::io::{self, ErrorKind, Read};
-use std::os::unix::fs::DirBuilderExt;
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -25,6 +25,8 @@ use crate::sealing::Sealer;
 
 const CLIP_SUFFIX: &str = ".clip";
 const UNFINISHED_SUFFIX: &str = ".unfinished";
+/// The file that is made to see whether one can be. No clip's name: it has no id.
+const PROBE_NAME: &str = "probe";
 /// Threads for file work; more work waits for its turn. Enough that one sync of the disk serves
 /// several clips, and few, because each keeps some memory for itself.
 const THREADS_MAX: usize = 8;
@@ -153,6 +155,17 @@ impl Spool for DiskSpool {
             let names = place.names()?;
             let clips = names.iter().filter_map(|name| clip_id(name));
             Ok(clips.filter(|id| !place.in_hand.has(*id)).collect())
+        })
+    }
+
+    fn probe(&self) -> BoxFuture<'static, Result<(), SpoolError>> {
+        self.place.run(|place| {
+            let path = place.path.join(PROBE_NAME);
+            let mut options = OpenOptions::new();
+            let file = options.write(true).create(true).truncate(true).mode(0o600).open(&path);
+            file.and_then(|mut file| file.write_all(PROBE_NAME.as_bytes()))
+                .and_then(|()| std::fs::remove_file(&path))
+                .map_err(|error| failed("take a file", &error))
         })
     }
 

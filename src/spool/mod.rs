@@ -66,6 +66,11 @@ pub trait Spool: Send + Sync {
     /// long in bringing it to a record. Asked at start and by sweeps.
     fn list(&self) -> BoxFuture<'static, Result<Vec<MessageId>, SpoolError>>;
 
+    /// Whether a clip could be taken now, tried out with a small file that is removed at once.
+    fn probe(&self) -> BoxFuture<'static, Result<(), SpoolError>> {
+        std::future::ready(Ok(())).boxed()
+    }
+
     /// Bytes of all clips that are there; those still being written do not count.
     fn bytes(&self) -> u64;
 

@@ -35,6 +35,8 @@ pub(super) async fn ready(request: HttpRequest) -> HttpResponse {
     }
     if site.pipeline.admission().is_storage_low() {
         reasons.push("the disk is nearly full".to_owned());
+    } else if let Some(trouble) = site.pipeline.admission().spool_trouble() {
+        reasons.push(trouble.to_string());
     }
     if let Some(backlog) = site.pipeline.purge_backlog() {
         reasons.push(backlog.detail);

@@ -31,6 +31,26 @@ fn a_clip_that_cannot_be_kept_is_not_promised() {
     gateway.receipt_when(id, "it is sent", |receipt| receipt["status"] == "sent");
 }
 
+/// Each 202 would be refused, so nobody should be sent here.
+#[test]
+fn a_gateway_whose_spool_takes_no_clips_is_not_ready() {
+    let gateway = TestGateway::start();
+    let look = || wait_for(gateway.pipeline().admission().look_at_spool());
+    look();
+    gateway.public.get("/readyz").receipt(200);
+    std::fs::remove_dir(spool(&gateway)).unwrap();
+    look();
+    let ready = gateway.public.get("/readyz");
+    assert_eq!(ready.status, 503);
+    let reason = ready.at("/reasons/0");
+    assert!(reason.starts_with("the spool failed to take a file"), "{reason}");
+    assert!(!spool(&gateway).exists(), "it is made by nobody but a start");
+    std::fs::create_dir(spool(&gateway)).unwrap();
+    look();
+    gateway.public.get("/readyz").receipt(200);
+    assert_eq!(std::fs::read_dir(spool(&gateway)).unwrap().count(), 0);
+}
+
 /// A sender who was sent away with a 409, as nothing could be kept, has no promise that failed.
 #[test]
 fn who_was_told_to_come_back_is_told_of_the_failure() {
