@@ -1,6 +1,7 @@
 //! The composition root: builds, starts, drains. The only place that knows everything.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +18,7 @@ use crate::genesys::tls::{self, TlsError};
 use crate::ledger::sqlite::{SqliteLedger, SqliteOptions};
 use crate::ledger::{Ledger, OpenError, WatchedLedger, Watchers};
 use crate::pipeline::{Admission, Bounds, DriveRules, Engine, Parts, Pipeline, RecoveryError};
-use crate::sealing::SealError;
+use crate::sealing::{SealError, Sealer};
 use crate::settings::{Credentials, LedgerUrl, Settings, SettingsError};
 use crate::spool::disk::DiskSpool;
 use crate::spool::{Spool, SpoolError};
@@ -120,11 +121,10 @@ impl App {
         let options = SqliteOptions { sealer: Some(Arc::clone(&sealer)), ..Default::default() };
         let ledger = SqliteLedger::open(path, options, Arc::clone(&fatal))?;
         let ledger = Arc::new(ledger);
-        let spool: Arc<dyn Spool> =
-            Arc::new(DiskSpool::open_sealed(&settings.spool.dir, Arc::clone(&sealer))?);
+        let spool: Arc<dyn Spool> = Arc::new(clip_files(&settings.spool.dir, &sealer, &ledger)?);
         let origin =
             Origin { host: settings.genesys.api_url(), client: credentials.client_id.clone() };
-        let way = Way::open(route, settings, &sealer)?;
+        let way = Way::open(route, settings, &sealer, &ledger)?;
         let engine = Arbiter::new();
         let watchers = Watchers::new(settings.server.event_streams_max);
         let shared: Arc<dyn Ledger> =
@@ -198,6 +198,18 @@ impl App {
         self.engine.stop();
         tracing::info!(messages.left = left, "drained");
         left == 0
+    }
+}
+
+/// Clips in this directory, which may be the ledger's: that is locked already.
+fn clip_files(
+    directory: &Path,
+    sealer: &Arc<Sealer>,
+    ledger: &SqliteLedger,
+) -> Result<DiskSpool, SpoolError> {
+    match ledger.has_locked(directory) {
+        true => DiskSpool::open_in_locked(directory, Arc::clone(sealer)),
+        false => DiskSpool::open_sealed(directory, Arc::clone(sealer)),
     }
 }
 

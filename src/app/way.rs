@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::StartError;
+use super::{StartError, clip_files};
 use crate::actors::MakeRoute;
 use crate::domain::{Origin, RouteName};
 use crate::genesys::api::Api;
@@ -14,6 +14,7 @@ use crate::genesys::open_messaging::{
 use crate::genesys::{Planner, Route};
 use crate::hosted::Hosted;
 use crate::ledger::ReplyBook;
+use crate::ledger::sqlite::SqliteLedger;
 use crate::pipeline::{Pipeline, Replies};
 use crate::sealing::Sealer;
 use crate::settings::Settings;
@@ -34,12 +35,14 @@ impl Way {
         route: RouteName,
         settings: &Settings,
         sealer: &Arc<Sealer>,
+        ledger: &SqliteLedger,
     ) -> Result<Way, StartError> {
         Ok(match route {
             RouteName::MediaApi => Way::MediaApi,
             RouteName::OpenMessaging => {
                 let directory = &settings.genesys.open_messaging.files_dir;
-                Way::OpenMessaging(Hosted::open(directory, Arc::clone(sealer))?)
+                let files = clip_files(directory, sealer, ledger)?;
+                Way::OpenMessaging(Hosted::open(directory, files, sealer)?)
             }
         })
     }

@@ -46,17 +46,16 @@ pub enum Fetched {
 }
 
 impl Hosted {
-    /// Files in a directory of their own, which is made where it is missing, and locked; sealed,
-    /// where there is a key for data on the disk. The key of the addresses is made at the first
-    /// start and kept beside them, so that addresses stay good over a restart.
+    /// These files, which lie in this directory. The key of the addresses is made there at the
+    /// first start, sealed where there is a key for data on the disk, and kept, so that addresses
+    /// stay good over a restart.
     ///
     /// # Errors
     /// As for the spool.
-    pub fn open(directory: &Path, sealer: Arc<Sealer>) -> Result<Hosted, SpoolError> {
-        let files = Arc::new(DiskSpool::open_sealed(directory, Arc::clone(&sealer))?);
-        let key = read_or_make(&directory.join(KEY_FILE), &sealer)
+    pub fn open(directory: &Path, files: DiskSpool, sealer: &Sealer) -> Result<Hosted, SpoolError> {
+        let key = read_or_make(&directory.join(KEY_FILE), sealer)
             .map_err(|error| SpoolError::Failed(format!("read or make its key: {error}")))?;
-        Ok(Hosted::new(files, LinkKey::new(&key)))
+        Ok(Hosted::new(Arc::new(files), LinkKey::new(&key)))
     }
 
     /// Files in any spool of their own.

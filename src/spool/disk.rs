@@ -75,6 +75,16 @@ impl DiskSpool {
             let path = path.display();
             SpoolError::Failed(format!("lock {path}: another process uses it"))
         })?;
+        DiskSpool::open_at(path, directory, sealer)
+    }
+
+    /// The same in a directory that this process has locked already.
+    pub fn open_in_locked(path: &Path, sealer: Arc<Sealer>) -> Result<DiskSpool, SpoolError> {
+        let directory = File::open(path).map_err(|error| failed("open its directory", &error))?;
+        DiskSpool::open_at(path, directory, sealer)
+    }
+
+    fn open_at(path: &Path, directory: File, sealer: Arc<Sealer>) -> Result<DiskSpool, SpoolError> {
         let threads = Builder::new_current_thread()
             .max_blocking_threads(THREADS_MAX)
             .thread_name("spool")

@@ -2,6 +2,7 @@
 
 mod crash;
 mod failures;
+mod lock;
 mod queries;
 mod words;
 
@@ -301,7 +302,7 @@ fn files_are_private_and_settings_are_those_that_durability_needs() {
     let ledger = open(&data);
     let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(&data), 0o700);
-    for name in ["ledger.sqlite", "ledger.sqlite-wal", "voicepost.lock"] {
+    for name in ["ledger.sqlite", "ledger.sqlite-wal"] {
         assert_eq!(mode(&data.join(name)), 0o600, "{name}");
     }
     assert!(ledger.free_bytes().unwrap() > 0);

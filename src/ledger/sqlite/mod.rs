@@ -41,6 +41,7 @@ use super::{
 };
 use crate::domain::{Lane, MessageId, Principal, Record, UnixMs};
 use crate::sealing::Sealer;
+use directory::Claim;
 use reader::Query;
 use recent::Recent;
 use schema::Unfit;
@@ -115,7 +116,7 @@ impl SqliteLedger {
         options: SqliteOptions,
         fatal: Fatal,
     ) -> Result<SqliteLedger, OpenError> {
-        let lock = directory::claim(path)?;
+        let Claim { lock, directory } = directory::claim(path)?;
         let failed = |reason: String| OpenError::Failed { path: path.to_path_buf(), reason };
         let mut connection = Connection::open(path).map_err(|error| failed(error.to_string()))?;
         prepare(&mut connection, &options, false).map_err(|unfit| refuse(path, &unfit))?;
@@ -146,8 +147,8 @@ impl SqliteLedger {
             .map_err(|error| failed(error.to_string()))?;
         let running =
             Running { writer: Mutex::new(Some(writer)), reader: Mutex::new(Some(reader)) };
-        let directory = Some(directory::directory_of(path));
-        Ok(SqliteLedger { engine: Engine::Threads { writes, reads, running }, directory, recent })
+        let (engine, directory) = (Engine::Threads { writes, reads, running }, Some(directory));
+        Ok(SqliteLedger { engine, directory, recent })
     }
 
     /// The same statements in memory, without threads, for simulations with a paused clock.
@@ -163,6 +164,12 @@ impl SqliteLedger {
         let writer = Writer::new(store, fatal, Arc::clone(&recent));
         let engine = Engine::Inline(Arc::new(Mutex::new(writer)));
         Ok(SqliteLedger { engine, directory: None, recent })
+    }
+
+    /// Whether it is this directory that is locked for the ledger: who else in this process wants
+    /// it for itself has it already.
+    pub fn has_locked(&self, directory: &Path) -> bool {
+        self.directory.as_deref().is_some_and(|ours| directory::is_same(ours, directory))
     }
 
     /// Commits what waits, moves the write-ahead log into the file, ends the threads and releases
