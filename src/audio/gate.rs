@@ -4,6 +4,8 @@ use crate::domain::{AudioLimits, ClipRefusal, Container, Media};
 
 use super::flac::FlacWalk;
 use super::mp3::Mp3Walk;
+use super::mp3_program::LOOK_BYTES_MAX;
+use super::mp3_systems::SystemsSearch;
 use super::mp3_tags::TAG_BYTES_MAX;
 use super::mp4::Mp4Walk;
 use super::ogg::OggWalk;
@@ -15,6 +17,9 @@ use super::webm::WebmWalk;
 
 /// ID3 tags that may stand in front of an MP3, and their size together.
 const TAGS_MAX: u8 = 2;
+
+/// ffmpeg 5.1.9 steps over one tag in front where more than this is left of what it looks at.
+const BYTES_BEHIND: u64 = 16;
 
 /// Judges one clip as its bytes arrive.
 ///
@@ -50,12 +55,14 @@ enum Stage {
     Refused(ClipRefusal),
 }
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Debug, Default)]
 struct Head {
     bytes: [u8; sniff::HEAD_BYTES],
     count: usize,
     tags: u8,
     tag_bytes: u64,
+    /// Where players look for another format already.
+    systems: Option<Box<SystemsSearch>>,
 }
 
 impl Gate {
@@ -105,7 +112,7 @@ impl Gate {
         if self.bytes == 0 && !matches!(self.stage, Stage::Refused(_)) {
             return Err(ClipRefusal::Empty);
         }
-        if let Stage::Head(head) = &self.stage {
+        if let Stage::Head(head) = &mut self.stage {
             self.stage = head.decide(&self.limits, self.playtime)?;
             if !self.converts {
                 self.stage.refuse_convertible()?;
@@ -160,9 +167,11 @@ impl Stage {
                 Stage::Tag { bytes_left, head } => {
                     let count = (*bytes_left).min(bytes.len() as u64);
                     *bytes_left -= count;
-                    bytes = &bytes[count as usize..];
+                    let (tag, rest) = bytes.split_at(count as usize);
+                    head.search(tag)?;
+                    bytes = rest;
                     if *bytes_left == 0 {
-                        *self = Stage::Head(*head);
+                        *self = Stage::Head(std::mem::take(head));
                     }
                 }
                 Stage::Mp3(walk) => return walk.feed(bytes),
@@ -202,12 +211,19 @@ impl Head {
     }
 
     /// The stage that the bytes at hand call for, with those bytes already fed to it.
-    fn decide(&self, limits: &AudioLimits, playtime: PlaytimeLimit) -> Result<Stage, ClipRefusal> {
+    fn decide(
+        &mut self,
+        limits: &AudioLimits,
+        playtime: PlaytimeLimit,
+    ) -> Result<Stage, ClipRefusal> {
         let head = &self.bytes[..self.count];
+        let systems = self.systems.take();
+        let begun = || Box::new(SystemsSearch::new(self.tag_bytes));
         let mut stage = match sniff::sniff(head, self.tags > 0)? {
             Sniffed::Mp3 => {
                 let headers_to_lock = if self.tags > 0 { 2 } else { 3 };
-                Stage::Mp3(Mp3Walk::new(playtime, headers_to_lock, limits.bytes_max))
+                let systems = systems.unwrap_or_else(begun);
+                Stage::Mp3(Mp3Walk::new(playtime, headers_to_lock, limits.bytes_max, systems))
             }
             Sniffed::Wav => Stage::Wav(WavWalk::new(playtime)),
             Sniffed::Ogg => Stage::Ogg(OggWalk::new(playtime, limits.bytes_max)),
@@ -215,9 +231,11 @@ impl Head {
             Sniffed::Mp4 => Stage::Mp4(Mp4Walk::new(PacketClock::new(playtime))),
             Sniffed::Flac => Stage::Flac(FlacWalk::new()),
             Sniffed::Id3 { tag_bytes } => {
+                let is_looked_into = self.tags > 0 || tag_bytes + BYTES_BEHIND >= LOOK_BYTES_MAX;
                 let head = Head {
                     tags: self.tags + 1,
                     tag_bytes: self.tag_bytes + tag_bytes,
+                    systems: systems.or_else(|| is_looked_into.then(begun)),
                     ..Head::default()
                 };
                 head.check_tags()?;
@@ -226,6 +244,12 @@ impl Head {
         };
         stage.feed(head, limits, playtime)?;
         Ok(stage)
+    }
+
+    /// Looks into a tag as far as players do.
+    fn search(&mut self, tag: &[u8]) -> Result<(), ClipRefusal> {
+        let found = self.systems.as_mut().and_then(|systems| systems.finds(tag));
+        found.map_or(Ok(()), |(_, systems)| Err(unsupported(systems.name())))
     }
 
     fn check_tags(&self) -> Result<(), ClipRefusal> {

@@ -73,6 +73,7 @@ mod inspect;
 mod mp3;
 mod mp3_front;
 mod mp3_other_layer;
+mod mp3_program;
 mod mp3_systems;
 mod mp3_tags;
 mod mp4;

@@ -10,7 +10,7 @@ use crate::domain::{ClipRefusal, Codec, Note};
 
 use super::mp3_front::FrontSearch;
 use super::mp3_other_layer::OtherLayerSearch;
-use super::mp3_systems::{Systems, SystemsSearch};
+use super::mp3_systems::SystemsSearch;
 use super::mp3_tags::Mp3Tags;
 use super::mpeg::{FrameHeader, HeaderBytes, OTHER_FRAME_BYTES_MAX};
 use super::playtime::{Found, PlaytimeLimit, check_junk, corrupted, microseconds, unsupported};
@@ -62,8 +62,13 @@ pub(super) struct Mp3Walk {
 
 impl Mp3Walk {
     /// A walk whose first byte is that of a frame header. `headers_to_lock` consecutive headers
-    /// prove that it is an MP3; no clip is longer than `bytes_max`.
-    pub(super) fn new(limit: PlaytimeLimit, headers_to_lock: u8, bytes_max: u64) -> Mp3Walk {
+    /// prove that it is an MP3; no clip is longer than `bytes_max`. `systems` may have seen tags.
+    pub(super) fn new(
+        limit: PlaytimeLimit,
+        headers_to_lock: u8,
+        bytes_max: u64,
+        systems: Box<SystemsSearch>,
+    ) -> Mp3Walk {
         Mp3Walk {
             limit,
             bytes_max,
@@ -86,7 +91,7 @@ impl Mp3Walk {
             junk_bytes: 0,
             tags: Mp3Tags::default(),
             other_layer: None,
-            systems: Box::new(SystemsSearch::new()),
+            systems,
             front: FrontSearch::default(),
         }
     }
@@ -100,13 +105,8 @@ impl Mp3Walk {
 
     /// Why these bytes are refused though they may hold frames, and after how many.
     fn what_else(&mut self, bytes: &[u8]) -> Option<(usize, ClipRefusal)> {
-        let systems = self.systems.finds(bytes).map(|(count, systems)| {
-            let name = match systems {
-                Systems::Transport => "an MPEG transport stream",
-                Systems::Program => "an MPEG program stream",
-            };
-            (count, unsupported(name))
-        });
+        let systems = self.systems.finds(bytes);
+        let systems = systems.map(|(count, systems)| (count, unsupported(systems.name())));
         let front = self.front.finds(bytes);
         let front = front
             .map(|(count, whose)| (count, unsupported(format!("{whose} that begins like MP3"))));
@@ -291,6 +291,9 @@ impl Mp3Walk {
         let Some(format) = self.format.filter(|_| self.ticks > 0) else {
             return Err(corrupted("no whole MP3 frame"));
         };
+        if let Some(systems) = self.systems.ends() {
+            return Err(unsupported(systems.name()));
+        }
         self.add_junk(self.waiting_bytes + u64::from(self.window_bytes))?;
         check_junk(self.junk_bytes, self.bytes)?;
         let body_us = microseconds(self.ticks, TICKS_HZ);

@@ -1,19 +1,15 @@
 //! MPEG systems that pass for MP3: players take a transport stream for one by how often its sync
-//! bytes come, a program stream by its start codes, and play what they carry, which may last longer
-//! than the MP3 headers say.
+//! bytes come, a program stream by its start codes (`mp3_program`), and play what they carry, which
+//! may last longer than the MP3 headers say.
 //!
 //! Measured with ffmpeg 5.1, between frames of 960 and of 1,440 bytes: of ten packets of 188, 192
 //! or 204 bytes seven make no transport stream, and nine do; eight of 188 bytes at the front are
 //! enough. The same frames over and over may have as many sync bytes, so that a packet is asked for
 //! too whose payload begins with a start code: without one nothing of a transport stream is played.
-//! Three packs with a packet each make a program stream, two do not; 13 packets alone do where the
-//! first frames are few. Behind so few frames players look for either beyond 200 KiB, and no
-//! longer at 450 and 700.
 
 use super::heads::Heads;
+use super::mp3_program::{LOOK_BYTES_MAX, ProgramSearch};
 
-/// Further than players look for what a file is.
-const REGION_BYTES: usize = 1024 * 1024;
 /// Lengths of a packet (ISO/IEC 13818-1; with a time code; with error correction).
 const PACKET_BYTES: [u64; 3] = [188, 192, 204];
 const PHASES: usize = 188 + 192 + 204;
@@ -26,24 +22,16 @@ const OF_PACKETS: u32 = 10;
 const BLOCK_BYTES: usize = 2_048;
 const PLACES: u64 = 4_096;
 
-/// With which every start code begins (ISO/IEC 13818-1, 2.4.3.7 and 2.5.3.4).
+/// With which what a packet carries begins.
 const START: &[u8] = &[0, 0, 1];
-const PACK: u8 = 0xBA;
-/// A start code, and as much behind it as tells whether it may be one.
-const START_BYTES: usize = 8;
-/// As many as players ask for, and fewer packets.
-const PACKS: u32 = 3;
-const PES_PACKETS: u32 = 4;
 
 /// The look into one clip.
 #[derive(Debug)]
 pub(super) struct SystemsSearch {
     transport: Transport,
-    starts: Heads<START_BYTES>,
+    program: ProgramSearch,
     bytes: u64,
     region_left: usize,
-    packs: u32,
-    pes_packets: u32,
 }
 
 /// What was found.
@@ -54,14 +42,13 @@ pub(super) enum Systems {
 }
 
 impl SystemsSearch {
-    pub(super) fn new() -> SystemsSearch {
+    /// A search that begins behind so many bytes of the file.
+    pub(super) fn new(bytes_before: u64) -> SystemsSearch {
         SystemsSearch {
             transport: Transport::new(),
-            starts: Heads::new(START),
+            program: ProgramSearch::new(bytes_before),
             bytes: 0,
-            region_left: REGION_BYTES,
-            packs: 0,
-            pes_packets: 0,
+            region_left: LOOK_BYTES_MAX as usize,
         }
     }
 
@@ -77,14 +64,7 @@ impl SystemsSearch {
         if transport_at.is_none() && self.transport.likely_at.is_some() {
             transport_at = self.transport.sees(rest);
         }
-        let (packs, pes_packets, mut program_at) = (&mut self.packs, &mut self.pes_packets, None);
-        self.starts.any(region, |ended, head| {
-            *packs += u32::from(is_pack(head));
-            *pes_packets += u32::from(is_pes(head));
-            program_at = (*packs == PACKS || *pes_packets == PES_PACKETS).then_some(ended);
-            program_at.is_some()
-        });
-        let found = match (transport_at, program_at) {
+        let found = match (transport_at, self.program.sees(bytes)) {
             (Some(at), program_at) if program_at.is_none_or(|other| at <= other) => {
                 (at, Systems::Transport)
             }
@@ -92,22 +72,21 @@ impl SystemsSearch {
         };
         Some(((found.0 - before) as usize, found.1))
     }
+
+    /// The clip is over: what it is after all.
+    pub(super) fn ends(&mut self) -> Option<Systems> {
+        self.program.ends().map(|_| Systems::Program)
+    }
 }
 
-fn is_pack(head: [u8; START_BYTES]) -> bool {
-    head[3] == PACK && (head[4] & 0xC0 == 0x40 || head[4] & 0xF0 == 0x20)
-}
-
-/// Audio, video or private data, with what has to follow, of MPEG-2 or of MPEG-1.
-fn is_pes([_, _, _, id, _, _, flags, more]: [u8; START_BYTES]) -> bool {
-    let is_stream = matches!(id, 0xBD | 0xC0..=0xEF | 0xFD);
-    let is_mpeg2 = flags & 0xC0 == 0x80 && more & 0xC0 != 0x40;
-    let is_mpeg1 = match flags {
-        0x0F | 0xFF | 0x40..=0x7F => true,
-        0x20..=0x3F => flags & 1 == 1,
-        _ => false,
-    };
-    is_stream && (is_mpeg2 || is_mpeg1)
+impl Systems {
+    /// As refusals name it.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Systems::Transport => "an MPEG transport stream",
+            Systems::Program => "an MPEG program stream",
+        }
+    }
 }
 
 /// Sync bytes of a transport stream, and what they lead to.

@@ -86,14 +86,106 @@ fn a_transport_stream_between_mp3_headers_is_none() {
     assert!(judge(&framed(packet.repeat(200))).is_ok());
 }
 
+const PACK: &[u8] = &[0, 0, 1, 0xBA, 0x44, 0, 4, 0, 4, 1, 0, 0, 3, 0xF8];
+const SYSTEM_HEADER: &[u8] = &[0, 0, 1, 0xBB, 0, 6, 0x80, 0, 1, 0, 0xFF, 0x7F];
+
+/// A packet of this stream with as many bytes of it, in MPEG-2 or in MPEG-1.
+fn packet(stream: u8, mpeg: u8, bytes: usize) -> Vec<u8> {
+    let time = [0x21, 0, 1, 0, 1];
+    let before: &[u8] = if mpeg == 2 { &[0x80, 0x80, 5] } else { &[0xFF, 0xFF, 0x40, 0x20] };
+    let length = ((before.len() + time.len() + bytes) as u16).to_be_bytes();
+    [&[0, 0, 1, stream], &length[..], before, &time, &vec![0x55; bytes]].concat()
+}
+
+/// A tag of so many bytes, filled up behind these.
+fn tag(bytes: usize, inside: &[u8]) -> Vec<u8> {
+    let mut tag = b"ID3\x04\0\0".to_vec();
+    tag.extend([21, 14, 7, 0].map(|shift| (bytes - 10 >> shift & 0x7F) as u8));
+    tag.extend(inside);
+    tag.resize(bytes, 0x55);
+    tag
+}
+
+const PROGRAM: &str = "an MPEG program stream";
+
 #[test]
 fn a_program_stream_between_mp3_headers_is_none() {
-    let pack = [0, 0, 1, 0xBA, 0x44, 0, 4, 0];
-    let audio = [0, 0, 1, 0xC0, 0, 9, 0x80, 0x80];
-    for code in [pack, audio] {
-        let stream = |count| framed([&[0x55; 100][..], &code.repeat(count)].concat());
-        assert_eq!(detected(&stream(5)), "an MPEG program stream");
-        assert!(judge(&stream(2)).is_ok(), "a coincidence, to players too");
+    let packs = |count: usize| [PACK, &[0x55; 300]].concat().repeat(count);
+    let stream = |inside: &[u8]| framed([&[0x55; 100][..], inside].concat());
+    for mpeg in [1, 2] {
+        for id in [0xBD, 0xC0, 0xE5, 0xFD] {
+            let with_packets = [PACK, &packet(id, mpeg, 300)].concat();
+            assert_eq!(detected(&stream(&with_packets.repeat(3))), PROGRAM);
+        }
+        for id in [0xC0, 0xE5, 0xFD] {
+            assert_eq!(detected(&stream(&packet(id, mpeg, 300).repeat(13))), PROGRAM);
+            assert!(judge(&stream(&packet(id, mpeg, 300).repeat(3))).is_ok());
+        }
+    }
+    let one_of_each = [PACK, SYSTEM_HEADER, &packet(0xC0, 2, 300)].concat();
+    assert_eq!(detected(&stream(&one_of_each)), PROGRAM);
+    // To players too these are none.
+    assert!(judge(&stream(&packs(12))).is_ok(), "nothing in the packs");
+    assert!(judge(&stream(&packet(0xBD, 2, 300).repeat(13))).is_ok(), "private packets alone");
+    let none = [0, 0, 1, 0xC0, 0, 9, 0x80, 0x80, 5, 0x11].repeat(13);
+    assert!(judge(&stream(&none)).is_ok(), "packets with a mark that is none");
+    let one = [&packet(0xC0, 2, 65_000)[..18], &packet(0xC0, 2, 300).repeat(13)].concat();
+    assert!(judge(&stream(&one)).is_ok(), "packets within another");
+    let behind = [&[0x55; 8_192][..], &[PACK, &packet(0xC0, 2, 300)].concat().repeat(13)].concat();
+    assert!(judge(&stream(&behind)).is_ok(), "behind as many frames as players ask for");
+}
+
+/// Behind fewer players look for longer, and less is enough.
+#[test]
+fn a_program_stream_behind_few_mp3_frames_is_found_up_to_a_mebibyte() {
+    const LOOK_BYTES: usize = 1 << 20;
+    const FRAME_BYTES: usize = 960;
+    let frames = framed(Vec::new());
+    // As in a clip of 57 s, of which packets in the frames make one of nine minutes.
+    let clip = |count: usize, at: usize, inside: &[u8]| {
+        let first = count * FRAME_BYTES;
+        let tag = tag(LOOK_BYTES - 30, &[&vec![0x55; at - first - 10], inside].concat());
+        [&frames[..first], &tag, &frames[..]].concat()
+    };
+    let pack = [PACK, &packet(0xBD, 2, 300)].concat();
+    let header = [PACK, SYSTEM_HEADER].concat();
+    let packets = packet(0xC0, 1, 20).repeat(2);
+    for inside in [pack, header, packets] {
+        for at in [8_000, 300_000, LOOK_BYTES - inside.len()] {
+            for count in [3, 6] {
+                assert_eq!(detected(&clip(count, at, &inside)), PROGRAM, "{count} frames, {at}");
+            }
+            assert!(judge(&clip(7, at.max(8_192), &inside)).is_ok(), "{at}");
+        }
+        assert!(judge(&clip(3, LOOK_BYTES, &inside[..18])).is_ok(), "further than players look");
+    }
+    let end = [&packet(0xC0, 2, 20)[..], &[0, 0, 1, 0xE0, 0, 9, 0x80]].concat();
+    let cut_off = clip(3, 20_000, &end);
+    assert_eq!(detected(&cut_off[..20_000 + end.len()]), PROGRAM, "zeros follow, to players");
+
+    let mut repeated = clip(7, 8_192, PACK);
+    repeated.splice(300_000..300_000, packet(0xC0, 2, 20));
+    assert!(judge(&repeated).is_ok());
+    for at in [100, 200, 300] {
+        repeated[at..][..4].copy_from_slice(&[0xFF, 0xFB, 0xE4, 0xC0]);
+    }
+    assert_eq!(detected(&repeated), PROGRAM, "to players a frame with three headers is none");
+}
+
+/// Players step over one tag in front, where it ends before they look no further.
+#[test]
+fn a_program_or_transport_stream_in_a_tag_in_front_is_found_where_players_look() {
+    let frames = framed(Vec::new());
+    let program = [PACK, &packet(0xC0, 2, 300)].concat();
+    let transport = transport(188, 10, 1);
+    let large = (1 << 20) - 16;
+    for (inside, name) in [(program, PROGRAM), (transport, "an MPEG transport stream")] {
+        for tags in [[tag(20, &[]), tag(50_000, &inside)].concat(), tag(large, &inside)] {
+            assert_eq!(detected(&[&tags[..], &frames].concat()), name);
+        }
+        for tags in [[tag(50_000, &inside), tag(20, &[])].concat(), tag(large - 1, &inside)] {
+            assert!(judge(&[&tags[..], &frames].concat()).is_ok());
+        }
     }
 }
 
