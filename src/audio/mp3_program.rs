@@ -2,12 +2,12 @@
 //! may stand anywhere between MP3 headers, and play what its packets carry.
 //!
 //! Measured with ffmpeg 5.1.9, which looks at the first 2,048 bytes of a file, then at twice as
-//! many, up to 1 MiB, until it is sure; it steps over one tag in front. Seven frames in a row at the
-//! front make it sure of an MP3, and nothing behind those bytes counts, unless they make it surer of
-//! a program stream: by three packs and as many packets, or by packets alone, 13 of audio or seven
-//! of video. Fewer bytes make it sure by a pack, a system header and a packet. Where fewer frames
-//! stand at the front it looks on, and at the end of the file or 1 MiB a pack with a packet or a
-//! system header is enough, or two packets. A packet within another is none to it.
+//! many, up to 1 MiB, until it is sure; it steps over one tag in front. Seven frames in a row at
+//! the front make it sure of an MP3, and nothing behind those bytes counts, unless they make it
+//! surer of a program stream: by three packs and as many packets, or by packets alone, 13 of audio
+//! or seven of video. Fewer bytes make it sure by a pack, a system header and a packet. Where fewer
+//! frames stand at the front it looks on, and at the end of the file or 1 MiB a pack with a packet
+//! or a system header is enough, or two packets. A packet within another is none to it.
 
 use super::heads::Heads;
 use super::mpeg::HeaderBytes;

@@ -78,7 +78,7 @@ fn a_conversation_that_is_closed_is_not_found_and_its_clip_is_deleted() {
 #[test]
 fn an_upload_answer_that_is_cut_off_is_a_lost_one() {
     let gateway = TestGateway::start();
-    for body in ["{", "{\"mediaId\":\"01", "{\"mediaId\":\"0123\",\"mediaUrl\":\"https://m"] {
+    for body in ["", "{", "{\"mediaId\":\"01", "{\"mediaId\":\"0123\",\"mediaUrl\":\"https://m"] {
         let cut =
             FaultAction { body: Some(body.to_owned()), ..FaultAction::effect_then_status(200) };
         gateway.trouble(once(Endpoint::Upload, cut));
@@ -89,7 +89,7 @@ fn an_upload_answer_that_is_cut_off_is_a_lost_one() {
             (&json!("orphaned"), &json!("owed"))
         );
     }
-    assert_eq!(posts(&gateway), 3);
+    assert_eq!(posts(&gateway), 4);
 }
 
 #[test]

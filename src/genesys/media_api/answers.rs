@@ -55,10 +55,10 @@ pub(super) fn upload(called: Called) -> Outcome<Option<UploadedMedia>> {
     }
 }
 
-/// Whether a body is the beginning of JSON and no more: a connection that is closed early ends an
-/// answer without a length like any other end. Its ids are lost, not absent.
+/// Whether a body is the beginning of JSON and no more, or nothing at all: a connection that is
+/// closed early ends an answer without a length like any other end. Its ids are lost, not absent.
 fn is_cut_off(body: &[u8]) -> bool {
-    !body.is_empty() && serde_json::from_slice::<Value>(body).is_err_and(|error| error.is_eof())
+    serde_json::from_slice::<Value>(body).is_err_and(|error| error.is_eof())
 }
 
 fn read_upload(body: &[u8]) -> Option<UploadedMedia> {
