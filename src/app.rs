@@ -17,7 +17,9 @@ use crate::genesys::http::{HttpLimits, HttpTransport};
 use crate::genesys::tls::{self, TlsError};
 use crate::ledger::sqlite::{SqliteLedger, SqliteOptions};
 use crate::ledger::{Ledger, OpenError, WatchedLedger, Watchers};
-use crate::pipeline::{Admission, Bounds, DriveRules, Engine, Parts, Pipeline, RecoveryError};
+use crate::pipeline::{
+    Admission, Board, Bounds, DriveRules, Engine, Parts, Pipeline, RecoveryError,
+};
 use crate::sealing::{SealError, Sealer};
 use crate::settings::{Credentials, LedgerUrl, Settings, SettingsError};
 use crate::spool::disk::DiskSpool;
@@ -40,6 +42,8 @@ const FIRST_EXCHANGE: Duration = Duration::from_secs(10);
 const DRAIN_BODIES: Duration = Duration::from_secs(5);
 /// How often a drain looks whether messages are still awake.
 const DRAIN_LOOK: Duration = Duration::from_millis(20);
+/// How long a drain whose time is over waits until it is written down which calls are on the wire.
+const DRAIN_PUT_DOWN: Duration = Duration::from_secs(2);
 
 /// Why the gateway did not start.
 #[derive(Debug, thiserror::Error)]
@@ -190,10 +194,11 @@ impl App {
         }
         // Breaks off what still comes. Messages that were complete are on the board.
         self.servers.stop().await;
-        while !board.is_empty() && tokio::time::Instant::now() < deadline {
-            tokio::time::sleep(DRAIN_LOOK).await;
-        }
+        emptied(board, deadline).await;
         let left = board.not_durable();
+        // A call that is still on the wire must not look like one that ended the process.
+        admission.drain().end();
+        emptied(board, tokio::time::Instant::now() + DRAIN_PUT_DOWN).await;
         self.ledger.close();
         self.engine.stop();
         tracing::info!(messages.left = left, "drained");
@@ -210,6 +215,13 @@ fn clip_files(
     match ledger.has_locked(directory) {
         true => DiskSpool::open_in_locked(directory, Arc::clone(sealer)),
         false => DiskSpool::open_sealed(directory, Arc::clone(sealer)),
+    }
+}
+
+/// Waits until no message is awake any more, until `deadline` at the latest.
+async fn emptied(board: &Board, deadline: tokio::time::Instant) {
+    while !board.is_empty() && tokio::time::Instant::now() < deadline {
+        tokio::time::sleep(DRAIN_LOOK).await;
     }
 }
 

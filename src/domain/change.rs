@@ -69,7 +69,14 @@ impl Record {
         self.defer(Code::GenesysRateLimited, next_attempt_at);
     }
 
-    pub(super) fn defer(&mut self, code: Code, next_attempt_at: UnixMs) {
+    /// A call without an answer. Where the process has outlived it, this message is not what ends
+    /// it.
+    pub(super) fn lost(&mut self, code: Code, next_attempt_at: UnixMs, crashed: bool) {
+        self.crashes = if crashed { self.crashes.saturating_add(1) } else { 0 };
+        self.defer(code, next_attempt_at);
+    }
+
+    fn defer(&mut self, code: Code, next_attempt_at: UnixMs) {
         self.intent = None;
         self.next_attempt_at = self.stage.is_open().then_some(next_attempt_at);
         self.last_error_code = Some(code);

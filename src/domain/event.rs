@@ -20,14 +20,14 @@ pub enum Event {
     /// The upload was answered. `post`: the next intent, where the post can leave at once.
     Uploaded { copies: Vec<NewCopy>, post: Option<Intent> },
     /// The answer to an upload was lost: these copies may exist. Orphaned where nobody can name
-    /// them; due at once where the route can.
-    UploadLost { code: Code, copies: Vec<NewCopy>, next_attempt_at: UnixMs },
+    /// them; due at once where the route can. `crashed`: with the process that made the call.
+    UploadLost { code: Code, copies: Vec<NewCopy>, next_attempt_at: UnixMs, crashed: bool },
     /// The call certainly had no effect and will be tried again.
     Deferred { code: Code, next_attempt_at: UnixMs },
     /// The rate gate was closed: the call has not left. That was no attempt.
     SentBack { next_attempt_at: UnixMs },
-    /// The answer to a post was lost.
-    PostLost { code: Code, next_attempt_at: UnixMs },
+    /// The answer to a post was lost. `crashed`: with the process that made the call.
+    PostLost { code: Code, next_attempt_at: UnixMs, crashed: bool },
     /// A look-up proved that the post in doubt did not happen.
     PostDisproved,
     /// The post was confirmed; `due_at` is when its copies must go.
@@ -63,8 +63,6 @@ pub enum Event {
     ClipKept { until: UnixMs },
     /// Should the message fail, as it does in the same commit, its sender has been told a 2xx.
     PromiseFails,
-    /// A start of the process found the message in flight.
-    CrashCounted,
     /// Every copy still owed is due at `due_at`, or earlier if it was.
     PurgeHastened { due_at: UnixMs },
     /// The retention call of a copy was answered for good.
@@ -119,7 +117,6 @@ impl Event {
             Event::Replayed { .. } => "replayed",
             Event::ClipKept { .. } => "clip-kept",
             Event::PromiseFails => "promise-fails",
-            Event::CrashCounted => "crash-counted",
             Event::PurgeHastened { .. } => "purge-hastened",
             Event::RetentionSettled { .. } => "retention-settled",
             Event::PurgeDeferred { .. } => "purge-deferred",
@@ -144,7 +141,7 @@ impl Event {
         match self {
             Event::UploadLost { code, next_attempt_at, .. }
             | Event::Deferred { code, next_attempt_at }
-            | Event::PostLost { code, next_attempt_at } => {
+            | Event::PostLost { code, next_attempt_at, .. } => {
                 Some(format!("{code}; next attempt at {next_attempt_at}"))
             }
             Event::SentBack { next_attempt_at } => {
@@ -189,8 +186,7 @@ impl Event {
             | Event::PromiseFails
             | Event::WithdrawalAsked
             | Event::Released { .. }
-            | Event::Replayed { .. }
-            | Event::CrashCounted => None,
+            | Event::Replayed { .. } => None,
         }
     }
 }
@@ -216,15 +212,15 @@ impl Record {
                 self.attempts = self.attempts.saturating_sub(1);
             }
             Event::Uploaded { copies, post } => self.uploaded(copies, post.as_ref(), now),
-            Event::UploadLost { code, copies, next_attempt_at } => {
+            Event::UploadLost { code, copies, next_attempt_at, crashed } => {
                 self.upload_lost(copies, now);
-                self.defer(*code, *next_attempt_at);
+                self.lost(*code, *next_attempt_at, *crashed);
             }
             Event::Deferred { code, next_attempt_at } => self.deferred(*code, *next_attempt_at),
             Event::SentBack { next_attempt_at } => self.sent_back(*next_attempt_at),
-            Event::PostLost { code, next_attempt_at } => {
+            Event::PostLost { code, next_attempt_at, crashed } => {
                 self.post_in_doubt = true;
-                self.defer(*code, *next_attempt_at);
+                self.lost(*code, *next_attempt_at, *crashed);
             }
             Event::PostDisproved => self.post_in_doubt = false,
             Event::Posted { posted, due_at, retention } => {
@@ -252,7 +248,6 @@ impl Record {
             Event::Replayed { expires_at } => self.replayed(*expires_at),
             Event::ClipKept { until } => self.clip_kept_until = Some(*until),
             Event::PromiseFails => self.was_promised = true,
-            Event::CrashCounted => self.crashes = self.crashes.saturating_add(1),
             Event::PurgeHastened { due_at } => {
                 self.clip_kept_until = None;
                 self.hasten(*due_at);
@@ -321,7 +316,7 @@ impl Record {
                 let here = self.stage.is_open() || self.stage == Stage::Held;
                 here && !in_flight(Step::Post) && !self.may_stand()
             }
-            Event::CrashCounted | Event::ClipAnalysed { .. } => true,
+            Event::ClipAnalysed { .. } => true,
             // Before a post can have left, a message is withdrawn by cancelling it.
             Event::PurgeHastened { .. } => {
                 !self.stage.is_open() || in_flight(Step::Post) || self.post_in_doubt

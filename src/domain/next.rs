@@ -96,8 +96,8 @@ impl Keeping {
     }
 }
 
-/// A message found in flight at so many starts of the process, without a call of its own that came
-/// back in between, is held for an operator: it may be what ends the process.
+/// A message found in flight at so many starts of the process, without a call of its own in between
+/// that the process outlived, is held for an operator: it may be what ends the process.
 const CRASHES_MAX: u32 = 3;
 
 /// What the start of a process makes of a record that the last one left unfinished.
@@ -115,16 +115,13 @@ pub fn recover(record: &Record, lost: &[NewCopy], keeping: &Keeping, now: UnixMs
         }
     };
     let in_flight = record.intent.as_ref().map(|intent| intent.step);
-    if in_flight.is_some() {
-        push(Event::CrashCounted, &mut after);
-    }
-    let code = Code::GenesysAnswerLost;
+    let (code, next_attempt_at, crashed) = (Code::GenesysAnswerLost, now, true);
     match in_flight {
         Some(Step::Upload) => {
             let copies = lost.to_vec();
-            push(Event::UploadLost { code, copies, next_attempt_at: now }, &mut after);
+            push(Event::UploadLost { code, copies, next_attempt_at, crashed }, &mut after);
         }
-        Some(Step::Post) => push(Event::PostLost { code, next_attempt_at: now }, &mut after),
+        Some(Step::Post) => push(Event::PostLost { code, next_attempt_at, crashed }, &mut after),
         None => {}
     }
     if after.stage.is_open() && after.clip == ClipPlace::Memory && !after.post_in_doubt {
@@ -145,11 +142,9 @@ pub fn recover_elsewhere(record: &Record, running: RouteName, now: UnixMs) -> Ve
     }
     let detail = format!("accepted on the route {}, and this gateway runs {running}", record.route);
     let held = Event::Held { ending: Ending { code: Code::OtherRoute, detail } };
+    let (code, next_attempt_at, crashed) = (Code::GenesysAnswerLost, now, true);
     match record.intent.as_ref().map(|intent| intent.step) {
-        Some(Step::Post) => {
-            let lost = Event::PostLost { code: Code::GenesysAnswerLost, next_attempt_at: now };
-            vec![lost, held]
-        }
+        Some(Step::Post) => vec![Event::PostLost { code, next_attempt_at, crashed }, held],
         Some(Step::Upload) | None => vec![held],
     }
 }

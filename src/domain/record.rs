@@ -221,7 +221,8 @@ pub struct Record {
     pub message_id: Option<String>,
     /// Whether it has failed after its sender was told a 2xx.
     pub was_promised: bool,
-    /// Process starts that found this message in flight since a call of its own last came back.
+    /// Process starts that found this message in flight since the process last outlived a call of
+    /// its own.
     pub crashes: u32,
     /// When it was accepted.
     pub created_at: UnixMs,

@@ -211,15 +211,10 @@ pub(super) fn busy(what: &str, limit: u64) -> Problem {
 }
 
 /// Whether the gateway shuts down, for everybody who has to stop.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct Drain {
     draining: watch::Sender<bool>,
-}
-
-impl Default for Drain {
-    fn default() -> Drain {
-        Drain { draining: watch::channel(false).0 }
-    }
+    over: watch::Sender<bool>,
 }
 
 impl Drain {
@@ -238,5 +233,22 @@ impl Drain {
         let mut draining = self.draining.subscribe();
         // The sender lives in `self`, so waiting cannot fail before it is true.
         let _ = draining.wait_for(|draining| *draining).await;
+    }
+
+    /// Ends its time: whoever still waits for an answer of Genesys waits no longer.
+    pub fn end(&self) {
+        self.over.send_replace(true);
+    }
+
+    /// Whether its time is over.
+    pub fn is_over(&self) -> bool {
+        *self.over.borrow()
+    }
+
+    /// Resolves when its time is over.
+    pub async fn over(&self) {
+        let mut over = self.over.subscribe();
+        // As above.
+        let _ = over.wait_for(|over| *over).await;
     }
 }

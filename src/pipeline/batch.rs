@@ -44,7 +44,7 @@ impl Drive {
         // The head has taken the offer up: what comes of its call decides.
         let ride = match waited {
             Ok(Some(Some(ride))) => ride,
-            Ok(_) | Err(Stop::Parked(_) | Stop::Draining) => self.patiently(taken).await?,
+            Ok(_) | Err(Stop::Parked(_) | Stop::Draining) => self.answered(taken).await?,
             Err(stop) => return Err(stop),
         };
         match ride {
@@ -118,7 +118,7 @@ impl Drive {
         let count = batch.len();
         let messenger = self.pipeline.parts.actors.messenger.clone();
         let order = PostMessages { batch };
-        let outcome = self.patiently(async move { messenger.ask(order, permit).await }).await?;
+        let outcome = self.answered(async move { messenger.ask(order, permit).await }).await?;
         let mut outcomes = each(outcome.unwrap_or_else(super::settle::gone), count).into_iter();
         let mine = outcomes.next();
         for (offer, outcome) in along.into_iter().zip(outcomes) {

@@ -56,8 +56,10 @@ pub(super) struct Drive {
 
 /// Why a drive stops before its message has ended.
 pub(super) enum Stop {
-    /// The gateway shuts down; the message is durable and goes on after the next start.
+    /// The gateway shuts down; a message that is durable goes on after the next start.
     Draining,
+    /// The time of the drain is over, and a call is still on the wire.
+    PutDown,
     /// Nothing is to be done for a while: the message goes to sleep.
     Parked(Until),
     /// The ledger is closed; the process is about to end.
@@ -70,7 +72,11 @@ pub(super) async fn run(mut drive: Drive) {
     let lane = drive.seat.lane().clone();
     let pipeline = Arc::clone(&drive.pipeline);
     let nudge = drive.nudge();
-    match drive.steps().await {
+    let stopped = match drive.steps().await {
+        Err(Stop::PutDown) => drive.put_down().await,
+        stopped => stopped,
+    };
+    match stopped {
         Err(Stop::Parked(until)) => {
             // Asleep first, then off the board: whoever changes the record in between finds one.
             drive.park(until);
@@ -81,7 +87,9 @@ pub(super) async fn run(mut drive: Drive) {
             return;
         }
         Ok(()) => drive.finish().await,
-        Err(Stop::Draining) => tracing::info!(message.id = %id, "message left for the next start"),
+        Err(Stop::Draining | Stop::PutDown) => {
+            tracing::info!(message.id = %id, "message left for the next start");
+        }
         Err(Stop::Ledger(error)) => tracing::error!(message.id = %id, %error, "drive stopped"),
     }
     pipeline.board.remove(id, &nudge);
@@ -136,9 +144,13 @@ impl Drive {
             self.promise().await?;
         }
         loop {
-            if self.pipeline.parts.admission.drain().is_draining() {
-                self.promise().await?;
-                if self.record.is_durable() && self.record.stage.is_open() {
+            let drain = self.pipeline.parts.admission.drain().clone();
+            if drain.is_draining() {
+                if !drain.is_over() {
+                    self.promise().await?;
+                }
+                let leaves = self.record.is_durable() || drain.is_over();
+                if leaves && self.record.stage.is_open() {
                     self.drop_intent().await?;
                     return Err(Stop::Draining);
                 }
@@ -286,6 +298,38 @@ impl Drive {
             self.promise().await?;
         }
         Ok(work.await)
+    }
+
+    /// Waits patiently for the answer to a call that is on the wire, but not beyond a drain.
+    pub(super) async fn answered<T>(&mut self, call: impl Future<Output = T>) -> Result<T, Stop> {
+        let drain = self.pipeline.parts.admission.drain().clone();
+        let call = async move {
+            tokio::select! {
+                biased;
+                answer = call => Some(answer),
+                () = drain.over() => None,
+            }
+        };
+        self.patiently(call).await?.ok_or(Stop::PutDown)
+    }
+
+    /// Writes down that nobody waits any more for the call on the wire: its answer is lost, and the
+    /// next start does not take this end for a crash.
+    async fn put_down(&mut self) -> Result<(), Stop> {
+        // One that went along knows its intent from the ledger alone.
+        self.refresh().await?;
+        let (code, next_attempt_at, crashed) = (Code::GenesysAnswerLost, self.now(), false);
+        let event = match self.record.intent.as_ref().map(|intent| intent.step) {
+            Some(Step::Upload) => {
+                let copies = self.pipeline.parts.planner.lost(&self.record);
+                Event::UploadLost { code, copies, next_attempt_at, crashed }
+            }
+            Some(Step::Post) => Event::PostLost { code, next_attempt_at, crashed },
+            // A look-up leaves its post in doubt.
+            None => return Err(Stop::PutDown),
+        };
+        self.commit(event).await?;
+        Err(Stop::PutDown)
     }
 
     async fn wait_until(&mut self, at: UnixMs) -> Result<(), Stop> {

@@ -59,7 +59,7 @@ impl Drive {
         }
         let order = UploadClip { record: Arc::new(self.record.clone()), clip: clip.bytes.clone() };
         let uploader = self.pipeline.parts.actors.uploader.clone();
-        let outcome = self.patiently(async move { uploader.ask(order, permit).await }).await?;
+        let outcome = self.answered(async move { uploader.ask(order, permit).await }).await?;
         drop(clip);
         match outcome.unwrap_or_else(gone) {
             Outcome::Done(copies) => {
@@ -72,7 +72,8 @@ impl Drive {
                 let copies = self.pipeline.parts.planner.lost(&self.record);
                 let next_attempt_at = self.next_attempt_at(failure.retry);
                 let code = failure.code;
-                self.commit(Event::UploadLost { code, copies, next_attempt_at }).await
+                let crashed = false;
+                self.commit(Event::UploadLost { code, copies, next_attempt_at, crashed }).await
             }
         }
     }
@@ -121,7 +122,7 @@ impl Drive {
         };
         let conversation_id = self.last_conversation().await;
         let order = LookUpPost { record: Arc::new(self.record.clone()), conversation_id };
-        let found = self.patiently(async move { look_ups.ask(order, permit).await }).await?;
+        let found = self.answered(async move { look_ups.ask(order, permit).await }).await?;
         match found.unwrap_or(Found::CannotTell) {
             Found::Yes(posted) => self.posted(posted).await,
             Found::No => self.commit(Event::PostDisproved).await,
@@ -215,7 +216,8 @@ impl Drive {
             Outcome::Refused(failure) | Outcome::NotSent(failure) => self.deferred(failure).await,
             Outcome::Unknown(failure) => {
                 let next_attempt_at = self.next_attempt_at(failure.retry);
-                self.commit(Event::PostLost { code: failure.code, next_attempt_at }).await
+                let (code, crashed) = (failure.code, false);
+                self.commit(Event::PostLost { code, next_attempt_at, crashed }).await
             }
         }
     }

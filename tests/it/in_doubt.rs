@@ -4,11 +4,11 @@ use voicepost::domain::{
     Code, CopyKind, CopyState, Event, Keeping, PurgeState, Record, RouteName, Step, withdrawal,
 };
 
-use crate::lifecycle::{after, ending, uploaded};
+use crate::lifecycle::{after, ending, post_lost, uploaded};
 use crate::samples::{START, intent};
 
 fn doubled() -> Record {
-    let lost = Event::PostLost { code: Code::GenesysAnswerLost, next_attempt_at: START };
+    let lost = post_lost(false);
     let repeat = Event::Intended { intent: intent(Step::Post), repeat: true };
     let paused = Event::Deferred { code: Code::GenesysRateLimited, next_attempt_at: START };
     after(&[uploaded(Some(intent(Step::Post))), lost, repeat, paused])

@@ -30,12 +30,16 @@ fn any_event() -> impl Strategy<Value = Event> {
         (code(), time()).prop_map(|(code, next_attempt_at)| Event::UploadLost {
             code,
             copies: vec![NewCopy { state: CopyState::Orphaned, ..new_copy() }],
-            next_attempt_at
+            next_attempt_at,
+            crashed: true
         }),
         (code(), time())
             .prop_map(|(code, next_attempt_at)| Event::Deferred { code, next_attempt_at }),
-        (code(), time())
-            .prop_map(|(code, next_attempt_at)| Event::PostLost { code, next_attempt_at }),
+        (code(), time()).prop_map(|(code, at)| Event::PostLost {
+            code,
+            next_attempt_at: at,
+            crashed: true
+        }),
         Just(Event::PostDisproved),
         (time(), any::<bool>()).prop_map(|(due_at, retention)| Event::Posted {
             posted: Posted::default(),
@@ -43,7 +47,6 @@ fn any_event() -> impl Strategy<Value = Event> {
             retention
         }),
         time().prop_map(|due_at| Event::UploadOutdated { due_at }),
-        Just(Event::CrashCounted),
         Just(Event::IntentDropped),
     ];
     let ends = prop_oneof![
@@ -230,6 +233,15 @@ pub(crate) fn uploaded(post: Option<Intent>) -> Event {
     Event::Uploaded { copies: vec![new_copy()], post }
 }
 
+fn upload_lost(crashed: bool) -> Event {
+    let code = Code::GenesysAnswerLost;
+    Event::UploadLost { code, copies: Vec::new(), next_attempt_at: START, crashed }
+}
+
+pub(crate) fn post_lost(crashed: bool) -> Event {
+    Event::PostLost { code: Code::GenesysAnswerLost, next_attempt_at: START, crashed }
+}
+
 pub(crate) fn ending() -> Ending {
     Ending { code: Code::CrashLoop, detail: "three crashes".to_owned() }
 }
@@ -264,7 +276,7 @@ fn what_a_clip_looks_like_goes_with_the_last_purge_and_does_not_come_after_it() 
 #[test]
 fn a_post_on_the_wire_cannot_be_called_back() {
     let posting = after(&[uploaded(Some(intent(Step::Post)))]);
-    let lost = Event::PostLost { code: Code::GenesysAnswerLost, next_attempt_at: START };
+    let lost = post_lost(false);
     let mut in_doubt = posting.clone();
     in_doubt.apply(&lost, START).unwrap();
     for mut record in [posting, in_doubt] {
@@ -275,7 +287,7 @@ fn a_post_on_the_wire_cannot_be_called_back() {
 
 #[test]
 fn a_repeat_after_a_lost_answer_is_marked_before_it_leaves() {
-    let lost = Event::PostLost { code: Code::GenesysAnswerLost, next_attempt_at: START };
+    let lost = post_lost(false);
     let mut record = after(&[uploaded(Some(intent(Step::Post))), lost]);
     let unmarked = Event::Intended { intent: intent(Step::Post), repeat: false };
     assert!(record.apply(&unmarked, START).is_err());
@@ -313,15 +325,19 @@ fn a_failed_message_is_replayable_as_long_as_its_clip_is_kept() {
 }
 
 #[test]
-fn a_call_that_came_back_forgets_the_crashes_before_it() {
-    let counted = after(&[Event::CrashCounted, Event::CrashCounted]);
+fn a_call_that_the_process_outlived_forgets_the_crashes_before_it() {
+    let upload = || Event::Intended { intent: intent(Step::Upload), repeat: false };
+    let counted = after(&[upload_lost(true), upload(), upload_lost(true), upload()]);
     assert_eq!(counted.crashes, 2);
     let deferred = Event::Deferred { code: Code::GenesysUnavailable, next_attempt_at: START };
-    for came_back in [deferred, uploaded(None)] {
+    for came_back in [deferred, uploaded(None), upload_lost(false)] {
         let mut record = counted.clone();
         record.apply(&came_back, START).unwrap();
         assert_eq!(record.crashes, 0);
     }
+    let posting = uploaded(Some(intent(Step::Post)));
+    assert_eq!(after(&[posting.clone(), post_lost(true)]).crashes, 1);
+    assert_eq!(after(&[upload_lost(true), upload(), posting, post_lost(false)]).crashes, 0);
 }
 
 #[test]

@@ -98,6 +98,41 @@ fn a_sender_is_let_go_at_once_new_ones_are_refused_and_a_second_signal_ends_it()
     assert_eq!(states(&receipt), ["orphaned", "gone"], "the held upload was cut off");
 }
 
+/// Three ends in order while this call hangs, then an end of the outage: the receipt by then.
+fn outlasts_three_drains(hanging: Endpoint) -> (World, Value) {
+    let world = World::new(&[("SERVER__DRAIN_SECONDS", "1"), ("GENESYS__TIMEOUT_SECONDS", "60")]);
+    world.hold(hanging, 60);
+    let mut gateway = world.start();
+    let id = gateway.send(&Send::new("c-1", TEXT).prefer("respond-async")).id();
+    for end in 1..=3 {
+        wait_until("it is in flight", || match hanging {
+            Endpoint::Upload => world.uploads() == end,
+            _ => world.posts() == end,
+        });
+        drained(gateway);
+        gateway = world.start();
+    }
+    world.release();
+    let receipt = gateway.receipt_at(&id, "sent");
+    (world, receipt)
+}
+
+/// What a drain does not wait for is lost, but it is not what has ended the process.
+#[test]
+fn an_upload_that_hangs_at_three_drains_is_made_again() {
+    let (world, receipt) = outlasts_three_drains(Endpoint::Upload);
+    assert_eq!(receipt["delivery"]["possible_duplicate"], false);
+    assert_eq!(states(&receipt), ["orphaned", "orphaned", "orphaned", "owed"]);
+    assert_eq!(world.posts(), 1);
+}
+
+#[test]
+fn a_post_that_hangs_at_three_drains_is_repeated_and_marked() {
+    let (_, receipt) = outlasts_three_drains(Endpoint::Post);
+    assert_eq!(receipt["delivery"]["possible_duplicate"], true);
+    assert_eq!(states(&receipt), ["owed"]);
+}
+
 #[test]
 fn messages_that_wait_for_their_turn_leave_no_orphans_behind() {
     let world = World::new(&[]);

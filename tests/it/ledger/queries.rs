@@ -126,6 +126,7 @@ async fn totals_count_what_is_owed_with_and_without_a_time() {
         code: Code::GenesysAnswerLost,
         copies: vec![NewCopy { state: CopyState::Orphaned, ..new_copy() }],
         next_attempt_at: START,
+        crashed: false,
     };
     happen(&ledger, &mut lost, &[lose]).await;
     let mut held = accept(&ledger, plain(5)).await;
