@@ -54,8 +54,8 @@ codes! {
     UploadTooSlow = "upload-too-slow",
     /// The first request with this idempotency key is not durable yet.
     InProgress = "in-progress",
-    /// The message may be posted, there is no room to write down whether it is, and the request has
-    /// no key under which it could be repeated.
+    /// The message may be posted, and nobody can tell: it has failed and the answer to its post was
+    /// lost; or nothing can be promised of it, and the request has no key to be repeated under.
     Undecided = "undecided",
     /// The operator's action does not fit the state it was asked for.
     WrongState = "wrong-state",

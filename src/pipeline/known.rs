@@ -3,8 +3,11 @@
 
 use super::{Answer, Pipeline};
 use crate::actors::OwePurge;
-use crate::domain::{Event, Problem, Record, Stage, UnixMs};
+use crate::domain::{Code, Ending, Event, Problem, Record, Stage, UnixMs};
 use crate::ledger::DueCopy;
+
+/// Seconds after which to ask again for a message of which nobody can tell whether it is posted.
+pub(super) const RETRY_AFTER_UNDECIDED_SECONDS: u32 = 5;
 
 impl Pipeline {
     /// Makes a change known that has just been committed.
@@ -55,9 +58,22 @@ pub(super) fn answer_of(record: &Record, now: UnixMs) -> Answer {
     match (&record.stage, &record.ending) {
         (Stage::Sent, _) => Answer::Delivered(receipt),
         (Stage::Failed, Some(ending)) => {
-            let problem = Problem::new(ending.code, ending.detail.clone());
-            Answer::Refused(Box::new(problem.about(record.id)))
+            Answer::Refused(Box::new(failure(record, ending).about(record.id)))
         }
         _ => Answer::Accepted(receipt),
+    }
+}
+
+/// What a sender is told of a message that has failed. Where a post of it may stand nobody is to
+/// send it again, whether they have a key or not: under the same key nothing else will be
+/// answered, and without it, or under another, the conversation may show the message twice and
+/// nothing would say so.
+fn failure(record: &Record, ending: &Ending) -> Problem {
+    match record.may_stand() {
+        true => {
+            let detail = format!("{}; the message may be posted all the same", ending.detail);
+            Problem::new(Code::Undecided, detail).retry_after(RETRY_AFTER_UNDECIDED_SECONDS)
+        }
+        false => Problem::new(ending.code, ending.detail.clone()),
     }
 }

@@ -2,6 +2,7 @@
 
 use super::Answer;
 use super::drive::{Drive, Stop};
+use super::known::RETRY_AFTER_UNDECIDED_SECONDS;
 use crate::domain::{ClipPlace, Code, Event, Problem, Step, UnixMs};
 use crate::spool::SpoolError;
 
@@ -10,8 +11,6 @@ const DISK_FULL: &str = "the ledger's disk is full";
 /// What a sender is told while nobody can write down what became of a post.
 const UNDECIDED: &str =
     "the message may be posted, and there is no room to write down whether it is";
-/// Seconds after which to ask again.
-const RETRY_AFTER_UNDECIDED_SECONDS: u32 = 5;
 
 impl Drive {
     /// When the copies of an upload that is too old must go.
@@ -80,7 +79,7 @@ impl Drive {
         if self.record.is_durable() {
             return self.answer();
         }
-        if self.has_intent(Step::Post) || self.record.post_in_doubt {
+        if self.has_intent(Step::Post) || self.record.may_stand() {
             return self.let_sender_come_back();
         }
         // One that offers to go along must not be taken along any more; one that is taken along is

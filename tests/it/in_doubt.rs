@@ -3,9 +3,12 @@
 use voicepost::domain::{
     Code, CopyKind, CopyState, Event, Keeping, PurgeState, Record, RouteName, Step, withdrawal,
 };
+use voicepost::sandbox::{Cut, Endpoint, FaultAction, FaultRule};
+use voicepost::settings::{OnUnknown, Settings};
 
 use crate::lifecycle::{after, ending, post_lost, uploaded};
 use crate::samples::{START, intent};
+use crate::support::{Form, Reply, TestGateway, eventually};
 
 fn doubled() -> Record {
     let lost = post_lost(false);
@@ -57,4 +60,76 @@ fn a_failed_message_whose_post_may_stand_names_the_recording() {
     let mut record = Record { route: RouteName::OpenMessaging, ..after(&[uploaded(None)]) };
     record.apply(&failed, START).unwrap();
     assert!(record.copies.iter().all(|copy| copy.kind != CopyKind::Recording));
+}
+
+/// A gateway whose posts arrive, and whose answers to them are lost.
+fn losing(settings: impl FnOnce(&mut Settings)) -> TestGateway {
+    let gateway = TestGateway::builder().settings(settings).start();
+    gateway.trouble(vec![FaultRule::new(Endpoint::Post, FaultAction::cut(Cut::After))]);
+    gateway
+}
+
+/// The next try comes after everything that the test is about.
+fn slowly(settings: &mut Settings) {
+    (settings.delivery.pause_ms_min, settings.delivery.pause_ms_max) = (20_000, 20_000);
+}
+
+/// What was told does not invite to send once more what has arrived.
+fn assert_undecided(gateway: &TestGateway, reply: &Reply, cause: &str) {
+    let detail = reply.problem(409, "undecided");
+    assert!(detail.ends_with("; the message may be posted all the same"), "{detail}");
+    assert_eq!(reply.json()["retryable"], false);
+    let id = reply.at("/id");
+    assert_eq!(reply.header("location"), Some(format!("/v1/voice-messages/{id}").as_str()));
+    let receipt = gateway.get(&id).receipt(200);
+    assert_eq!((&receipt["status"], &receipt["error"]["code"]), (&"failed".into(), &cause.into()));
+    assert_eq!(receipt["delivery"]["possible_duplicate"], true);
+    assert_eq!(gateway.at_genesys(|sandbox| sandbox.account().posts().len()), 1);
+}
+
+/// `hold` is chosen so that nothing is doubled.
+#[test]
+fn who_waits_for_a_message_in_doubt_that_cannot_be_held_is_not_told_to_send_again() {
+    let gateway = losing(|settings| settings.delivery.on_unknown = OnUnknown::Hold);
+    std::fs::remove_dir(gateway.data.path().join("spool")).unwrap();
+    assert_undecided(&gateway, &gateway.send(&Form::sample()), "genesys-answer-lost");
+}
+
+/// Under its key nothing else is answered later, and nothing else is posted.
+#[test]
+fn a_key_changes_nothing_for_a_failed_message_in_doubt() {
+    let gateway = losing(|settings| settings.delivery.on_unknown = OnUnknown::Hold);
+    std::fs::remove_dir(gateway.data.path().join("spool")).unwrap();
+    let form = Form::sample().header("Idempotency-Key", "once");
+    let first = gateway.send(&form);
+    let again = gateway.send(&form);
+    assert_eq!(first.at("/id"), again.at("/id"));
+    for reply in [first, again] {
+        assert_undecided(&gateway, &reply, "genesys-answer-lost");
+    }
+}
+
+#[test]
+fn who_waits_for_a_message_in_doubt_that_expires_is_not_told_to_send_again() {
+    let gateway = losing(|settings| {
+        slowly(settings);
+        settings.delivery.expires_after_seconds = 1;
+    });
+    let reply = gateway.send(&Form::sample().header("Prefer", "wait=30"));
+    assert_undecided(&gateway, &reply, "expired");
+}
+
+#[test]
+fn who_waits_for_a_message_in_doubt_that_is_withdrawn_is_not_told_to_send_again() {
+    let gateway = losing(slowly);
+    let reply = std::thread::scope(|scope| {
+        let sender = scope.spawn(|| gateway.send(&Form::sample().header("Prefer", "wait=30")));
+        let id = eventually("its post is in doubt", || {
+            let records = gateway.records();
+            records.first().filter(|record| record.post_in_doubt).map(|record| record.id)
+        });
+        gateway.delete(&id.to_string()).receipt(202);
+        sender.join().unwrap()
+    });
+    assert_undecided(&gateway, &reply, "genesys-answer-lost");
 }
