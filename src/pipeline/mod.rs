@@ -11,10 +11,11 @@
 //!
 //! `admission` bounds what is under way, by `budget`s of bytes; `clip` receives a clip into memory
 //! or spool, `accept` makes a request durable, `draw` looks at its clip beside that, `drive`
-//! carries one message to its end, `batch` lets those that wait go along, `parking` is where
-//! messages sleep, `leftover` lets go of clips that are kept after the end, `lanes` keeps the order
-//! within a conversation, `board` is the read view, `recovery` goes on after a start, `commands`
-//! are what senders and operators may ask for, `replies` brings what agents answer.
+//! carries one message to its end, `on_the_wire` is how long it waits for an answer, `batch` lets
+//! those that wait go along, `parking` is where messages sleep, `leftover` lets go of clips that
+//! are kept after the end, `lanes` keeps the order within a conversation, `board` is the read view,
+//! `recovery` goes on after a start, `commands` are what senders and operators may ask for,
+//! `replies` brings what agents answer.
 //! Everything here runs on the engine's one thread, except the board and the admission, which any
 //! thread may ask.
 
@@ -32,6 +33,7 @@ mod erase;
 mod known;
 mod lanes;
 mod leftover;
+mod on_the_wire;
 mod parking;
 mod promise;
 mod recovery;
