@@ -291,11 +291,11 @@ impl Mp3Walk {
         let Some(format) = self.format.filter(|_| self.ticks > 0) else {
             return Err(corrupted("no whole MP3 frame"));
         };
+        self.add_junk(self.waiting_bytes + u64::from(self.window_bytes))?;
+        check_junk(self.junk_bytes, self.bytes)?;
         if let Some(systems) = self.systems.ends() {
             return Err(unsupported(systems.name()));
         }
-        self.add_junk(self.waiting_bytes + u64::from(self.window_bytes))?;
-        check_junk(self.junk_bytes, self.bytes)?;
         let body_us = microseconds(self.ticks, TICKS_HZ);
         // What is to be dropped lies at the end that the header knows of.
         let has_end = self.header_us() == Some(body_us);

@@ -5,9 +5,9 @@
 //! many, up to 1 MiB, until it is sure; it steps over one tag in front. Seven frames in a row at
 //! the front make it sure of an MP3, and nothing behind those bytes counts, unless they make it
 //! surer of a program stream: by three packs and as many packets, or by packets alone, 13 of audio
-//! or seven of video. Fewer bytes make it sure by a pack, a system header and a packet. Where fewer
-//! frames stand at the front it looks on, and at the end of the file or 1 MiB a pack with a packet
-//! or a system header is enough, or two packets. A packet within another is none to it.
+//! or seven of video. Fewer bytes make it sure by a pack, a system header and a packet. Where
+//! fewer frames stand at the front it looks on, and at the end of the file or 1 MiB a pack with a
+//! packet or a system header is enough, or two packets. A packet within another is none to it.
 
 use super::heads::Heads;
 use super::mpeg::HeaderBytes;

@@ -100,7 +100,7 @@ fn packet(stream: u8, mpeg: u8, bytes: usize) -> Vec<u8> {
 /// A tag of so many bytes, filled up behind these.
 fn tag(bytes: usize, inside: &[u8]) -> Vec<u8> {
     let mut tag = b"ID3\x04\0\0".to_vec();
-    tag.extend([21, 14, 7, 0].map(|shift| (((bytes - 10) >> shift) & 0x7F) as u8));
+    tag.extend([21, 14, 7, 0].map(|shift| ((bytes - 10) >> shift & 0x7F) as u8));
     tag.extend(inside);
     tag.resize(bytes, 0x55);
     tag
