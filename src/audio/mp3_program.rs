@@ -7,7 +7,9 @@
 //! surer of a program stream: by three packs and as many packets, or by packets alone, 13 of audio
 //! or seven of video. Fewer bytes make it sure by a pack, a system header and a packet. Where
 //! fewer frames stand at the front it looks on, and at the end of the file or 1 MiB a pack with a
-//! packet or a system header is enough, or two packets. A packet within another is none to it.
+//! packet or a system header is enough, or two packets. A packet within another is none to it. As
+//! little is enough for other formats without a head, as AC-3, so that what has few frames at the
+//! front and then something else is no MP3.
 
 use super::heads::Heads;
 use super::mpeg::HeaderBytes;
@@ -78,6 +80,16 @@ impl ProgramSearch {
         self.frames.end(end);
         // To players zeros follow.
         self.finds(&[0; START_BYTES]).map(|at| at.min(end))
+    }
+
+    /// Where players look no further, if by there an MP3 that has only begun is something else, of
+    /// which there is as much as a look.
+    pub(super) fn lacks_frames(&self) -> Option<u64> {
+        let Some(Found::Fewer { at }) = self.frames.found.filter(|_| self.is_over) else {
+            return None;
+        };
+        let is_mp3 = self.frames.frames == 0 || self.bytes - at < LOOK_BYTES_MIN;
+        (!is_mp3).then_some(self.bytes)
     }
 
     fn finds(&mut self, bytes: &[u8]) -> Option<u64> {

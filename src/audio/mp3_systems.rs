@@ -39,6 +39,8 @@ pub(super) struct SystemsSearch {
 pub(super) enum Systems {
     Transport,
     Program,
+    /// Whatever players make of it.
+    Unknown,
 }
 
 impl SystemsSearch {
@@ -68,14 +70,16 @@ impl SystemsSearch {
             (Some(at), program_at) if program_at.is_none_or(|other| at <= other) => {
                 (at, Systems::Transport)
             }
-            (_, program_at) => (program_at?, Systems::Program),
+            (_, Some(at)) => (at, Systems::Program),
+            _ => (self.program.lacks_frames()?, Systems::Unknown),
         };
         Some(((found.0 - before) as usize, found.1))
     }
 
     /// The clip is over: what it is after all.
     pub(super) fn ends(&mut self) -> Option<Systems> {
-        self.program.ends().map(|_| Systems::Program)
+        let program = self.program.ends().map(|_| Systems::Program);
+        program.or_else(|| self.program.lacks_frames().map(|_| Systems::Unknown))
     }
 }
 
@@ -85,6 +89,7 @@ impl Systems {
         match self {
             Systems::Transport => "an MPEG transport stream",
             Systems::Program => "an MPEG program stream",
+            Systems::Unknown => "bytes that begin like MP3 but hold no run of frames",
         }
     }
 }

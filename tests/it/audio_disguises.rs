@@ -157,7 +157,7 @@ fn a_program_stream_behind_few_mp3_frames_is_found_up_to_a_mebibyte() {
             }
             assert!(judge(&clip(7, at.max(8_192), &inside)).is_ok(), "{at}");
         }
-        assert!(judge(&clip(3, LOOK_BYTES, &inside[..18])).is_ok(), "further than players look");
+        assert_ne!(detected(&clip(3, LOOK_BYTES, &inside[..18])), PROGRAM, "further than a look");
     }
     let end = [&packet(0xC0, 2, 20)[..], &[0, 0, 1, 0xE0, 0, 9, 0x80]].concat();
     let cut_off = clip(3, 20_000, &end);
@@ -170,6 +170,24 @@ fn a_program_stream_behind_few_mp3_frames_is_found_up_to_a_mebibyte() {
         repeated[at..][..4].copy_from_slice(&[0xFF, 0xFB, 0xE4, 0xC0]);
     }
     assert_eq!(detected(&repeated), PROGRAM, "to players a frame with three headers is none");
+}
+
+/// Players take for MP3 what little else there is, and look for formats without a head in more.
+#[test]
+fn an_mp3_of_few_frames_is_no_more_than_those_and_a_small_tag() {
+    let clip = |frames: usize, tag_bytes: usize| {
+        let frame = [&[0xFF, 0xFB, 0xE4, 0xC0][..], &[0; 956]].concat();
+        [frame.repeat(frames), tag(tag_bytes, &[])].concat()
+    };
+    for (frames, tag_bytes) in [(5, 1_900), (6, 1_900), (7, 4_000), (7, 1 << 20)] {
+        assert!(judge(&clip(frames, tag_bytes)).is_ok(), "{frames} frames, {tag_bytes} bytes");
+    }
+    let found = "bytes that begin like MP3 but hold no run of frames";
+    for (frames, tag_bytes) in [(5, 2_100), (6, 4_000), (6, 1 << 20)] {
+        assert_eq!(detected(&clip(frames, tag_bytes)), found, "{frames} frames, {tag_bytes} bytes");
+    }
+    let behind = [clip(6, 4_000), framed(Vec::new())].concat();
+    assert_eq!(detected(&behind), found, "whatever follows");
 }
 
 /// Players step over one tag in front, where it ends before they look no further.
