@@ -10,7 +10,7 @@ use crate::spool::SpoolError;
 const DISK_FULL: &str = "the ledger's disk is full";
 /// What a sender is told while nobody can write down what became of a post.
 const UNDECIDED: &str =
-    "the message may be posted, and there is no room to write down whether it is";
+    "the message may be posted, and it cannot be written down whether it is";
 
 impl Drive {
     /// When the copies of an upload that is too old must go.
