@@ -9,8 +9,7 @@ use crate::spool::SpoolError;
 /// What a sender is told while the ledger has no room.
 const DISK_FULL: &str = "the ledger's disk is full";
 /// What a sender is told while nobody can write down what became of a post.
-const UNDECIDED: &str =
-    "the message may be posted, and it cannot be written down whether it is";
+const UNDECIDED: &str = "the message may be posted, and it cannot be written down whether it is";
 
 impl Drive {
     /// When the copies of an upload that is too old must go.
