@@ -14,11 +14,11 @@ async function answered(...answers) {
   const keys = [];
   await context.route("**/v1/voice-messages", (route, request) => {
     keys.push(request.headers()["idempotency-key"]);
-    const [status, code, retryable, headers = {}] = answers.shift() ?? [];
+    const [status, code, retryable, headers = {}, id] = answers.shift() ?? [];
     if (!status) return route.continue();
     return route.fulfill({
       status, headers: { "content-type": "application/problem+json", ...headers },
-      body: JSON.stringify({ code, status, retryable, title: code, detail: code }),
+      body: JSON.stringify({ code, status, retryable, title: code, detail: code, id }),
     });
   });
   const page = await open(context, gateway.url, html(attributes));
@@ -58,6 +58,18 @@ test("a short trouble passes without a word", async () => {
   assert.equal(keys.length, 3);
   assert.equal(new Set(keys).size, 1);
   assert.equal((await arrived(gateway, id)).length, 1);
+});
+
+test("what may have been passed on is not offered to be sent again", async () => {
+  const { page, keys } = await answered([409, "undecided", false, { "retry-after": "1" }, "m1"]);
+  await page.getByText("It has arrived.").first().waitFor();
+  await page.waitForTimeout(2_500);
+  assert.equal(await button(page, "Try again").count(), 0);
+  assert.equal(keys.length, 1);
+  // Nor after the page is opened again.
+  await page.reload();
+  await start(page).waitFor();
+  assert.equal(await button(page, "Send").count(), 0);
 });
 
 for (const [what, status, code, headers] of [

@@ -374,6 +374,10 @@ export class Recorder {
       this.receipt = await this.#delivery.upload(take, signal, progress);
     } catch (trouble) {
       if (signal.aborted) return;
+      if (trouble.code === "undecided") {
+        await this.#drop(take);
+        return this.#mayStand(trouble);
+      }
       if (trouble.code !== "other-guest") return this.#fail(trouble);
       // It waits for whoever said it.
       await this.#putAway();
@@ -457,7 +461,9 @@ export class Recorder {
       });
     } else if (receipt.status === "failed" || receipt.status === "cancelled") {
       const { code = receipt.status, detail } = receipt.error ?? {};
-      this.#fail(new Trouble(code, { detail, id: receipt.id }));
+      const trouble = new Trouble(code, { detail, id: receipt.id });
+      if (receipt.delivery?.possible_duplicate) this.#mayStand(trouble);
+      else this.#fail(trouble);
     } else {
       if (this.state !== "delivering") {
         this.#become("delivering");
@@ -465,6 +471,15 @@ export class Recorder {
       }
       if (receipt.status === "held") this.#unclear(receipt.id);
     }
+  }
+
+  /** Nobody can tell whether it was passed on: what is sent again may come twice. */
+  #mayStand({ code, message, status, id }) {
+    clearTimeout(this.#later);
+    if (this.receipt?.id !== id) this.receipt = { id };
+    if (this.state !== "delivering") this.#become("delivering");
+    this.#unclear(id);
+    this.#page.emit("failed", { code, message, status, retryable: false, id });
   }
 
   #fail(trouble) {
