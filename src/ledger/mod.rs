@@ -236,8 +236,9 @@ pub trait Ledger: Send + Sync {
         limit: u32,
     ) -> BoxFuture<'static, Result<Vec<DueCopy>, ReadError>>;
 
-    /// Messages that say they were posted after `now`, and have a copy for which something is owed
-    /// later than `due_after`, at most `limit`. Looks at all such copies in one pass.
+    /// Messages that say they were posted after `now`, and have an owed copy that is due later than
+    /// `due_after`, at most `limit`: not those whose next attempt alone lies behind it, which are
+    /// due earlier already. Looks at all owed copies in one pass.
     fn posted_ahead(
         &self,
         now: UnixMs,

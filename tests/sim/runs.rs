@@ -212,3 +212,11 @@ fn a_long_pause_is_waited_for_to_its_end() {
     let came_ms = sandbox.account().uploads()[0].arrived_at_ms - START.0;
     assert!((900_000..1_000_000).contains(&came_ms), "uploaded after {came_ms} ms");
 }
+
+/// A deletion that was told to wait longer than audio is kept, and a clock that was ahead: the
+/// start that pulled such purges in found this one again and again.
+#[test]
+fn a_start_ends_where_a_deletion_waits_beyond_its_time_under_a_clock_that_was_ahead() {
+    let world = live(Plan::random(RouteName::OpenMessaging, 4_562));
+    assert_eq!(check(&world), Vec::<String>::new());
+}

@@ -141,7 +141,8 @@ pub(super) fn posted_ahead(
     let mut statement = connection.prepare_cached(
         "SELECT DISTINCT message_id FROM copies INDEXED BY copies_due
            JOIN messages ON messages.id = message_id
-         WHERE state = 'owed' AND copies.next_attempt_at > ?1 AND posted_at > ?2 LIMIT ?3",
+         WHERE state = 'owed' AND copies.next_attempt_at IS NOT NULL AND copies.due_at > ?1
+           AND posted_at > ?2 LIMIT ?3",
     )?;
     let found = statement.query_map(params![due_after.0, now.0, limit], |row| {
         Ok(MessageId::from_bytes(row.get(0)?))
