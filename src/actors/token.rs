@@ -31,7 +31,7 @@ use crate::telemetry::Metrics;
 /// Pauses between exchanges that fail.
 const EXCHANGE_BACKOFF: Backoff = Backoff { pause_ms_min: 1_000, pause_ms_max: 60_000 };
 /// How often it is looked whether the clock has passed the end of the token.
-const CLOCK_LOOK: Duration = Duration::from_secs(5);
+const CLOCK_LOOK: Duration = Duration::from_secs(1);
 /// Rejections of fresh tokens further apart than this are no longer the same trouble.
 const REJECTION_MEMORY_MS: u64 = 300_000;
 /// Words of the media-api contract for an exchange that is refused.
@@ -303,7 +303,7 @@ impl TokenActor {
     }
 
     /// Renews a token that has expired without its timer: the clock was set, or the machine slept.
-    /// A call would do it too; a gateway that is not ready gets none.
+    /// No call could ask for it: a gateway that is not ready may get none.
     fn look_at_the_clock(&mut self, ctx: &mut Context<Self>) {
         let expired = {
             let view = self.published.borrow();

@@ -55,33 +55,14 @@ impl TokenDesk {
             }
         }
     }
-
-    /// A token in place of one that has expired before it was renewed: the clock went on without
-    /// the timer, because it was set or the machine slept.
-    async fn renew_expired(&self, version: u64) -> Result<AccessToken, Failure> {
-        let renewed = async {
-            match self.renew(version).await {
-                Ok(token) => Ok(token),
-                // An exchange has failed already, and the next one is due.
-                Err(_) => self.wait().await,
-            }
-        };
-        let renewed = tokio::time::timeout(TOKEN_WAIT, renewed).await;
-        let late = || unavailable("the token has expired, and no other has come yet");
-        renewed.unwrap_or_else(|_| Err(late()))
-    }
 }
 
 impl TokenSource for TokenDesk {
     fn token(&self) -> LocalBoxFuture<'_, Result<AccessToken, Failure>> {
-        let (usable, published) = {
-            let view = self.view.borrow();
-            (self.usable(&view), view.token.as_ref().map(|token| token.version))
-        };
-        match (usable, published) {
-            (Some(token), _) => std::future::ready(Ok(token)).boxed_local(),
-            (None, Some(version)) => self.renew_expired(version).boxed_local(),
-            (None, None) => self.wait().boxed_local(),
+        let usable = self.usable(&self.view.borrow());
+        match usable {
+            Some(token) => std::future::ready(Ok(token)).boxed_local(),
+            None => self.wait().boxed_local(),
         }
     }
 

@@ -184,3 +184,21 @@ fn marks_enough(marks: &mut [Marks; PHASES], ended: u64) -> bool {
     }
     false
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Transport;
+
+    /// Null packets have no payload to begin: more of them than their numbers can count.
+    #[test]
+    fn what_is_likely_for_long_is_counted_no_further() {
+        let mut packet = [0xFF; 188];
+        packet[..4].copy_from_slice(&[0x47, 0x1F, 0xFF, 0x10]);
+        let packets = packet.repeat(1_000);
+        let mut transport = Transport::new();
+        for _ in 0..70 {
+            assert_eq!(transport.sees(&packets), None);
+        }
+        assert!(transport.likely_at.is_some());
+    }
+}

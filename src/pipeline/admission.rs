@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio_util::sync::CancellationToken;
 
 use super::budget::{Budget, SpoolRoom};
 use super::clip::IncomingClip;
@@ -213,42 +214,38 @@ pub(super) fn busy(what: &str, limit: u64) -> Problem {
 /// Whether the gateway shuts down, for everybody who has to stop.
 #[derive(Clone, Default)]
 pub struct Drain {
-    draining: watch::Sender<bool>,
-    over: watch::Sender<bool>,
+    begun: CancellationToken,
+    over: CancellationToken,
 }
 
 impl Drain {
     /// Begins the shutdown. There is no way back.
     pub fn begin(&self) {
-        self.draining.send_replace(true);
+        self.begun.cancel();
     }
 
     /// Whether it has begun.
     pub fn is_draining(&self) -> bool {
-        *self.draining.borrow()
+        self.begun.is_cancelled()
     }
 
     /// Resolves when it begins.
     pub async fn begun(&self) {
-        let mut draining = self.draining.subscribe();
-        // The sender lives in `self`, so waiting cannot fail before it is true.
-        let _ = draining.wait_for(|draining| *draining).await;
+        self.begun.cancelled().await;
     }
 
     /// Ends its time: whoever still waits for an answer of Genesys waits no longer.
     pub fn end(&self) {
-        self.over.send_replace(true);
+        self.over.cancel();
     }
 
     /// Whether its time is over.
     pub fn is_over(&self) -> bool {
-        *self.over.borrow()
+        self.over.is_cancelled()
     }
 
     /// Resolves when its time is over.
     pub async fn over(&self) {
-        let mut over = self.over.subscribe();
-        // As above.
-        let _ = over.wait_for(|over| *over).await;
+        self.over.cancelled().await;
     }
 }

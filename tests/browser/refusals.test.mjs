@@ -132,10 +132,15 @@ test("a failure that is answered at once belongs to its key: another try has ano
 });
 
 const HELD = { id: "m1", status: "held", purge: { state: "scheduled" } };
+const IN_DOUBT = {
+  ...HELD, status: "failed", delivery: { possible_duplicate: true },
+  error: { code: "expired", detail: "expired" },
+};
 for (const [what, status, body] of [
   ["is forgotten", 404, { code: "message-not-found" }],
   ["may not be asked for", 401, { code: "unauthorized" }],
   ["is held back", 200, HELD],
+  ["has failed and may have been passed on", 200, IN_DOUBT],
 ]) {
   test(`a message that ${what} once the gateway has it leaves a way on`, async () => {
     const context = await browser.newContext();

@@ -8,7 +8,8 @@
 //! 1. rows are only appended: the last page is filled, and then a new one begun,
 //! 2. they are erased where they stand, by zeros of the same length,
 //! 3. they are deleted from the front only, and [`MARGIN`] rows behind the first that has words: a
-//!    page that runs empty is merged with its neighbours, and their rows move.
+//!    page that runs empty is merged with its neighbours, and their rows move. As long as a message
+//!    is held, or its purge owed, the places behind its own stay.
 
 use rusqlite::params;
 
