@@ -162,7 +162,13 @@ impl Transport for Silent {
     fn call(&self, call: Call) -> LocalBoxFuture<'_, Called> {
         if call.name == CallName::Token {
             let body = Bytes::from_static(br#"{"access_token":"token","expires_in":86400}"#);
-            let answer = Answer { status: 200, retry_after_ms: None, rate: None, body };
+            let answer = Answer {
+                status: 200,
+                retry_after_ms: None,
+                rate: None,
+                body,
+                may_be_cut_off: false,
+            };
             return std::future::ready(Called::Answered(answer)).boxed_local();
         }
         let named = call.headers.iter().find_map(|(name, value)| {

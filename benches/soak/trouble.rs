@@ -103,11 +103,13 @@ fn modest() -> Vec<FaultRule> {
     vec![
         FaultRule::new(Endpoint::Upload, FaultAction::status(503)).rate(0.02),
         FaultRule::new(Endpoint::Upload, FaultAction::cut(Cut::After)).rate(0.01),
+        FaultRule::new(Endpoint::Upload, FaultAction::cut(Cut::Within)).rate(0.005),
         FaultRule::new(Endpoint::Upload, asked()).rate(0.01),
         FaultRule::new(Endpoint::Upload, drips).rate(0.02),
         FaultRule::new(Endpoint::Upload, slow(0, 80)),
         FaultRule::new(Endpoint::Post, FaultAction::effect_then_status(503)).rate(0.01),
         FaultRule::new(Endpoint::Post, FaultAction::cut(Cut::After)).rate(0.01),
+        FaultRule::new(Endpoint::Post, FaultAction::cut(Cut::Within)).rate(0.005),
         FaultRule::new(Endpoint::Post, asked()).rate(0.01),
         FaultRule::new(Endpoint::Post, slow(0, 40)),
         FaultRule::new(Endpoint::Retention, stalls).rate(0.05),

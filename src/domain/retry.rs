@@ -2,6 +2,13 @@
 
 use super::Retry;
 
+/// Longest pause that settings can ask for, or an answer impose, in milliseconds.
+pub const PAUSE_MS_MAX: u64 = 3_600_000;
+
+/// Longest wait that is written down, in milliseconds: the longest pause with its jitter. One that
+/// lies further ahead was written by a clock that was ahead.
+pub const WAIT_MS_MAX: u64 = PAUSE_MS_MAX + PAUSE_MS_MAX / 5;
+
 /// The pauses between attempts of one kind: they double from `pause_ms_min` to `pause_ms_max`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Backoff {
@@ -11,7 +18,8 @@ pub struct Backoff {
     pub pause_ms_max: u64,
 }
 
-/// How far a pause is moved at random, each way, so that many callers do not come back at once.
+/// How far a pause is moved at random, each way, so that many callers do not come back at once. See
+/// [`WAIT_MS_MAX`].
 const JITTER: f64 = 0.2;
 
 impl Backoff {

@@ -4,7 +4,8 @@
 //! covers only the time until the head of the answer; a body that stalls hangs for ever unless it
 //! has a timeout of its own; a keep-alive connection that the server closes during the request
 //! shows as `Connect(Disconnected)` although the server may have had the request; an answer whose
-//! body is not read costs a connection.
+//! body is not read costs a connection; a body that breaks off where a piece of it ends is whole to
+//! it, whatever length was told.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,6 +27,9 @@ use tokio::time::Instant;
 /// Idle connections are closed after this, well before usual servers do, so that a request rarely
 /// meets a connection that is just being closed.
 const IDLE_KEPT: Duration = Duration::from_secs(5);
+
+/// The status whose answers have no body.
+const NO_CONTENT: u16 = 204;
 
 /// Deadlines and limits of the client.
 #[derive(Clone, Copy, Debug)]
@@ -87,8 +91,17 @@ impl HttpTransport {
         let retry_after_ms = retry_after.and_then(|v| parse_retry_after(v, self.clock.now()));
         let rate = parse_rate(|name| response.headers().get(name)?.to_str().ok());
         let status = response.status().as_u16();
+        let length = response.headers().get("content-length").and_then(|v| v.to_str().ok());
+        let length = length.and_then(|v| v.parse::<usize>().ok());
+        let length = if status == NO_CONTENT { Some(0) } else { length };
         match response.body().limit(ANSWER_BYTES_MAX).await {
-            Ok(body) => Called::Answered(Answer { status, retry_after_ms, rate, body }),
+            Ok(body) => Called::Answered(Answer {
+                status,
+                retry_after_ms,
+                rate,
+                may_be_cut_off: length != Some(body.len()),
+                body,
+            }),
             Err(error) => unknown(format!("the body of the answer ({status}) was lost: {error}")),
         }
     }

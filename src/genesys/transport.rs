@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use futures_util::future::LocalBoxFuture;
 
-use crate::domain::{Code, Failure, RateHeaders, Retry, UnixMs};
+use crate::domain::{Code, Failure, PAUSE_MS_MAX, RateHeaders, Retry, UnixMs};
 /// Which call this is, for logs and metrics.
 pub use crate::telemetry::Call as CallName;
 
@@ -47,6 +47,9 @@ pub struct Answer {
     pub rate: Option<RateHeaders>,
     /// The whole body, at most [`ANSWER_BYTES_MAX`].
     pub body: Bytes,
+    /// The body is not as long as the head of the answer says, or the head does not say: where the
+    /// connection broke, it looks the same.
+    pub may_be_cut_off: bool,
 }
 
 /// Largest answer read; a larger one counts as a lost answer.
@@ -91,13 +94,11 @@ pub fn unknown(detail: impl Into<String>) -> Called {
     Called::Unknown(Failure::passing(Code::GenesysAnswerLost, detail))
 }
 
-/// Longest pause that an answer can impose; after it the call is tried, and told again.
-const RETRY_AFTER_MS_MAX: u64 = 3_600_000;
-
-/// Reads `Retry-After` (RFC 9110 §10.2.3), seconds or date, as milliseconds from `now`, an hour at
-/// most. A date in the past is 0; anything unreadable is `None`.
+/// Reads `Retry-After` (RFC 9110 §10.2.3), seconds or date, as milliseconds from `now`, at most
+/// [`PAUSE_MS_MAX`]: after that the call is tried, and told again. A date in the past is 0; anything
+/// unreadable is `None`.
 pub fn parse_retry_after(value: &str, now: UnixMs) -> Option<u64> {
-    asked_pause_ms(value, now).map(|pause_ms| pause_ms.min(RETRY_AFTER_MS_MAX))
+    asked_pause_ms(value, now).map(|pause_ms| pause_ms.min(PAUSE_MS_MAX))
 }
 
 fn asked_pause_ms(value: &str, now: UnixMs) -> Option<u64> {

@@ -42,6 +42,7 @@ impl Strike {
             FaultAction { outage: Some(_), .. } => Ending::Reset,
             FaultAction { cut: Some(Cut::Before), .. } => Ending::CutBeforeEffect,
             FaultAction { cut: Some(Cut::After), .. } => Ending::CutAfterEffect,
+            FaultAction { cut: Some(Cut::Within), .. } => Ending::CutWithinBody,
             FaultAction { stall_ms: Some(stall_ms), .. } => Ending::StalledBody { stall_ms },
             FaultAction { drip_bytes_per_second: Some(bytes_per_second), .. } => {
                 Ending::DrippedBody { bytes_per_second }

@@ -44,8 +44,8 @@ impl From<Endpoint> for Target {
     }
 }
 
-/// What happens to a call. At least one field is set; `cut` stands without `status`; `outage` and
-/// `read_bytes_per_second` stand alone.
+/// What happens to a call. At least one field is set; `cut` stands without `status`,
+/// unless it is within the answer; `outage` and `read_bytes_per_second` stand alone.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct FaultAction {
@@ -98,6 +98,8 @@ pub enum Cut {
     Before,
     /// The request took effect.
     After,
+    /// The request took effect, and half the body of the answer has come.
+    Within,
 }
 
 /// How a service that is down meets a call. Connections that are not even accepted are
@@ -218,7 +220,7 @@ impl FaultAction {
     pub(super) fn takes_effect(&self) -> bool {
         match self.cut {
             _ if self.outage.is_some() => false,
-            Some(cut) => cut == Cut::After,
+            Some(cut) => cut != Cut::Before,
             None => self.status.is_none() || self.effect,
         }
     }
@@ -275,8 +277,10 @@ impl FaultAction {
         let rates = [self.drip_bytes_per_second, self.read_bytes_per_second];
         if matches!(self.latency_ms, Some(Latency::Range([low, high])) if low > high) {
             Some("latency_ms must be [low, high]")
-        } else if self.cut.is_some() && (self.status.is_some() || slowed || self.close) {
-            Some("cut goes with neither status, stall_ms, drip_bytes_per_second nor close")
+        } else if self.cut.is_some_and(|cut| cut != Cut::Within) && self.status.is_some() {
+            Some("a cut before the answer goes without status")
+        } else if self.cut.is_some() && (slowed || self.close) {
+            Some("cut goes with neither stall_ms, drip_bytes_per_second nor close")
         } else if self.stall_ms.is_some() && self.drip_bytes_per_second.is_some() {
             Some("stall_ms and drip_bytes_per_second are two ways to be slow")
         } else if stands_alone && (*self != alone || two_alone) {

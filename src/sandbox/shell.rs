@@ -24,6 +24,8 @@ use super::courier;
 use super::settings::SandboxSettings;
 use super::wire::{Arrival, Ending, Reply, Request};
 
+/// Pause between the pieces of an answer that is cut.
+const CUT_PAUSE: Duration = Duration::from_millis(20);
 /// Largest request that is read at all; above it the connection is cut.
 const REQUEST_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Most that a `Content-Length` alone makes the shell reserve.
@@ -220,7 +222,10 @@ async fn serve(sandbox: Shared, request: HttpRequest, payload: web::Payload) -> 
         rt::time::sleep(Duration::from_millis(reply.fault.latency_ms)).await;
     }
     match reply.fault.ending {
-        Ending::Whole | Ending::StalledBody { .. } | Ending::DrippedBody { .. } => answer(reply),
+        Ending::Whole
+        | Ending::StalledBody { .. }
+        | Ending::DrippedBody { .. }
+        | Ending::CutWithinBody => answer(reply),
         Ending::CutBeforeEffect | Ending::CutAfterEffect => cut(&request),
         Ending::Reset => reset(&request),
         Ending::Hang => {
@@ -296,8 +301,21 @@ fn answer(reply: Reply) -> HttpResponse {
             let drip = (bytes_per_second as usize / DRIPS_PER_SECOND).max(1);
             response.streaming(drips(body, drip, time_of(drip, bytes_per_second)))
         }
+        Ending::CutWithinBody => {
+            response.no_chunking(body.len() as u64);
+            let half = body.slice(..body.len() / 2);
+            let length = half.len();
+            response.streaming(drips(half, length, CUT_PAUSE).chain(stream::once(broken_off())))
+        }
         _ => response.body(body),
     }
+}
+
+/// The end of a connection whose answer has not ended. Later than its beginning, which would else
+/// never leave.
+async fn broken_off() -> Result<Bytes, actix_web::Error> {
+    rt::time::sleep(CUT_PAUSE).await;
+    Err(std::io::Error::other("cut on request of a fault rule").into())
 }
 
 /// The body in pieces of `drip` bytes, each after a pause.

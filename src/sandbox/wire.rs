@@ -87,6 +87,9 @@ pub enum Ending {
     CutBeforeEffect,
     /// The connection is cut without a byte; the sandbox did what was asked.
     CutAfterEffect,
+    /// Status, headers and half the body arrive, then the connection is cut; the sandbox did what
+    /// was asked.
+    CutWithinBody,
     /// Status and headers arrive, the body only after this pause.
     StalledBody {
         /// Pause between the headers and the body.
@@ -122,9 +125,11 @@ impl Delivery {
     pub fn is_answered(&self) -> bool {
         match self.ending {
             Ending::Whole | Ending::StalledBody { .. } | Ending::DrippedBody { .. } => true,
-            Ending::CutBeforeEffect | Ending::CutAfterEffect | Ending::Reset | Ending::Hang => {
-                false
-            }
+            Ending::CutBeforeEffect
+            | Ending::CutAfterEffect
+            | Ending::CutWithinBody
+            | Ending::Reset
+            | Ending::Hang => false,
         }
     }
 }

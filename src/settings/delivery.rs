@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::check::Check;
 use super::parse;
-use crate::domain::Backoff;
+use crate::domain::{Backoff, PAUSE_MS_MAX};
 
 /// Section `delivery`.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -56,14 +56,14 @@ impl Delivery {
 
     pub(super) fn check(&self, check: &mut Check) {
         check.range("delivery.attempts", self.attempts, 1..=10);
-        check.range("delivery.pause_ms_min", self.pause_ms_min, 1..=3_600_000);
-        check.range("delivery.pause_ms_max", self.pause_ms_max, 1..=3_600_000);
+        check.range("delivery.pause_ms_min", self.pause_ms_min, 1..=PAUSE_MS_MAX);
+        check.range("delivery.pause_ms_max", self.pause_ms_max, 1..=PAUSE_MS_MAX);
         check.ordered(
             ("delivery.pause_ms_min", self.pause_ms_min),
             ("delivery.pause_ms_max", self.pause_ms_max),
         );
-        check.range("delivery.later_pause_ms_min", self.later_pause_ms_min, 1..=3_600_000);
-        check.range("delivery.later_pause_ms_max", self.later_pause_ms_max, 1..=3_600_000);
+        check.range("delivery.later_pause_ms_min", self.later_pause_ms_min, 1..=PAUSE_MS_MAX);
+        check.range("delivery.later_pause_ms_max", self.later_pause_ms_max, 1..=PAUSE_MS_MAX);
         check.ordered(
             ("delivery.later_pause_ms_min", self.later_pause_ms_min),
             ("delivery.later_pause_ms_max", self.later_pause_ms_max),

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::check::Check;
-use crate::domain::Backoff;
+use crate::domain::{Backoff, PAUSE_MS_MAX};
 
 /// Section `purge`.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -45,8 +45,8 @@ impl Purge {
                 ),
             );
         }
-        check.range("purge.pause_ms_min", self.pause_ms_min, 1..=3_600_000);
-        check.range("purge.pause_ms_max", self.pause_ms_max, 1..=3_600_000);
+        check.range("purge.pause_ms_min", self.pause_ms_min, 1..=PAUSE_MS_MAX);
+        check.range("purge.pause_ms_max", self.pause_ms_max, 1..=PAUSE_MS_MAX);
         check.ordered(
             ("purge.pause_ms_min", self.pause_ms_min),
             ("purge.pause_ms_max", self.pause_ms_max),

@@ -91,7 +91,13 @@ impl Transport for Organisation {
         let (status, body) = self.0.get(asked.as_str()).cloned().unwrap_or((404, Value::Null));
         let answer = |body: Value| {
             let body = Bytes::from(body.to_string());
-            Called::Answered(Answer { status, retry_after_ms: None, rate: None, body })
+            Called::Answered(Answer {
+                status,
+                retry_after_ms: None,
+                rate: None,
+                body,
+                may_be_cut_off: false,
+            })
         };
         let called = if status == 0 { not_sent("nobody there") } else { answer(body) };
         std::future::ready(called).boxed_local()

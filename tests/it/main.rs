@@ -82,6 +82,7 @@ mod telemetry;
 mod tls;
 mod tls_inbound;
 mod token;
+mod transport;
 mod wav_hostile;
 mod waveform;
 mod ways;

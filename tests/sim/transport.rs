@@ -102,6 +102,7 @@ impl SandboxTransport {
             retry_after_ms,
             rate: parse_rate(|name| reply.header(name)),
             body: reply.body.clone(),
+            may_be_cut_off: false,
         }
     }
 }

@@ -35,7 +35,7 @@ pub(super) fn upload(called: Called) -> Outcome<Option<UploadedMedia>> {
     };
     let refused = |code, detail: &str| Outcome::Refused(Failure::last(code, detail));
     match answer.status {
-        200..=299 if is_cut_off(&answer.body) => {
+        200..=299 if is_cut_off(&answer) => {
             let detail = "the answer to the upload is cut off";
             Outcome::Unknown(Failure::passing(Code::GenesysAnswerLost, detail))
         }
@@ -55,10 +55,11 @@ pub(super) fn upload(called: Called) -> Outcome<Option<UploadedMedia>> {
     }
 }
 
-/// Whether a body is the beginning of JSON and no more, or nothing at all: a connection that is
-/// closed early ends an answer without a length like any other end. Its ids are lost, not absent.
-fn is_cut_off(body: &[u8]) -> bool {
-    serde_json::from_slice::<Value>(body).is_err_and(|error| error.is_eof())
+/// Whether a body is the beginning of JSON and no more, or nothing at all, and a connection that
+/// was closed early would end it like any other end: its ids are lost, not absent.
+fn is_cut_off(answer: &Answer) -> bool {
+    let is_whole = || serde_json::from_slice::<Value>(&answer.body);
+    answer.may_be_cut_off && is_whole().is_err_and(|error| error.is_eof())
 }
 
 fn read_upload(body: &[u8]) -> Option<UploadedMedia> {
