@@ -1,7 +1,7 @@
 //! The composition root: builds, starts, drains. The only place that knows everything.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -123,8 +123,7 @@ impl App {
         let LedgerUrl::Sqlite(path) = &settings.ledger.url;
         let sealer = doors::sealer(&credentials.access)?;
         let options = SqliteOptions { sealer: Some(Arc::clone(&sealer)), ..Default::default() };
-        let ledger = SqliteLedger::open(path, options, Arc::clone(&fatal))?;
-        let ledger = Arc::new(ledger);
+        let ledger = Arc::new(open_ledger(path.clone(), options, Arc::clone(&fatal)).await?);
         let spool: Arc<dyn Spool> = Arc::new(clip_files(&settings.spool.dir, &sealer, &ledger)?);
         let origin =
             Origin { host: settings.genesys.api_url(), client: credentials.client_id.clone() };
@@ -199,11 +198,26 @@ impl App {
         // A call that is still on the wire must not look like one that ended the process.
         admission.drain().end();
         emptied(board, tokio::time::Instant::now() + DRAIN_PUT_DOWN).await;
-        self.ledger.close();
+        let ledger = self.ledger;
+        // Elsewhere: a disk that hangs must not keep this thread from hearing of a second signal.
+        if tokio::task::spawn_blocking(move || ledger.close()).await.is_err() {
+            tracing::error!("the ledger was not closed in order");
+        }
         self.engine.stop();
         tracing::info!(messages.left = left, "drained");
         left == 0
     }
+}
+
+/// Opens the ledger on a thread where it may take its time: signals are heard meanwhile.
+async fn open_ledger(
+    path: PathBuf,
+    options: SqliteOptions,
+    fatal: Fatal,
+) -> Result<SqliteLedger, StartError> {
+    let opened = tokio::task::spawn_blocking(move || SqliteLedger::open(&path, options, fatal));
+    let cut_off = |error| StartError::Thread(format!("opening the ledger was cut off: {error}"));
+    Ok(opened.await.map_err(cut_off)??)
 }
 
 /// Clips in this directory, which may be the ledger's: that is locked already.

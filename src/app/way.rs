@@ -1,5 +1,6 @@
 //! The way into Genesys that the settings name: its planner, its calls, and what it has on disk.
 
+use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -18,6 +19,7 @@ use crate::ledger::sqlite::SqliteLedger;
 use crate::pipeline::{Pipeline, Replies};
 use crate::sealing::Sealer;
 use crate::settings::Settings;
+use crate::spool::SpoolError;
 
 /// How long an address outlives the file it leads to: for clocks that are stepped, and for purges
 /// that come late.
@@ -41,6 +43,9 @@ impl Way {
             RouteName::MediaApi => Way::MediaApi,
             RouteName::OpenMessaging => {
                 let directory = &settings.genesys.open_messaging.files_dir;
+                if is_same(directory, &settings.spool.dir) {
+                    return Err(one_directory(directory).into());
+                }
                 let files = clip_files(directory, sealer, ledger)?;
                 Way::OpenMessaging(Hosted::open(directory, files, sealer)?)
             }
@@ -139,4 +144,19 @@ pub(super) fn ttl_seconds(settings: &Settings) -> u64 {
         Some(RouteName::OpenMessaging) => settings.genesys.open_messaging.serve_seconds,
         Some(RouteName::MediaApi) | None => settings.purge.ttl_seconds,
     }
+}
+
+/// Whether both paths lead to one directory that is there.
+fn is_same(one: &Path, other: &Path) -> bool {
+    let real = |path: &Path| path.canonicalize().ok();
+    real(one).is_some_and(|at| real(other) == Some(at))
+}
+
+/// What the media host shows would be taken for clips that no message knows.
+fn one_directory(directory: &Path) -> SpoolError {
+    SpoolError::Failed(format!(
+        "use {} for both `spool.dir` and `genesys.open_messaging.files_dir`: each wants a directory \
+         of its own",
+        directory.display()
+    ))
 }

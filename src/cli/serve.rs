@@ -37,7 +37,7 @@ pub fn run(config: Option<&Path>) -> Ended {
             app = App::start(&settings, credentials, fatal(), None) => app?,
             () = stop.next() => {
                 tracing::info!("stopped before the start was done");
-                return Ok(ExitCode::SUCCESS);
+                at_once(0)
             }
         };
         tokio::select! {
@@ -49,7 +49,7 @@ pub fn run(config: Option<&Path>) -> Ended {
             whole = app.drain() => Ok(if whole { ExitCode::SUCCESS } else { ExitCode::FAILURE }),
             () = stop.next() => {
                 tracing::warn!("stopped at once by a second signal");
-                Ok(ExitCode::FAILURE)
+                at_once(1)
             }
         }
     })
@@ -63,6 +63,11 @@ fn raise_descriptors() {
     if let Err(error) = setrlimit(Resource::Nofile, raised) {
         tracing::warn!(%error, limit = ?limit.current, "the limit of descriptors stays as it is");
     }
+}
+
+/// Ends the process without waiting for anything, such as a disk that hangs.
+fn at_once(code: i32) -> ! {
+    std::process::exit(code)
 }
 
 /// Ends the process; the next one recovers from the ledger.

@@ -41,8 +41,8 @@ pub struct DiskSpool {
 
 pub(super) struct Place {
     path: PathBuf,
-    // Held open to be synced after every change of a name, and locked.
-    directory: File,
+    // Locked as long as it is open.
+    _directory: File,
     // Tells apart two writes of the same id at the same time.
     writes: AtomicU64,
     // Bytes of all clips under their own names; changed together with the names.
@@ -91,7 +91,7 @@ impl DiskSpool {
             .build();
         let place = Place {
             path: path.to_path_buf(),
-            directory,
+            _directory: directory,
             writes: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
             names: Mutex::new(()),
@@ -281,8 +281,11 @@ impl Place {
         self.path.join(format!("{id}.{number}{UNFINISHED_SUFFIX}"))
     }
 
+    /// Makes every change of a name durable. The directory is opened anew: it may be another than
+    /// at the start, made by somebody who took that one away.
     pub(super) fn sync(&self) -> Result<(), SpoolError> {
-        self.directory.sync_all().map_err(|error| failed("sync its directory", &error))
+        let synced = File::open(&self.path).and_then(|directory| directory.sync_all());
+        synced.map_err(|error| failed("sync its directory", &error))
     }
 
     fn clip_path(&self, id: MessageId) -> PathBuf {

@@ -2,6 +2,8 @@
 
 use std::process::Output;
 
+use voicepost::domain::RouteName;
+
 use crate::process::World;
 
 fn refused(world: &World) -> String {
@@ -35,4 +37,12 @@ fn a_ledger_of_a_newer_program_is_refused_and_left_as_it_is() {
     let said = refused(&world);
     assert!(said.contains("schema 99, newer than the"), "{said}");
     assert_eq!(std::fs::read(&path).unwrap(), before);
+}
+
+/// The media host's clips would be swept as the spool's strays.
+#[test]
+fn one_directory_for_the_spool_and_the_media_host_is_refused() {
+    let settings = [("SPOOL__DIR", "."), ("GENESYS__OPEN_MESSAGING__FILES_DIR", ".")];
+    let said = refused(&World::on(RouteName::OpenMessaging, &settings));
+    assert!(said.contains("each wants a directory of its own"), "{said}");
 }
