@@ -7,8 +7,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use crate::access::Quotas;
-use crate::domain::UnixMs;
+use crate::domain::{Credence, DOUBT_MS, UnixMs};
 use crate::ledger::Erasures;
 use crate::pipeline::Pipeline;
 use crate::settings::{Credentials, Looked, Settings};
@@ -125,14 +127,21 @@ pub(super) fn go_on_erasing(pipeline: &Arc<Pipeline>, erasures: Arc<dyn Erasures
     });
 }
 
-/// Deletes rows and spool files that nobody needs any more, for as long as the system runs.
+/// Deletes rows and spool files that nobody needs any more, for as long as the system runs. Rows are
+/// old by the wall clock, and are left while it is in doubt: with a key would go what keeps its
+/// sender's repeat from being a second message.
 pub(super) fn sweep(pipeline: &Arc<Pipeline>, settings: &Settings) {
     let pipeline = Arc::clone(pipeline);
     let (keys_keep_hours, keep_days) = (settings.ledger.keys_keep_hours, settings.ledger.keep_days);
     let mut strays = HashMap::new();
     actix::spawn(async move {
+        let begun = Instant::now();
+        let mut credence = Credence::new(pipeline.clock().now(), 0, DOUBT_MS);
         loop {
-            sweep_rows(&pipeline, keys_keep_hours, keep_days).await;
+            let steady_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+            if credence.is_believed(pipeline.clock().now(), steady_ms) {
+                sweep_rows(&pipeline, keys_keep_hours, keep_days).await;
+            }
             match pipeline.sweep_spool(&mut strays, STRAY_AGE).await {
                 Ok(0) => {}
                 Ok(files) => tracing::warn!(files, "spool files without a message swept"),

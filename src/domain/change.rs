@@ -2,7 +2,7 @@
 
 use super::{
     ClipPlace, Code, Copy, CopyKind, CopyState, Ending, Event, Intent, NewCopy, Posted, Private,
-    Record, Retention, Stage, Step, UnixMs,
+    Record, Retention, Stage, Step, UnixMs, WAIT_MS_MAX,
 };
 
 impl Record {
@@ -199,6 +199,20 @@ impl Record {
                 copy.due_at = Some(earliest);
                 copy.next_attempt_at =
                     Some(copy.next_attempt_at.map_or(earliest, |at| at.min(earliest)));
+            }
+        }
+    }
+
+    /// Sets right what a clock dated that was ahead: no owed copy is due after `due_at`, nor put off
+    /// for longer than any wait once it is due.
+    pub(super) fn redate(&mut self, due_at: UnixMs, now: UnixMs) {
+        for copy in self.copies.iter_mut().filter(|copy| copy.state == CopyState::Owed) {
+            let Some(dated_at) = copy.due_at else { continue };
+            let too_late = |at: UnixMs| at.ms_since(dated_at.max(now)) > WAIT_MS_MAX;
+            if dated_at > due_at || copy.next_attempt_at.is_some_and(too_late) {
+                let earliest = dated_at.min(due_at);
+                copy.due_at = Some(earliest);
+                copy.next_attempt_at = copy.next_attempt_at.map(|at| at.min(earliest));
             }
         }
     }

@@ -65,6 +65,9 @@ pub enum Event {
     PromiseFails,
     /// Every copy still owed is due at `due_at`, or earlier if it was.
     PurgeHastened { due_at: UnixMs },
+    /// Copies that a clock dated that was ahead are due at `due_at` at the latest, and those that are
+    /// due and that it put off are tried now.
+    PurgesRedated { due_at: UnixMs },
     /// The retention call of a copy was answered for good.
     RetentionSettled { ordinal: u32, set: bool, detail: Option<String> },
     /// A call owed for a copy did not succeed and will be tried again.
@@ -118,6 +121,7 @@ impl Event {
             Event::ClipKept { .. } => "clip-kept",
             Event::PromiseFails => "promise-fails",
             Event::PurgeHastened { .. } => "purge-hastened",
+            Event::PurgesRedated { .. } => "purges-redated",
             Event::RetentionSettled { .. } => "retention-settled",
             Event::PurgeDeferred { .. } => "purge-deferred",
             Event::CopyPurged { .. } => "copy-purged",
@@ -158,6 +162,7 @@ impl Event {
             Event::Cancelled { due_at } | Event::PurgeHastened { due_at } => {
                 Some(format!("purge due at {due_at}"))
             }
+            Event::PurgesRedated { due_at } => Some(format!("due at {due_at} at the latest")),
             Event::ClipKept { until } => Some(format!("until {until}")),
             Event::ClipDropDeferred { detail } => Some(detail.clone()),
             Event::RetentionSettled { ordinal, set, detail } => Some(match detail {
@@ -252,6 +257,7 @@ impl Record {
                 self.clip_kept_until = None;
                 self.hasten(*due_at);
             }
+            Event::PurgesRedated { due_at } => self.redate(*due_at, now),
             Event::RetentionSettled { .. }
             | Event::PurgeDeferred { .. }
             | Event::CopyPurged { .. }
@@ -321,6 +327,7 @@ impl Record {
             Event::PurgeHastened { .. } => {
                 !self.stage.is_open() || in_flight(Step::Post) || self.post_in_doubt
             }
+            Event::PurgesRedated { .. } => self.has_dated_copy(),
             Event::RetentionSettled { ordinal, .. } => self
                 .owed_copy(*ordinal)
                 .is_some_and(|copy| copy.due_at.is_some() && copy.retention == Retention::Owed),

@@ -281,6 +281,12 @@ impl Record {
         over && self.clip == ClipPlace::Spooled
     }
 
+    /// Whether a copy is owed a purge that has its time.
+    pub fn has_dated_copy(&self) -> bool {
+        let owed = |copy: &&Copy| copy.state == CopyState::Owed;
+        self.copies.iter().filter(owed).any(|copy| copy.due_at.is_some())
+    }
+
     /// Whether nothing outside is left to delete by us.
     pub fn purges_done(&self) -> bool {
         !self.copies.iter().any(|copy| copy.state == CopyState::Owed)

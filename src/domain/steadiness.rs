@@ -1,4 +1,4 @@
-//! Whether the wall clock has run as fast as the clock that only goes forward.
+//! Whether the wall clock has run as fast as the clock that only goes forward, and may be believed.
 
 use super::UnixMs;
 
@@ -28,9 +28,48 @@ impl Steadiness {
     }
 }
 
+/// How long a wall clock is doubted that was stepped forward: one that is wrong is usually set right
+/// within minutes.
+pub const DOUBT_MS: u64 = 3_600_000;
+
+/// Whether the wall clock may say what is old enough to be deleted for good. Not for [`DOUBT_MS`]
+/// after it went forward in a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Credence {
+    clocks: Steadiness,
+    doubted_until_ms: u64,
+}
+
+impl Credence {
+    /// The first reading, of which nothing is known: it is doubted for `doubt_ms`.
+    pub fn new(wall: UnixMs, steady_ms: u64, doubt_ms: u64) -> Credence {
+        let doubted_until_ms = steady_ms.saturating_add(doubt_ms);
+        Credence { clocks: Steadiness::new(wall, steady_ms), doubted_until_ms }
+    }
+
+    /// The next reading: whether it is believed.
+    pub fn is_believed(&mut self, wall: UnixMs, steady_ms: u64) -> bool {
+        if self.clocks.stepped_forward(wall, steady_ms) {
+            self.doubted_until_ms = steady_ms.saturating_add(DOUBT_MS);
+        }
+        steady_ms >= self.doubted_until_ms
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_clock_is_believed_when_it_has_run_evenly_for_a_while() {
+        let mut credence = Credence::new(UnixMs(0), 0, 1_000);
+        assert!(!credence.is_believed(UnixMs(900), 900), "nothing is known of it");
+        assert!(credence.is_believed(UnixMs(1_000), 1_000));
+        assert!(!credence.is_believed(UnixMs(90_000), 1_100), "a step");
+        assert!(!credence.is_believed(UnixMs(2_050), 2_050), "back, and still doubted");
+        assert!(!credence.is_believed(UnixMs(3_601_000), 3_601_000));
+        assert!(credence.is_believed(UnixMs(3_601_100), 3_601_100));
+    }
 
     #[test]
     fn only_a_step_forward_counts() {

@@ -236,10 +236,10 @@ pub trait Ledger: Send + Sync {
         limit: u32,
     ) -> BoxFuture<'static, Result<Vec<DueCopy>, ReadError>>;
 
-    /// Messages that say they were posted after `now`, and have an owed copy that is due later than
-    /// `due_after`, at most `limit`: not those whose next attempt alone lies behind it, which are
-    /// due earlier already. Looks at all owed copies in one pass.
-    fn posted_ahead(
+    /// Messages with an owed copy that only a clock that was ahead can have dated, at most `limit`:
+    /// one that is due and waits for longer than [`WAIT_MS_MAX`](crate::domain::WAIT_MS_MAX), or one
+    /// that waits until after `due_after`, is due after it, and was not posted by `now`.
+    fn purges_ahead(
         &self,
         now: UnixMs,
         due_after: UnixMs,

@@ -168,13 +168,13 @@ impl Ledger for WatchedLedger {
         self.ledger.due_copies(after, limit)
     }
 
-    fn posted_ahead(
+    fn purges_ahead(
         &self,
         now: UnixMs,
         due_after: UnixMs,
         limit: u32,
     ) -> BoxFuture<'static, Result<Vec<MessageId>, ReadError>> {
-        self.ledger.posted_ahead(now, due_after, limit)
+        self.ledger.purges_ahead(now, due_after, limit)
     }
 
     fn history_after(

@@ -18,7 +18,7 @@ use tokio::time::Instant;
 use super::Pipeline;
 use super::drive::{self, Drive};
 use super::lanes::Seat;
-use crate::domain::{Lane, MessageId, UnixMs};
+use crate::domain::{Lane, MessageId, UnixMs, WAIT_MS_MAX};
 
 /// A message whose next step is further away than this goes to sleep.
 pub(super) const PARK_AFTER: Duration = Duration::from_secs(5);
@@ -101,6 +101,10 @@ impl Parked {
         }
         drop(state.take(id));
         let (pause, due_at) = match until {
+            // What waits for longer was put off by a clock that was ahead, before this process.
+            Until::Time(at) if seat.is_some() => {
+                (Duration::from_millis(at.ms_since(now).min(WAIT_MS_MAX)), Some(at))
+            }
             Until::Time(at) => (Duration::from_millis(at.ms_since(now)), Some(at)),
             Until::Turn => (TURN_LOOK, None),
         };

@@ -9,11 +9,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use super::Pipeline;
 use crate::actors::TellReceipt;
 use crate::domain::{
-    Backoff, Failure, Lane, Principal, Reply, ReplyOutcome, ReplyReceipt, ReplyState, Retry, UnixMs,
+    Backoff, Credence, Failure, Lane, Principal, Reply, ReplyOutcome, ReplyReceipt, ReplyState,
+    Retry, UnixMs,
 };
 use crate::ledger::{CommitError, ReadError, ReplyBook, ReplyRow, Watch, Watchers};
 
@@ -115,8 +117,13 @@ impl Replies {
     /// Tells Genesys what became of replies, for as long as the ledger is open.
     pub async fn tell_receipts(&self) {
         let mut failures: u32 = 0;
+        let begun = Instant::now();
+        // Of replies whose time ended while the gateway was away the agents are told at once.
+        let mut credence = Credence::new(self.pipeline.parts.clock.now(), 0, 0);
         loop {
-            let pause = match self.turn().await {
+            let steady_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+            let believed = credence.is_believed(self.pipeline.parts.clock.now(), steady_ms);
+            let pause = match self.turn(believed).await {
                 Ok(()) => {
                     failures = 0;
                     LOOK
@@ -140,12 +147,12 @@ impl Replies {
         }
     }
 
-    /// Fails what nobody fetched, then sends every receipt that is owed.
-    async fn turn(&self) -> Result<(), Pause> {
-        let now = self.pipeline.parts.clock.now();
-        let back = |seconds: u64| now.plus_ms(-i64::try_from(seconds * 1_000).unwrap_or(i64::MAX));
-        let (awaited, kept) = (back(self.keep_seconds), back(2 * self.keep_seconds));
-        self.book.expire_replies(awaited, kept).await?;
+    /// Fails what nobody fetched, where the clock that says so is believed, then sends every receipt
+    /// that is owed.
+    async fn turn(&self, believed: bool) -> Result<(), Pause> {
+        if believed {
+            self.expire().await?;
+        }
         loop {
             let owed = self.book.receipts_owed(RECEIPTS).await?;
             if owed.is_empty() {
@@ -163,6 +170,14 @@ impl Replies {
                 return Err(Pause::After(retry));
             }
         }
+    }
+
+    async fn expire(&self) -> Result<(), Pause> {
+        let now = self.pipeline.parts.clock.now();
+        let back = |seconds: u64| now.plus_ms(-i64::try_from(seconds * 1_000).unwrap_or(i64::MAX));
+        let (awaited, kept) = (back(self.keep_seconds), back(2 * self.keep_seconds));
+        self.book.expire_replies(awaited, kept).await?;
+        Ok(())
     }
 
     async fn send_receipt(&self, row: ReplyRow) -> Result<(), Pause> {

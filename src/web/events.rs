@@ -51,8 +51,10 @@ enum Kind {
 impl Kind {
     fn of(row: &HistoryRow) -> Kind {
         match row.event.as_str() {
-            "purge-hastened" | "clip-dropped" | "retention-settled" | "purge-deferred"
-            | "copy-purged" | "copy-not-purgeable" | "copy-given-up" => Kind::Purge,
+            "purge-hastened" | "purges-redated" | "clip-dropped" | "retention-settled"
+            | "purge-deferred" | "copy-purged" | "copy-not-purgeable" | "copy-given-up" => {
+                Kind::Purge
+            }
             _ => Kind::Status,
         }
     }

@@ -311,7 +311,7 @@ fn files_are_private_and_settings_are_those_that_durability_needs() {
     let text = |pragma| file.pragma_query_value(None, pragma, |row| row.get::<_, String>(0));
     let number = |pragma| file.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0));
     assert_eq!(text("journal_mode").unwrap(), "wal");
-    assert_eq!(number("user_version").unwrap(), 7);
+    assert_eq!(number("user_version").unwrap(), 8);
     assert_eq!(number("application_id").unwrap(), 0x5650_5354);
 }
 
@@ -326,7 +326,8 @@ async fn a_ledger_of_the_first_schema_is_brought_up_to_date() {
     // What later steps have made.
     let later = "DROP TABLE erasing; DROP TABLE erasure_copies; DROP TABLE erasures; \
                  DROP TABLE audit; DROP TABLE replies; DROP INDEX messages_conversation; \
-                 DROP INDEX messages_lane; DROP TRIGGER messages_words; \
+                 DROP INDEX messages_lane; DROP INDEX copies_put_off; \
+                 DROP TRIGGER messages_words; \
                  ALTER TABLE messages ADD COLUMN envelope BLOB; \
                  ALTER TABLE messages ADD COLUMN transcript BLOB; \
                  UPDATE messages SET envelope = (SELECT who FROM words WHERE seq = words_seq), \
@@ -345,9 +346,9 @@ fn newer_and_foreign_files_are_refused_untouched() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("ledger.sqlite");
     drop(open(directory.path()));
-    Connection::open(&path).unwrap().pragma_update(None, "user_version", 8).unwrap();
+    Connection::open(&path).unwrap().pragma_update(None, "user_version", 9).unwrap();
     let refused = SqliteLedger::open(&path, SqliteOptions::default(), never());
-    assert!(matches!(refused, Err(OpenError::NewerSchema { found: 8, known: 7, .. })));
+    assert!(matches!(refused, Err(OpenError::NewerSchema { found: 9, known: 8, .. })));
 
     let foreign = directory.path().join("foreign.sqlite");
     Connection::open(&foreign).unwrap().execute_batch("CREATE TABLE theirs (x)").unwrap();

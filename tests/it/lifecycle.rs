@@ -63,6 +63,7 @@ fn any_event() -> impl Strategy<Value = Event> {
     ];
     let purges = prop_oneof![
         time().prop_map(|due_at| Event::PurgeHastened { due_at }),
+        time().prop_map(|due_at| Event::PurgesRedated { due_at }),
         (ordinal(), any::<bool>()).prop_map(|(ordinal, set)| Event::RetentionSettled {
             ordinal,
             set,

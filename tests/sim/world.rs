@@ -213,13 +213,13 @@ impl Ledger for MortalLedger {
         self.inner.due_copies(after, limit)
     }
 
-    fn posted_ahead(
+    fn purges_ahead(
         &self,
         now: UnixMs,
         due_after: UnixMs,
         limit: u32,
     ) -> BoxFuture<'static, Result<Vec<MessageId>, ReadError>> {
-        self.inner.posted_ahead(now, due_after, limit)
+        self.inner.purges_ahead(now, due_after, limit)
     }
 
     fn history_after(

@@ -296,13 +296,13 @@ impl Ledger for SqliteLedger {
         self.read(move |connection| read::due_copies(connection, after, limit))
     }
 
-    fn posted_ahead(
+    fn purges_ahead(
         &self,
         now: UnixMs,
         due_after: UnixMs,
         limit: u32,
     ) -> BoxFuture<'static, Result<Vec<MessageId>, ReadError>> {
-        self.read(move |connection| Ok(read::posted_ahead(connection, now, due_after, limit)?))
+        self.read(move |connection| Ok(read::purges_ahead(connection, now, due_after, limit)?))
     }
 
     fn history_after(

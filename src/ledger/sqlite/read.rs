@@ -6,7 +6,7 @@ use rusqlite::{OptionalExtension, params};
 use super::rows::{self, COPY_COLUMNS, MESSAGE_COLUMNS};
 use super::schema::live;
 use super::store::Store;
-use crate::domain::{Copy, Lane, MessageId, Principal, Record, UnixMs};
+use crate::domain::{Copy, Lane, MessageId, Principal, Record, UnixMs, WAIT_MS_MAX};
 use crate::ledger::{AfterDue, DueCopy, HistoryRow, KeyHolder, ReadError, Totals};
 
 /// One record with its copies.
@@ -131,20 +131,27 @@ pub(super) fn due_copies(
     Ok(page.collect::<rusqlite::Result<_>>()?)
 }
 
-/// Messages from a clock that was ahead: see the contract.
-pub(super) fn posted_ahead(
+/// Purges from a clock that was ahead: see the contract. Each half is a range of an index in which,
+/// as long as the clock is right, nothing lies.
+pub(super) fn purges_ahead(
     connection: &Store,
     now: UnixMs,
     due_after: UnixMs,
     limit: u32,
 ) -> rusqlite::Result<Vec<MessageId>> {
     let mut statement = connection.prepare_cached(
-        "SELECT DISTINCT message_id FROM copies INDEXED BY copies_due
+        "SELECT message_id FROM copies INDEXED BY copies_put_off
+         WHERE state = 'owed' AND next_attempt_at > due_at
+           AND next_attempt_at > ?2 AND due_at <= ?1
+         UNION
+         SELECT message_id FROM copies INDEXED BY copies_due
            JOIN messages ON messages.id = message_id
-         WHERE state = 'owed' AND copies.next_attempt_at IS NOT NULL AND copies.due_at > ?1
-           AND posted_at > ?2 LIMIT ?3",
+         WHERE state = 'owed' AND copies.next_attempt_at > ?3 AND copies.due_at > ?3
+           AND (posted_at > ?1 OR posted_at IS NULL)
+         LIMIT ?4",
     )?;
-    let found = statement.query_map(params![due_after.0, now.0, limit], |row| {
+    let waits_until = now.plus_ms(i64::try_from(WAIT_MS_MAX).unwrap_or(i64::MAX));
+    let found = statement.query_map(params![now.0, waits_until.0, due_after.0, limit], |row| {
         Ok(MessageId::from_bytes(row.get(0)?))
     })?;
     found.collect()
