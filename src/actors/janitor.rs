@@ -19,7 +19,7 @@ use super::handle::Handle;
 use super::purge_timers::{PurgeTimers, REFILL};
 use super::purge_work::{PurgeRules, PurgeWork, Settled};
 use crate::clock::Clock;
-use crate::domain::{Backlog, Steadiness, UnixMs};
+use crate::domain::{Backlog, ClockStep, Steadiness, UnixMs};
 use crate::genesys::Route;
 use crate::ledger::{DueCopy, Ledger};
 use crate::telemetry::Metrics;
@@ -64,6 +64,8 @@ pub struct JanitorActor {
     timers: PurgeTimers,
     in_flight: HashSet<DueCopy>,
     refilling: bool,
+    /// What is being read follows timers that are given up.
+    page_is_old: bool,
     timer: Option<SpawnHandle>,
     backlog: Backlog,
     late_since: watch::Sender<Option<UnixMs>>,
@@ -151,6 +153,7 @@ impl JanitorActor {
             timers: PurgeTimers::new(),
             in_flight: HashSet::new(),
             refilling: false,
+            page_is_old: false,
             timer: None,
             backlog: Backlog::default(),
             late_since: seed.late_since,
@@ -219,7 +222,9 @@ impl Handler<Refilled> for JanitorActor {
             ctx.notify_later(Tick, REFILL_PAUSE);
             return;
         };
-        self.timers.refilled(page);
+        if !std::mem::take(&mut self.page_is_old) {
+            self.timers.refilled(page);
+        }
         self.turn(ctx);
     }
 }
@@ -269,13 +274,22 @@ impl JanitorActor {
     }
 
     /// After a step forward of the wall clock everything looks due: the floor after a post is then
-    /// waited for anew, by the steady clock.
+    /// waited for anew, by the steady clock. After a step back timers that stand only here may lie
+    /// as far ahead: what the ledger says is read anew.
     fn watch_the_clock(&mut self, now: UnixMs) {
         let steady_ms = u64::try_from(self.origin.elapsed().as_millis()).unwrap_or(u64::MAX);
-        if self.clocks.stepped_forward(now, steady_ms) {
-            let seconds = self.work.rules.delay_seconds_min;
-            tracing::warn!(pause.seconds = seconds, "the wall clock was stepped forward");
-            self.pause(seconds.saturating_mul(1_000));
+        match self.clocks.look(now, steady_ms) {
+            ClockStep::None => {}
+            ClockStep::Forward => {
+                let seconds = self.work.rules.delay_seconds_min;
+                tracing::warn!(pause.seconds = seconds, "the wall clock was stepped forward");
+                self.pause(seconds.saturating_mul(1_000));
+            }
+            ClockStep::Back => {
+                tracing::warn!("the wall clock was stepped back");
+                self.timers = PurgeTimers::new();
+                self.page_is_old = self.refilling;
+            }
         }
     }
 

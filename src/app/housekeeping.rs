@@ -127,9 +127,9 @@ pub(super) fn go_on_erasing(pipeline: &Arc<Pipeline>, erasures: Arc<dyn Erasures
     });
 }
 
-/// Deletes rows and spool files that nobody needs any more, for as long as the system runs. Rows are
-/// old by the wall clock, and are left while it is in doubt: with a key would go what keeps its
-/// sender's repeat from being a second message.
+/// Deletes rows and spool files that nobody needs any more, and sets dates right, for as long as
+/// the system runs. Nothing is old or wrongly dated by a clock that is in doubt: with a key would
+/// go what keeps its sender's repeat from being a second message.
 pub(super) fn sweep(pipeline: &Arc<Pipeline>, settings: &Settings) {
     let pipeline = Arc::clone(pipeline);
     let (keys_keep_hours, keep_days) = (settings.ledger.keys_keep_hours, settings.ledger.keep_days);
@@ -139,8 +139,14 @@ pub(super) fn sweep(pipeline: &Arc<Pipeline>, settings: &Settings) {
         let mut credence = Credence::new(pipeline.clock().now(), 0, DOUBT_MS);
         loop {
             let steady_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
-            if credence.is_believed(pipeline.clock().now(), steady_ms) {
-                sweep_rows(&pipeline, keys_keep_hours, keep_days).await;
+            let now = pipeline.clock().now();
+            if credence.is_believed(now, steady_ms) {
+                sweep_rows(&pipeline, now, keys_keep_hours, keep_days).await;
+                match pipeline.redate().await {
+                    Ok(0) => {}
+                    Ok(messages) => tracing::warn!(messages, "redated: the clock was ahead"),
+                    Err(error) => tracing::error!(%error, "not looked for dates of a wrong clock"),
+                }
             }
             match pipeline.sweep_spool(&mut strays, STRAY_AGE).await {
                 Ok(0) => {}
@@ -148,22 +154,15 @@ pub(super) fn sweep(pipeline: &Arc<Pipeline>, settings: &Settings) {
                 Err(error) => tracing::error!(%error, "the spool was not swept"),
             }
             tokio::time::sleep(SWEEP).await;
-            // Not at the start: the recovery has just done it.
-            match pipeline.pull_in_purges().await {
-                Ok(0) => {}
-                Ok(messages) => tracing::warn!(messages, "purges pulled in: the clock was ahead"),
-                Err(error) => tracing::error!(%error, "purges not looked through"),
-            }
         }
     });
 }
 
 /// Bite by bite, until nothing is left that is old enough.
-async fn sweep_rows(pipeline: &Pipeline, keys_keep_hours: u32, keep_days: u32) {
+async fn sweep_rows(pipeline: &Pipeline, now: UnixMs, keys_keep_hours: u32, keep_days: u32) {
     let ago = |hours: u32| -i64::from(hours) * 3_600_000;
     let mut rows_in_all = 0;
     loop {
-        let now: UnixMs = pipeline.clock().now();
         let keys_before = now.plus_ms(ago(keys_keep_hours));
         let records_before = now.plus_ms(ago(keep_days.saturating_mul(24)));
         let swept = pipeline.ledger().sweep(keys_before, records_before, SWEEP_ROWS).await;

@@ -155,8 +155,8 @@ fn is_same(one: &Path, other: &Path) -> bool {
 /// What the media host shows would be taken for clips that no message knows.
 fn one_directory(directory: &Path) -> SpoolError {
     SpoolError::Failed(format!(
-        "use {} for both `spool.dir` and `genesys.open_messaging.files_dir`: each wants a directory \
-         of its own",
+        "use {} for both `spool.dir` and `genesys.open_messaging.files_dir`: each wants a \
+         directory of its own",
         directory.display()
     ))
 }

@@ -203,8 +203,8 @@ impl Record {
         }
     }
 
-    /// Sets right what a clock dated that was ahead: no owed copy is due after `due_at`, nor put off
-    /// for longer than any wait once it is due.
+    /// Sets right what a clock dated that was ahead: no owed copy is due after `due_at`, nor put
+    /// off for longer than any wait once it is due.
     pub(super) fn redate(&mut self, due_at: UnixMs, now: UnixMs) {
         for copy in self.copies.iter_mut().filter(|copy| copy.state == CopyState::Owed) {
             let Some(dated_at) = copy.due_at else { continue };

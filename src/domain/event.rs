@@ -65,8 +65,8 @@ pub enum Event {
     PromiseFails,
     /// Every copy still owed is due at `due_at`, or earlier if it was.
     PurgeHastened { due_at: UnixMs },
-    /// Copies that a clock dated that was ahead are due at `due_at` at the latest, and those that are
-    /// due and that it put off are tried now.
+    /// Copies that a clock dated that was ahead are due at `due_at` at the latest, and those that
+    /// are due and that it put off are tried now.
     PurgesRedated { due_at: UnixMs },
     /// The retention call of a copy was answered for good.
     RetentionSettled { ordinal: u32, set: bool, detail: Option<String> },
@@ -298,9 +298,8 @@ impl Record {
             Event::ClipSpooled => self.clip == ClipPlace::Memory,
             Event::ClipDropped => !self.stage.is_open() && self.clip != ClipPlace::Gone,
             Event::ClipDropDeferred { .. } => self.leaves_a_spool_file(),
-            Event::Refused { .. } => {
-                (self.stage.is_open() && self.intent.is_some()) || in_flight(Step::Upload)
-            }
+            Event::Refused { .. } if self.stage.is_open() => self.intent.is_some(),
+            Event::Refused { .. } => in_flight(Step::Upload),
             // A held message may be given up too: by its sender, or by an operator. One whose post
             // is on the wire cannot end as if nobody had been told of it.
             Event::Failed { .. } => {

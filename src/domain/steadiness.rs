@@ -12,24 +12,38 @@ pub struct Steadiness {
     steady_ms: u64,
 }
 
+/// Whether the wall clock was stepped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClockStep {
+    /// It ran as fast as the other one.
+    None,
+    /// It went forward at once, or the machine slept.
+    Forward,
+    /// It went back at once.
+    Back,
+}
+
 impl Steadiness {
     /// The first reading; `steady_ms` counts from any beginning.
     pub fn new(wall: UnixMs, steady_ms: u64) -> Steadiness {
         Steadiness { wall, steady_ms }
     }
 
-    /// The next reading: whether the wall clock was stepped forward since the last one, or the
-    /// machine slept.
-    pub fn stepped_forward(&mut self, wall: UnixMs, steady_ms: u64) -> bool {
+    /// The next reading: how the wall clock has run since the last one.
+    pub fn look(&mut self, wall: UnixMs, steady_ms: u64) -> ClockStep {
         let steady = i64::try_from(steady_ms.saturating_sub(self.steady_ms)).unwrap_or(i64::MAX);
         let expected = self.wall.plus_ms(steady);
         *self = Steadiness { wall, steady_ms };
-        wall > expected.plus_ms(STEP_MS_MIN)
+        match () {
+            () if wall > expected.plus_ms(STEP_MS_MIN) => ClockStep::Forward,
+            () if wall < expected.plus_ms(-STEP_MS_MIN) => ClockStep::Back,
+            () => ClockStep::None,
+        }
     }
 }
 
-/// How long a wall clock is doubted that was stepped forward: one that is wrong is usually set right
-/// within minutes.
+/// How long a wall clock is doubted that was stepped forward: one that is wrong is usually set
+/// right within minutes.
 pub const DOUBT_MS: u64 = 3_600_000;
 
 /// Whether the wall clock may say what is old enough to be deleted for good. Not for [`DOUBT_MS`]
@@ -49,7 +63,7 @@ impl Credence {
 
     /// The next reading: whether it is believed.
     pub fn is_believed(&mut self, wall: UnixMs, steady_ms: u64) -> bool {
-        if self.clocks.stepped_forward(wall, steady_ms) {
+        if self.clocks.look(wall, steady_ms) == ClockStep::Forward {
             self.doubted_until_ms = steady_ms.saturating_add(DOUBT_MS);
         }
         steady_ms >= self.doubted_until_ms
@@ -72,13 +86,13 @@ mod tests {
     }
 
     #[test]
-    fn only_a_step_forward_counts() {
+    fn only_steps_are_told() {
         let mut clocks = Steadiness::new(UnixMs(1_000_000), 0);
-        assert!(!clocks.stepped_forward(UnixMs(1_030_000), 30_000));
-        assert!(!clocks.stepped_forward(UnixMs(1_031_900), 31_000), "corrected slowly");
-        assert!(clocks.stepped_forward(UnixMs(4_631_900), 31_000), "an hour in no time");
-        assert!(!clocks.stepped_forward(UnixMs(4_632_900), 32_000));
-        assert!(!clocks.stepped_forward(UnixMs(1_032_900), 33_000), "back");
-        assert!(!clocks.stepped_forward(UnixMs(1_033_900), 34_000));
+        assert_eq!(clocks.look(UnixMs(1_030_000), 30_000), ClockStep::None);
+        assert_eq!(clocks.look(UnixMs(1_031_900), 31_000), ClockStep::None, "corrected slowly");
+        assert_eq!(clocks.look(UnixMs(4_631_900), 31_000), ClockStep::Forward, "an hour at once");
+        assert_eq!(clocks.look(UnixMs(4_632_900), 32_000), ClockStep::None);
+        assert_eq!(clocks.look(UnixMs(1_032_900), 33_000), ClockStep::Back);
+        assert_eq!(clocks.look(UnixMs(1_033_900), 34_000), ClockStep::None);
     }
 }

@@ -95,8 +95,8 @@ pub fn unknown(detail: impl Into<String>) -> Called {
 }
 
 /// Reads `Retry-After` (RFC 9110 §10.2.3), seconds or date, as milliseconds from `now`, at most
-/// [`PAUSE_MS_MAX`]: after that the call is tried, and told again. A date in the past is 0; anything
-/// unreadable is `None`.
+/// [`PAUSE_MS_MAX`]: after that the call is tried, and told again. A date in the past is 0;
+/// anything unreadable is `None`.
 pub fn parse_retry_after(value: &str, now: UnixMs) -> Option<u64> {
     asked_pause_ms(value, now).map(|pause_ms| pause_ms.min(PAUSE_MS_MAX))
 }

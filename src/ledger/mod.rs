@@ -237,8 +237,8 @@ pub trait Ledger: Send + Sync {
     ) -> BoxFuture<'static, Result<Vec<DueCopy>, ReadError>>;
 
     /// Messages with an owed copy that only a clock that was ahead can have dated, at most `limit`:
-    /// one that is due and waits for longer than [`WAIT_MS_MAX`](crate::domain::WAIT_MS_MAX), or one
-    /// that waits until after `due_after`, is due after it, and was not posted by `now`.
+    /// one that is due and waits for longer than [`WAIT_MS_MAX`](crate::domain::WAIT_MS_MAX), or
+    /// one that waits until after `due_after`, is due after it, and was not posted by `now`.
     fn purges_ahead(
         &self,
         now: UnixMs,

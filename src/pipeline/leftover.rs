@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::Pipeline;
 use super::parking::Until;
-use crate::domain::{Event, Record, UnixMs};
+use crate::domain::{Event, Record};
 
 /// Pause before a clip that could not be removed is tried again.
 const REMOVE_PAUSE_MS: i64 = 60_000;
@@ -20,7 +20,6 @@ impl Pipeline {
         }
         let (id, now) = (record.id, self.parts.clock.now());
         if let Some(until) = record.clip_kept_until.filter(|until| now < *until) {
-            let until = self.kept_until(&mut record, until, now).await;
             self.parked.put(id, None, Until::Time(until), now);
             return;
         }
@@ -44,18 +43,5 @@ impl Pipeline {
         if removed.is_err() || written.is_err() {
             self.parked.put(id, None, Until::Time(now.plus_ms(REMOVE_PAUSE_MS)), now);
         }
-    }
-
-    /// Until when a clip is kept that is to be kept until this time. A time that lies further ahead
-    /// than any clip is kept was written by a clock that was ahead: it is set right.
-    async fn kept_until(&self, record: &mut Record, until: UnixMs, now: UnixMs) -> UnixMs {
-        let latest = now.plus_seconds(self.parts.rules.keeping.failed_seconds);
-        if until <= latest {
-            return until;
-        }
-        if let Err(error) = self.change(record, Event::ClipKept { until: latest }).await {
-            tracing::error!(message.id = %record.id, %error, "until when a clip is kept not set right");
-        }
-        latest
     }
 }

@@ -37,6 +37,7 @@ mod on_the_wire;
 mod parking;
 mod promise;
 mod recovery;
+mod redate;
 mod repeats;
 mod replies;
 mod sender;

@@ -88,6 +88,14 @@ impl Parked {
         self.lock().asleep.len()
     }
 
+    /// Ended messages that sleep until their clip is no longer kept, after this time.
+    pub(super) fn kept_beyond(&self, latest: UnixMs) -> Vec<MessageId> {
+        let state = self.lock();
+        let is_kept = |sleeper: &Sleeper| sleeper.seat.is_none() && sleeper.due_at > Some(latest);
+        let kept = state.asleep.iter().filter(|(_, sleeper)| is_kept(sleeper));
+        kept.map(|(id, _)| *id).collect()
+    }
+
     /// Puts a message to sleep. One that sleeps with a seat keeps it: it is on its way again.
     pub(super) fn put(&self, id: MessageId, seat: Option<Seat>, until: Until, now: UnixMs) {
         let mut state = self.lock();

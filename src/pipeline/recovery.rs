@@ -9,9 +9,7 @@ use tokio::time::Instant;
 use super::Pipeline;
 use super::lanes::Seat;
 use super::parking::Until;
-use crate::domain::{
-    ClipPlace, Event, MessageId, Record, Stage, UnixMs, recover, recover_elsewhere,
-};
+use crate::domain::{ClipPlace, MessageId, Record, Stage, UnixMs, recover, recover_elsewhere};
 use crate::ledger::{ChangeError, change};
 use crate::spool::SpoolError;
 
@@ -78,16 +76,12 @@ impl Pipeline {
                     }
                     continue;
                 }
-                // An ended message is out of its lane: what is left of it is its clip. One that is
-                // kept for longer than any is looked at now.
+                // An ended message is out of its lane: what is left of it is its clip.
                 let seat = record.stage.is_open().then(|| self.seat(&record));
-                let latest = now.plus_seconds(self.parts.rules.keeping.failed_seconds);
-                let kept = record.clip_kept_until.filter(|until| *until <= latest);
-                let at = kept.filter(|_| seat.is_none()).unwrap_or(now);
+                let at = record.clip_kept_until.filter(|_| seat.is_none()).unwrap_or(now);
                 queue.push((record.id, seat, at));
             }
         }
-        self.pull_in_purges().await?;
         let recovered =
             Recovered { unfinished: queue.len(), spool_strays: self.delete_strays(&kept).await? };
         let now = self.parts.clock.now();
@@ -123,43 +117,6 @@ impl Pipeline {
         }
         *strays = found;
         Ok(removed)
-    }
-
-    /// A clock that was ahead and has been corrected leaves purges that lie too far in the future:
-    /// messages that it posted are purged as if they had been posted now, and purges that it put
-    /// off are tried now. Tells how many messages.
-    pub async fn pull_in_purges(&self) -> Result<usize, RecoveryError> {
-        let (now, keeping) = (self.parts.clock.now(), &self.parts.rules.keeping);
-        let due_at = keeping.due_at(now, false);
-        let mut pulled_in = 0;
-        loop {
-            // Nothing that was posted by now is due later than `due_at`.
-            let page = self.parts.ledger.purges_ahead(now, due_at, PAGE).await;
-            let mut moved = 0;
-            for id in page.map_err(ChangeError::from)? {
-                moved += usize::from(self.pull_in(id, due_at, now).await?);
-            }
-            if moved == 0 {
-                return Ok(pulled_in);
-            }
-            pulled_in += moved;
-        }
-    }
-
-    async fn pull_in(
-        &self,
-        id: MessageId,
-        due_at: UnixMs,
-        now: UnixMs,
-    ) -> Result<bool, RecoveryError> {
-        let found = self.parts.ledger.find(id).await.map_err(ChangeError::from)?;
-        let Some(mut record) = found.filter(|record| record.has_dated_copy()) else {
-            return Ok(false);
-        };
-        let event = Event::PurgesRedated { due_at };
-        change(&*self.parts.ledger, &mut record, std::slice::from_ref(&event), now).await?;
-        self.changed(&record, &event);
-        Ok(true)
     }
 
     async fn delete_strays(&self, kept: &HashSet<MessageId>) -> Result<usize, RecoveryError> {

@@ -147,8 +147,8 @@ impl Replies {
         }
     }
 
-    /// Fails what nobody fetched, where the clock that says so is believed, then sends every receipt
-    /// that is owed.
+    /// Fails what nobody fetched, where the clock that says so is believed, then sends every
+    /// receipt that is owed.
     async fn turn(&self, believed: bool) -> Result<(), Pause> {
         if believed {
             self.expire().await?;

@@ -140,14 +140,16 @@ pub(super) fn purges_ahead(
     limit: u32,
 ) -> rusqlite::Result<Vec<MessageId>> {
     let mut statement = connection.prepare_cached(
-        "SELECT message_id FROM copies INDEXED BY copies_put_off
-         WHERE state = 'owed' AND next_attempt_at > due_at
-           AND next_attempt_at > ?2 AND due_at <= ?1
+        "SELECT message_id FROM (
+           SELECT message_id FROM copies INDEXED BY copies_put_off
+           WHERE state = 'owed' AND next_attempt_at > due_at
+             AND next_attempt_at > ?2 AND due_at <= ?1 LIMIT ?4)
          UNION
-         SELECT message_id FROM copies INDEXED BY copies_due
-           JOIN messages ON messages.id = message_id
-         WHERE state = 'owed' AND copies.next_attempt_at > ?3 AND copies.due_at > ?3
-           AND (posted_at > ?1 OR posted_at IS NULL)
+         SELECT message_id FROM (
+           SELECT message_id FROM copies INDEXED BY copies_due
+             JOIN messages ON messages.id = message_id
+           WHERE state = 'owed' AND copies.next_attempt_at > ?3 AND copies.due_at > ?3
+             AND (posted_at > ?1 OR posted_at IS NULL) LIMIT ?4)
          LIMIT ?4",
     )?;
     let waits_until = now.plus_ms(i64::try_from(WAIT_MS_MAX).unwrap_or(i64::MAX));

@@ -191,9 +191,9 @@ const STEPS: &[&str] = &[
     ",
 ];
 
-/// The step to this schema begins with a rewrite of the whole file: before, words stood in rows that
-/// move, and so in unused bytes. A step of its own, so that a start that is cut off in the rewrite
-/// does it again.
+/// The step to this schema begins with a rewrite of the whole file: before, words stood in rows
+/// that move, and so in unused bytes. A step of its own, so that a start that is cut off in the
+/// rewrite does it again.
 const REWRITTEN: usize = 8;
 
 /// The newest schema this program knows.
