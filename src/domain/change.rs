@@ -270,10 +270,16 @@ impl Record {
 }
 
 impl Copy {
-    /// Before the copy is due, the call was about retention: it never delays the delete.
+    /// Before the copy is due, the call was about retention: it never delays the delete. One that
+    /// owes no such call was due when it was made, and the clock has gone back: it waits until it
+    /// is due again.
     fn postpone(&mut self, next_at: UnixMs, now: UnixMs) {
-        let latest = self.due_at.filter(|due_at| now < *due_at).unwrap_or(next_at);
-        self.next_attempt_at = Some(next_at.min(latest));
+        let not_due_before = self.due_at.filter(|due_at| now < *due_at);
+        self.next_attempt_at = Some(match not_due_before {
+            Some(due_at) if self.retention == Retention::Owed => next_at.min(due_at),
+            Some(due_at) => due_at,
+            None => next_at,
+        });
     }
 
     fn settle(&mut self, state: CopyState, detail: Option<String>) {

@@ -206,20 +206,20 @@ impl Drive {
     /// Commits one event. An event that no longer fits, because somebody else changed the record
     /// in between, is dropped: the loop then decides by the newer record.
     pub(super) async fn commit(&mut self, event: Event) -> Result<(), Stop> {
-        self.commit_by(|_| event.clone()).await.map(drop)
+        self.commit_by(|_, _| event.clone()).await.map(drop)
     }
 
     /// Commits the intent of a call; `false`: it was dropped, and no call may leave for it.
     pub(super) async fn commit_intent(&mut self, step: Step, repeat: bool) -> Result<bool, Stop> {
         let intent = self.pipeline.parts.planner.intend(&self.record, step, self.now());
-        self.commit_by(|_| Event::Intended { intent: intent.clone(), repeat }).await
+        self.commit_by(|_, _| Event::Intended { intent: intent.clone(), repeat }).await
     }
 
-    /// Commits an event that depends on what others have made of the record meanwhile; `false`: it
-    /// was dropped.
+    /// Commits an event that depends on what others have made of the record meanwhile, and on when
+    /// it is committed; `false`: it was dropped.
     pub(super) async fn commit_by(
         &mut self,
-        event: impl Fn(&Record) -> Event,
+        event: impl Fn(&Record, UnixMs) -> Event,
     ) -> Result<bool, Stop> {
         loop {
             let version = self.record.version;
@@ -229,7 +229,7 @@ impl Drive {
             // A sender who waits, or was told that nothing is promised, can send the clip again.
             let told_later = self.sender.is_none() && !self.disowned;
             let decide = |record: &Record| {
-                let event = event(record);
+                let event = event(record, now);
                 let kept = keeping.clip_of_failed(record, &event, now).filter(|_| told_later);
                 // Of what is not durable nobody has a 2xx.
                 let promised = told_later && record.stage.is_open() && record.is_durable();
@@ -251,7 +251,7 @@ impl Drive {
                     tracing::error!(message.id = %self.record.id, "the ledger's disk is full");
                     self.let_sender_go_unpromised();
                     // Durable, it would be delivered after a crash, for a sender who was told no.
-                    if self.disowned && event(&self.record) == Event::ClipSpooled {
+                    if self.disowned && event(&self.record, now) == Event::ClipSpooled {
                         return Ok(false);
                     }
                     tokio::time::sleep(STORAGE_PAUSE).await;

@@ -224,10 +224,10 @@ impl Drive {
 
     async fn posted(&mut self, posted: Posted) -> Result<(), Stop> {
         let keeping = self.pipeline.parts.rules.keeping;
-        let now = self.now();
         let retention = self.pipeline.parts.planner.retains();
         // A withdrawal may have come while the post was on the wire: the record at the commit says.
-        self.commit_by(|record| Event::Posted {
+        // Its time counts for both when it was posted and when its audio goes.
+        self.commit_by(|record, now| Event::Posted {
             posted: posted.clone(),
             due_at: keeping.due_at(now, record.withdrawn),
             retention,

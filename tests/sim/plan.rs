@@ -168,7 +168,7 @@ impl Plan {
             at_ms: random.random_range(0..60_000),
             by_ms: random.random_range(-600_000..3_600_000),
         });
-        let steps = steps.into_iter().collect();
+        let mut steps: Vec<ClockStep> = steps.into_iter().collect();
         let hold = random.random_bool(0.2);
         let on_unknown = if hold { OnUnknown::Hold } else { OnUnknown::Repeat };
         let operator = random.random_bool(0.3);
@@ -182,6 +182,13 @@ impl Plan {
                 let seconds = random.random_range(60..1_500);
                 rule.action.retry_after = Some(seconds.to_string());
             }
+        }
+        // Drawn last, so that what seeds have found stays with them: far away, and back again.
+        if let Some(step) = steps.first().copied().filter(|_| random.random_bool(0.5)) {
+            let days = random.random_range(-3..4);
+            steps[0].by_ms += days * 86_400_000;
+            let at_ms = step.at_ms + random.random_range(1_000..180_000);
+            steps.push(ClockStep { at_ms, by_ms: -steps[0].by_ms });
         }
         Plan {
             seed,
