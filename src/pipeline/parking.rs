@@ -88,12 +88,15 @@ impl Parked {
         self.lock().asleep.len()
     }
 
-    /// Ended messages that sleep until their clip is no longer kept, after this time.
+    /// Ended messages that sleep until their clip is no longer kept, after this time; in order, so
+    /// that the same seed gives the same history.
     pub(super) fn kept_beyond(&self, latest: UnixMs) -> Vec<MessageId> {
         let state = self.lock();
         let is_kept = |sleeper: &Sleeper| sleeper.seat.is_none() && sleeper.due_at > Some(latest);
         let kept = state.asleep.iter().filter(|(_, sleeper)| is_kept(sleeper));
-        kept.map(|(id, _)| *id).collect()
+        let mut kept: Vec<MessageId> = kept.map(|(id, _)| *id).collect();
+        kept.sort_unstable();
+        kept
     }
 
     /// Puts a message to sleep. One that sleeps with a seat keeps it: it is on its way again.
