@@ -252,7 +252,8 @@ impl JanitorActor {
         match settled {
             Settled::Purged { due_at } => {
                 self.observed.purged += 1;
-                self.backlog.purged(id, ordinal, due_at);
+                // A time that a clock named that was ahead would let nothing count as late.
+                self.backlog.purged(id, ordinal, due_at.min(self.clock.now()));
             }
             Settled::Retained { .. } => self.observed.retentions += 1,
             Settled::Deferred { .. } => self.observed.deferred += 1,
@@ -288,6 +289,7 @@ impl JanitorActor {
             ClockStep::Back => {
                 tracing::warn!("the wall clock was stepped back");
                 self.timers = PurgeTimers::new();
+                self.backlog = Backlog::default();
                 self.page_is_old = self.refilling;
             }
         }

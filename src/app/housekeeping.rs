@@ -137,15 +137,20 @@ pub(super) fn sweep(pipeline: &Arc<Pipeline>, settings: &Settings) {
     actix::spawn(async move {
         let begun = Instant::now();
         let mut credence = Credence::new(pipeline.clock().now(), 0, DOUBT_MS);
-        loop {
+        let mut believed_now = || {
             let steady_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
             let now = pipeline.clock().now();
-            if credence.is_believed(now, steady_ms) {
+            credence.is_believed(now, steady_ms).then_some(now)
+        };
+        loop {
+            if let Some(now) = believed_now() {
                 sweep_rows(&pipeline, now, keys_keep_hours, keep_days).await;
-                match pipeline.redate().await {
-                    Ok(0) => {}
-                    Ok(messages) => tracing::warn!(messages, "redated: the clock was ahead"),
-                    Err(error) => tracing::error!(%error, "not looked for dates of a wrong clock"),
+            }
+            // Asked again: rows may have taken their time.
+            if believed_now().is_some() {
+                let messages = pipeline.redate().await;
+                if messages > 0 {
+                    tracing::warn!(messages, "redated: the clock was ahead");
                 }
             }
             match pipeline.sweep_spool(&mut strays, STRAY_AGE).await {

@@ -208,8 +208,7 @@ impl Record {
     pub(super) fn redate(&mut self, due_at: UnixMs, now: UnixMs) {
         for copy in self.copies.iter_mut().filter(|copy| copy.state == CopyState::Owed) {
             let Some(dated_at) = copy.due_at else { continue };
-            let too_late = |at: UnixMs| at.ms_since(dated_at.max(now)) > WAIT_MS_MAX;
-            if dated_at > due_at || copy.next_attempt_at.is_some_and(too_late) {
+            if dated_at > due_at || copy.waits_too_long(now) {
                 let earliest = dated_at.min(due_at);
                 copy.due_at = Some(earliest);
                 copy.next_attempt_at = copy.next_attempt_at.map(|at| at.min(earliest));
@@ -270,6 +269,12 @@ impl Record {
 }
 
 impl Copy {
+    /// Whether it is due, and put off for longer than any wait: by a clock that was ahead.
+    pub(super) fn waits_too_long(&self, now: UnixMs) -> bool {
+        let is_due = self.due_at.is_some_and(|due_at| due_at <= now);
+        is_due && self.next_attempt_at.is_some_and(|at| at.ms_since(now) > WAIT_MS_MAX)
+    }
+
     /// Before the copy is due, the call was about retention: it never delays the delete. One that
     /// owes no such call was due when it was made, and the clock has gone back: it waits until it
     /// is due again.

@@ -1,7 +1,10 @@
 //! What happens next to a message, and when its audio must go. The same rules answer in the first
 //! second and after a restart: there is no second code path.
 
-use super::{ClipPlace, Code, Ending, Event, NewCopy, Record, RouteName, Stage, Step, UnixMs};
+use super::{
+    ClipPlace, Code, Copy, CopyState, Ending, Event, NewCopy, Record, RouteName, Stage, Step,
+    UnixMs,
+};
 
 /// What a drive does next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,6 +87,24 @@ impl Keeping {
     /// whole time where a post that references them may stand.
     pub fn due_outdated_at(&self, record: &Record, now: UnixMs) -> UnixMs {
         if record.may_stand() { self.due_at(now, record.withdrawn) } else { now }
+    }
+
+    /// What sets right the purges of a message that only a clock that was ahead can have dated;
+    /// `None` where there are none. Copies are due as if it had been posted now; at once, or when
+    /// the floor is over, where nobody was to have them for longer.
+    pub fn redated(&self, record: &Record, now: UnixMs) -> Option<Event> {
+        let latest = self.due_at(now, false);
+        let posted_by_now = record.posted_at.is_some_and(|at| at <= now);
+        let is_ahead = |copy: &Copy| {
+            copy.waits_too_long(now) || (copy.due_at > Some(latest) && !posted_by_now)
+        };
+        let mut owed = record.copies.iter().filter(|copy| copy.state == CopyState::Owed);
+        let unwanted = record.withdrawn || record.posted_at.is_none();
+        let due_at = match !record.stage.is_open() && unwanted {
+            true => self.due_early_at(record, now),
+            false => latest,
+        };
+        owed.any(is_ahead).then_some(Event::PurgesRedated { due_at })
     }
 
     /// What goes with `event` into its commit: the spooled clip of a message that fails is kept,

@@ -46,8 +46,8 @@ impl Steadiness {
 /// right within minutes.
 pub const DOUBT_MS: u64 = 3_600_000;
 
-/// Whether the wall clock may say what is old enough to be deleted for good. Not for [`DOUBT_MS`]
-/// after it went forward in a step.
+/// Whether the wall clock may say what is old enough to be deleted for good, or lies too far ahead.
+/// Not for [`DOUBT_MS`] after a step, in either direction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Credence {
     clocks: Steadiness,
@@ -63,7 +63,7 @@ impl Credence {
 
     /// The next reading: whether it is believed.
     pub fn is_believed(&mut self, wall: UnixMs, steady_ms: u64) -> bool {
-        if self.clocks.look(wall, steady_ms) == ClockStep::Forward {
+        if self.clocks.look(wall, steady_ms) != ClockStep::None {
             self.doubted_until_ms = steady_ms.saturating_add(DOUBT_MS);
         }
         steady_ms >= self.doubted_until_ms
@@ -80,9 +80,11 @@ mod tests {
         assert!(!credence.is_believed(UnixMs(900), 900), "nothing is known of it");
         assert!(credence.is_believed(UnixMs(1_000), 1_000));
         assert!(!credence.is_believed(UnixMs(90_000), 1_100), "a step");
-        assert!(!credence.is_believed(UnixMs(2_050), 2_050), "back, and still doubted");
-        assert!(!credence.is_believed(UnixMs(3_601_000), 3_601_000));
-        assert!(credence.is_believed(UnixMs(3_601_100), 3_601_100));
+        assert!(!credence.is_believed(UnixMs(3_690_000), 3_601_000));
+        assert!(credence.is_believed(UnixMs(3_690_100), 3_601_100));
+        assert!(!credence.is_believed(UnixMs(3_601_200), 3_601_200), "a step back");
+        assert!(!credence.is_believed(UnixMs(7_201_100), 7_201_100));
+        assert!(credence.is_believed(UnixMs(7_201_200), 7_201_200));
     }
 
     #[test]

@@ -61,6 +61,7 @@ mod receipts;
 mod reckoning;
 mod reckoning_notices;
 mod recorder;
+mod redated;
 mod repeats;
 mod replay;
 mod replies;

@@ -100,7 +100,7 @@ fn set_dates_right(pipeline: &Arc<Pipeline>, clock: &Clock) {
             tokio::time::sleep(SWEEP).await;
             let steady_ms = u64::try_from(begun.elapsed().as_millis()).unwrap();
             if credence.is_believed(clock.now(), steady_ms) {
-                let _ = pipeline.redate().await;
+                pipeline.redate().await;
             }
         }
     });
