@@ -188,10 +188,12 @@ impl Pace {
                 window.allowed = window.allowed.min(allowed);
                 window.ends_at_ms = window.ends_at_ms.min(ends_at_ms);
             }
-            // A window of its own. Calls on the wire may not be in the server's count yet.
+            // A window of its own. Calls on the wire may not be in the server's count yet. One that
+            // may have ended while the answer was on its way is a guess.
             _ => {
                 let used = count.saturating_add(u64::from(self.in_flight));
-                let (began_at_ms, is_told) = (left_at_ms, true);
+                let is_told = ends_after_ms > now_ms;
+                let began_at_ms = if is_told { left_at_ms } else { now_ms };
                 self.window = Some(Window { allowed, used, began_at_ms, ends_at_ms, is_told });
             }
         }

@@ -97,6 +97,22 @@ fn a_late_answer_opens_no_window_of_its_own() {
     assert_eq!(pace.turn(EVERYBODY, 12_701), Turn::WaitUntil(60_010));
 }
 
+/// An answer that comes after the end of its window passes for none of its own: the next ones tell.
+#[test]
+fn an_answer_from_a_window_that_is_over_tells_no_end() {
+    let mut pace = Pace::default();
+    for _ in 0..2 {
+        assert!(take(&mut pace, EVERYBODY, 4_900).is_some());
+    }
+    pace.came_back(rate(9, 9, 6_000), 4_900, 5_000);
+    assert_eq!(pace.turn(EVERYBODY, 10_000), Turn::WaitUntil(11_000));
+    pace.came_back(rate(2, 9, 6_000), 4_900, 11_004);
+    let taken = (0..9).filter(|_| take(&mut pace, EVERYBODY, 11_004).is_some()).count();
+    assert_eq!(taken, 7);
+    pace.came_back(rate(7, 9, 9_000), 11_004, 11_011);
+    assert_eq!(pace.turn(EVERYBODY, 17_010), Turn::WaitUntil(20_011));
+}
+
 /// Answers that take longer than an untold window is guessed to last are heard all the same.
 #[test]
 fn a_window_is_learned_of_from_answers_that_are_slow() {
