@@ -154,6 +154,7 @@ impl App {
         let pipeline = Pipeline::new(parts, Engine::On(engine.handle()));
         housekeeping::watch_storage(&pipeline, settings.ledger.free_bytes_min);
         housekeeping::sweep(&pipeline, settings);
+        housekeeping::keep_dates_right(&pipeline);
         housekeeping::sweep_quotas(&doors.quotas);
         recover(&pipeline, &engine).await?;
         housekeeping::go_on_erasing(&pipeline, ledger.clone());

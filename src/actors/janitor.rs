@@ -143,7 +143,7 @@ impl JanitorActor {
             rules: seed.rules,
             metrics: Arc::clone(&seed.metrics),
         };
-        let clocks = Steadiness::new(seed.clock.now(), 0);
+        let clocks = Steadiness::new(seed.clock.now());
         JanitorActor {
             work: Rc::new(work),
             ledger: seed.ledger,
@@ -278,8 +278,7 @@ impl JanitorActor {
     /// waited for anew, by the steady clock. After a step back timers that stand only here may lie
     /// as far ahead: what the ledger says is read anew.
     fn watch_the_clock(&mut self, now: UnixMs) {
-        let steady_ms = u64::try_from(self.origin.elapsed().as_millis()).unwrap_or(u64::MAX);
-        match self.clocks.look(now, steady_ms) {
+        match self.clocks.look(now, self.origin.elapsed()) {
             ClockStep::None => {}
             ClockStep::Forward => {
                 let seconds = self.work.rules.delay_seconds_min;

@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::access::Quotas;
-use crate::domain::{Credence, DOUBT_MS, UnixMs};
+use crate::domain::{Credence, DOUBT, UnixMs};
 use crate::ledger::Erasures;
 use crate::pipeline::Pipeline;
 use crate::settings::{Credentials, Looked, Settings};
@@ -127,31 +127,20 @@ pub(super) fn go_on_erasing(pipeline: &Arc<Pipeline>, erasures: Arc<dyn Erasures
     });
 }
 
-/// Deletes rows and spool files that nobody needs any more, and sets dates right, for as long as
-/// the system runs. Nothing is old or wrongly dated by a clock that is in doubt: with a key would
-/// go what keeps its sender's repeat from being a second message.
+/// Deletes rows and spool files that nobody needs any more, for as long as the system runs. No row
+/// is old by a clock that is in doubt: with a key would go what keeps its sender's repeat from
+/// being a second message.
 pub(super) fn sweep(pipeline: &Arc<Pipeline>, settings: &Settings) {
     let pipeline = Arc::clone(pipeline);
     let (keys_keep_hours, keep_days) = (settings.ledger.keys_keep_hours, settings.ledger.keep_days);
     let mut strays = HashMap::new();
     actix::spawn(async move {
         let begun = Instant::now();
-        let mut credence = Credence::new(pipeline.clock().now(), 0, DOUBT_MS);
-        let mut believed_now = || {
-            let steady_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
-            let now = pipeline.clock().now();
-            credence.is_believed(now, steady_ms).then_some(now)
-        };
+        let mut credence = Credence::new(pipeline.clock().now(), DOUBT);
         loop {
-            if let Some(now) = believed_now() {
+            let now = pipeline.clock().now();
+            if credence.is_believed(now, begun.elapsed()) {
                 sweep_rows(&pipeline, now, keys_keep_hours, keep_days).await;
-            }
-            // Asked again: rows may have taken their time.
-            if believed_now().is_some() {
-                let messages = pipeline.redate().await;
-                if messages > 0 {
-                    tracing::warn!(messages, "redated: the clock was ahead");
-                }
             }
             match pipeline.sweep_spool(&mut strays, STRAY_AGE).await {
                 Ok(0) => {}
@@ -161,6 +150,11 @@ pub(super) fn sweep(pipeline: &Arc<Pipeline>, settings: &Settings) {
             tokio::time::sleep(SWEEP).await;
         }
     });
+}
+
+/// Sets right what a clock dated that was ahead, for as long as the system runs.
+pub(super) fn keep_dates_right(pipeline: &Arc<Pipeline>) {
+    actix::spawn(Arc::clone(pipeline).keep_dates_right());
 }
 
 /// Bite by bite, until nothing is left that is old enough.

@@ -15,7 +15,7 @@ use crate::genesys::open_messaging::{
 use crate::genesys::{Planner, Route};
 use crate::hosted::Hosted;
 use crate::ledger::ReplyBook;
-use crate::ledger::sqlite::SqliteLedger;
+use crate::ledger::sqlite::{SqliteLedger, is_same};
 use crate::pipeline::{Pipeline, Replies};
 use crate::sealing::Sealer;
 use crate::settings::Settings;
@@ -144,12 +144,6 @@ pub(super) fn ttl_seconds(settings: &Settings) -> u64 {
         Some(RouteName::OpenMessaging) => settings.genesys.open_messaging.serve_seconds,
         Some(RouteName::MediaApi) | None => settings.purge.ttl_seconds,
     }
-}
-
-/// Whether both paths lead to one directory that is there.
-fn is_same(one: &Path, other: &Path) -> bool {
-    let real = |path: &Path| path.canonicalize().ok();
-    real(one).is_some_and(|at| real(other) == Some(at))
 }
 
 /// What the media host shows would be taken for clips that no message knows.

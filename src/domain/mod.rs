@@ -50,7 +50,7 @@ pub use record::{ClipPlace, Ending, Envelope, Intent, Record, Stage, Step};
 pub use reply::{Reply, ReplyAttachment, ReplyOutcome, ReplyReceipt, ReplyState};
 pub use request::{ID_BYTES_MAX, NewMessage, Patience};
 pub use retry::{Backoff, PAUSE_MS_MAX, WAIT_MS_MAX};
-pub use steadiness::{ClockStep, Credence, DOUBT_MS, Steadiness};
+pub use steadiness::{ClockStep, Credence, DOUBT, Steadiness};
 pub use time::UnixMs;
 pub use token::renew_after_ms;
 pub use transcript::{TRANSCRIPT_BYTES_MAX, Transcript, TranscriptSource};

@@ -1,20 +1,38 @@
 //! Setting right what a clock dated that was ahead. Whether it was ahead, or is behind now, cannot
-//! be told from the dates: whoever calls this believes the clock.
+//! be told from the dates: it is done by a clock that is believed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::Pipeline;
 use super::parking::Until;
-use crate::domain::{Event, MessageId, Record, UnixMs};
+use crate::domain::{Credence, DOUBT, Event, MessageId, Record, UnixMs};
 use crate::ledger::{ChangeError, CommitError, change_together};
 
+/// How often it is looked for such dates.
+const LOOK: Duration = Duration::from_secs(600);
 /// Messages asked for at once.
 const PAGE: u32 = 256;
 
 impl Pipeline {
-    /// Sets right what lies further in the future than anything that was dated by now: purges,
-    /// those that were put off for longer than any wait, and clips that are kept. Tells of how many
-    /// messages. What the ledger does not let be set right is logged, and left for the next look.
-    pub async fn redate(&self) -> usize {
-        self.redate_purges().await + self.redate_clips().await
+    /// Sets right what lies further in the future than anything that was dated by now, for as long
+    /// as it is polled: purges, those that were put off for longer than any wait, and clips that
+    /// are kept. What the ledger does not let be set right is logged, and left for the next look.
+    pub async fn keep_dates_right(self: Arc<Self>) {
+        let begun = Instant::now();
+        let mut credence = Credence::new(self.parts.clock.now(), DOUBT);
+        loop {
+            tokio::time::sleep(LOOK).await;
+            if !credence.is_believed(self.parts.clock.now(), begun.elapsed()) {
+                continue;
+            }
+            let messages = self.redate_purges().await + self.redate_clips().await;
+            if messages > 0 {
+                tracing::warn!(messages, "redated: the clock was ahead");
+            }
+        }
     }
 
     async fn redate_purges(&self) -> usize {

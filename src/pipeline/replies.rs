@@ -119,10 +119,10 @@ impl Replies {
         let mut failures: u32 = 0;
         let begun = Instant::now();
         // Of replies whose time ended while the gateway was away the agents are told at once.
-        let mut credence = Credence::new(self.pipeline.parts.clock.now(), 0, 0);
+        let mut credence = Credence::new(self.pipeline.parts.clock.now(), Duration::ZERO);
         loop {
-            let steady_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
-            let believed = credence.is_believed(self.pipeline.parts.clock.now(), steady_ms);
+            let now = self.pipeline.parts.clock.now();
+            let believed = credence.is_believed(now, begun.elapsed());
             let pause = match self.turn(believed).await {
                 Ok(()) => {
                     failures = 0;

@@ -57,7 +57,6 @@ fn an_answer_that_broke_off_is_told_from_one_that_ended() {
             Called::Unknown(_) => None,
             Called::NotSent(failure) => panic!("{failure:?}"),
         };
-        println!("{told:?}: {answer:?}");
         // A lost answer is as good where it broke off.
         assert!(told == Some(may_be_cut_off) || (may_be_cut_off && told.is_none()), "{answer:?}");
     }

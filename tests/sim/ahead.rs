@@ -93,6 +93,17 @@ fn the_audio_of_a_message_that_failed_by_it_goes_in_time() {
     assert!((120_000..BELIEVED_MS).contains(&dropped_ms), "dropped after {dropped_ms} ms");
 }
 
+/// What was set right is not set right again while it waits: once that had no end.
+#[test]
+fn a_purge_that_is_told_to_wait_when_it_is_set_right_waits() {
+    let pause = FaultAction::status(503).retry_after("1500");
+    let world = ahead(0, 20_000, vec![once(Endpoint::Delete, pause).skip(1)], 4);
+    assert!(happened_ms(&world, "purges-redated") < BELIEVED_MS);
+    let deleted_ms = deleted_ms(&world);
+    let expected_ms = 3_600_000 + 1_500_000..BELIEVED_MS + 1_700_000;
+    assert!(expected_ms.contains(&deleted_ms[1]), "deleted after {deleted_ms:?}");
+}
+
 /// What a closed gate keeps waiting stands in no row.
 #[test]
 fn a_purge_that_met_a_closed_gate_is_made_when_the_clock_is_right() {

@@ -9,13 +9,12 @@ use std::time::Duration;
 
 use ring::digest;
 use tokio::sync::watch;
-use tokio::time::Instant;
 use voicepost::actors::{self, Cast, ClipRules, Fatal, PurgeRules};
 use voicepost::audio::Gate;
 use voicepost::clock::Clock;
 use voicepost::domain::{
-    AudioLimits, Backoff, ClipPlace, Code, Conversion, Credence, DOUBT_MS, Envelope, Keeping,
-    MessageId, NewMessage, Principal, Record, RouteName, Stage,
+    AudioLimits, Backoff, ClipPlace, Code, Conversion, Envelope, Keeping, MessageId, NewMessage,
+    Principal, Record, RouteName, Stage,
 };
 use voicepost::genesys::transport::Transport;
 use voicepost::ledger::Ledger;
@@ -32,8 +31,6 @@ use crate::world::{MortalLedger, START, World, clip};
 /// Shorter than in production, so that a run stays short; the floor is the real one.
 pub const KEEPING: Keeping =
     Keeping { ttl_seconds: 60, delay_seconds_min: 30, failed_seconds: 120 };
-/// How often dates are set right.
-const SWEEP: Duration = Duration::from_secs(600);
 /// Nothing takes longer than this in simulated time; what does hangs.
 const RUN_MAX: Duration = Duration::from_secs(6 * 3_600);
 
@@ -64,7 +61,7 @@ pub fn run(world: &mut World, crash: Option<Crash>) -> Ended {
         let (died, mut death) = watch::channel(false);
         world.files.watch_with(time.clone());
         let pipeline = start(world, crash, &clock, &time, &died);
-        set_dates_right(&pipeline, &clock);
+        actix::spawn(Arc::clone(&pipeline).keep_dates_right());
         let life = async {
             let started = &world.counters.started;
             started.store(false, Ordering::Relaxed);
@@ -89,21 +86,6 @@ pub fn run(world: &mut World, crash: Option<Crash>) -> Ended {
         world.now = time.now().plus_ms(250);
         ended
     })
-}
-
-/// As the sweep does.
-fn set_dates_right(pipeline: &Arc<Pipeline>, clock: &Clock) {
-    let (pipeline, clock, begun) = (Arc::clone(pipeline), clock.clone(), Instant::now());
-    actix::spawn(async move {
-        let mut credence = Credence::new(clock.now(), 0, DOUBT_MS);
-        loop {
-            tokio::time::sleep(SWEEP).await;
-            let steady_ms = u64::try_from(begun.elapsed().as_millis()).unwrap();
-            if credence.is_believed(clock.now(), steady_ms) {
-                pipeline.redate().await;
-            }
-        }
-    });
 }
 
 /// Steps the gateway's clock when the plan wants it; those of earlier processes have happened.

@@ -34,7 +34,7 @@ pub fn live(plan: Plan) -> World {
 /// Seeds beyond those that once found something, and must not find it again.
 const FOUND: &[u64] = &[137, 284, 537, 764, 2154, 3216, 3240];
 /// The same on `open-messaging`.
-const FOUND_OPEN: &[u64] = &[607, 1323, 2278, 4056, 7028];
+const FOUND_OPEN: &[u64] = &[607, 1323, 2278, 4056, 4562, 7028];
 
 /// The seeds, `from..to`, that a variable of the environment chooses.
 pub fn seeds_of(variable: &str) -> Option<std::ops::Range<u64>> {
@@ -132,10 +132,10 @@ fn a_purge_that_is_told_to_pause_pauses() {
 fn a_clock_that_was_ahead_delays_no_purge_for_long() {
     let mut plan = Plan::calm(RouteName::MediaApi);
     plan.sendings.truncate(1);
-    // An hour ahead while the message is posted; corrected before the process that comes next.
+    // A month ahead while the message is posted; corrected before the process that comes next.
     plan.steps = vec![
-        ClockStep { at_ms: 0, by_ms: 3_600_000 },
-        ClockStep { at_ms: 20_000, by_ms: -3_600_000 },
+        ClockStep { at_ms: 0, by_ms: 30 * 86_400_000 },
+        ClockStep { at_ms: 20_000, by_ms: -30 * 86_400_000 },
     ];
     plan.sendings.push(Sending { at_ms: 30_000, ..plan.sendings[0].clone() });
     plan.crashes = vec![Crash::Call { number: 5, effect: false }];
@@ -212,12 +212,4 @@ fn a_long_pause_is_waited_for_to_its_end() {
     let sandbox = world.sandbox.lock().unwrap();
     let came_ms = sandbox.account().uploads()[0].arrived_at_ms - START.0;
     assert!((900_000..1_000_000).contains(&came_ms), "uploaded after {came_ms} ms");
-}
-
-/// A deletion that was told to wait longer than audio is kept, and a clock that was ahead: the
-/// start that pulled such purges in found this one again and again.
-#[test]
-fn a_start_ends_where_a_deletion_waits_beyond_its_time_under_a_clock_that_was_ahead() {
-    let world = live(Plan::random(RouteName::OpenMessaging, 4_562));
-    assert_eq!(check(&world), Vec::<String>::new());
 }

@@ -51,7 +51,7 @@ pub(super) fn claim(path: &Path) -> Result<Claim, OpenError> {
 }
 
 /// Whether both paths lead to one directory.
-pub(super) fn is_same(one: &Path, other: &Path) -> bool {
+pub fn is_same(one: &Path, other: &Path) -> bool {
     let place = |path: &Path| path.metadata().ok().map(|found| (found.dev(), found.ino()));
     place(one).is_some_and(|at| place(other) == Some(at))
 }

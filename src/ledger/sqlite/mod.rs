@@ -42,6 +42,7 @@ use super::{
 use crate::domain::{Lane, MessageId, Principal, Record, UnixMs};
 use crate::sealing::Sealer;
 use directory::Claim;
+pub use directory::is_same;
 use reader::Query;
 use recent::Recent;
 use schema::Unfit;
@@ -169,7 +170,7 @@ impl SqliteLedger {
     /// Whether it is this directory that is locked for the ledger: who else in this process wants
     /// it for itself has it already.
     pub fn has_locked(&self, directory: &Path) -> bool {
-        self.directory.as_deref().is_some_and(|ours| directory::is_same(ours, directory))
+        self.directory.as_deref().is_some_and(|ours| is_same(ours, directory))
     }
 
     /// Commits what waits, moves the write-ahead log into the file, ends the threads and releases
